@@ -1,0 +1,280 @@
+//! Every struct and constant that crosses to a device, once. `shaders/abi.wgsl` and `kernels/abi.cuh` are generated
+//! from here (see [`crate::abi_text`]); a test proves them fresh.
+//!
+//! All is `u32`: U256 = `[u32; 8]` least significant limb first, Address = `[u32; 5]` in memory order (limb i holds
+//! bytes 4i..4i+4, lowest byte first), 64-bit values as `_lo, _hi`. Arenas of bytes are packed in memory order too.
+
+use bytemuck::{Pod, Zeroable};
+
+/// A struct of the ABI: its name, the prefix of its word offsets, and (field, offset, length) in words.
+pub struct StructInfo {
+    /// The type's name in every language.
+    pub name: &'static str,
+    /// Prefix of the generated word offsets.
+    pub prefix: &'static str,
+    /// Name, offset and length in words of each field, in order.
+    pub fields: &'static [(&'static str, usize, usize)],
+    /// Size in words.
+    pub words: usize,
+}
+
+macro_rules! abi_structs {
+    ($($(#[$doc:meta])* struct $name:ident($prefix:literal) { $($(#[$fdoc:meta])* $field:ident: $ty:ty,)* })*) => {
+        $($(#[$doc])*
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Pod, Zeroable)]
+        #[repr(C)]
+        pub struct $name { $($(#[$fdoc])* pub $field: $ty,)* })*
+
+        /// Every struct of the ABI.
+        pub const STRUCTS: &[StructInfo] = &[$(StructInfo {
+            name: stringify!($name),
+            prefix: $prefix,
+            fields: &[$((stringify!($field), core::mem::offset_of!($name, $field) / 4, size_of::<$ty>() / 4),)*],
+            words: size_of::<$name>() / 4,
+        },)*];
+    };
+}
+
+macro_rules! abi_consts {
+    ($($(#[$doc:meta])* $name:ident = $value:expr;)*) => {
+        $($(#[$doc])* pub const $name: u32 = $value;)*
+
+        /// Every constant of the ABI, in order.
+        pub const CONSTS: &[(&str, u32)] = &[$((stringify!($name), $name),)*];
+    };
+}
+
+abi_structs! {
+    /// What one dispatch of `execute` is about; a uniform.
+    struct Params("PARAMS") {
+        /// Lanes in the batch; invocations beyond do nothing.
+        lanes: u32,
+        /// Most steps a lane runs in one dispatch.
+        slice_steps: u32,
+        /// Steps after which a lane falls back.
+        max_steps: u32,
+        /// Entries of the snapshot table minus one; their number is a power of two.
+        snapshot_mask: u32,
+        /// Words a lane's stack holds.
+        stack_words: u32,
+        /// 32-bit words of EVM memory a lane holds.
+        memory_limbs: u32,
+        /// 32-bit words of log data a lane holds, behind its memory.
+        log_limbs: u32,
+        /// Overlay entries a lane holds.
+        slots: u32,
+        /// Log entries a lane holds.
+        logs: u32,
+        /// Word offset of the first [`TxRecord`] in the batch arena.
+        tx_base: u32,
+        /// Refund for clearing a slot (EIP-3529).
+        clear_refund: u32,
+        /// The precompiles are 1..=this (and 0x100 where the next field says so): warm from the start.
+        precompiles: u32,
+        /// 1 where P256VERIFY is at 0x100 (EIP-7951).
+        p256: u32,
+        /// Block number, for BLOCKHASH.
+        number_lo: u32,
+        /// Block number, high half.
+        number_hi: u32,
+        /// Keeps the size a multiple of 16 bytes.
+        pad0: u32,
+    }
+
+    /// One lane's transaction in the batch arena.
+    struct TxRecord("TX") {
+        /// Word offset of the code in the code arena.
+        code_offset: u32,
+        /// Bytes of code; zero is a plain transfer.
+        code_len: u32,
+        /// Word offset of the jump destination bits in the code arena.
+        jumps_offset: u32,
+        /// Word offset of the calldata in the batch arena, followed by at least 36 zero bytes.
+        input_offset: u32,
+        /// Bytes of calldata.
+        input_len: u32,
+        /// Word offset of the versioned blob hashes in the batch arena.
+        blobs_offset: u32,
+        /// How many.
+        blobs: u32,
+        /// Keeps the size a multiple of 16 bytes.
+        pad0: u32,
+        /// ADDRESS, CALLER, CALLVALUE, CALLDATASIZE, CODESIZE, GASPRICE as 32 big-endian bytes each.
+        env: [u32; 48],
+        /// The address whose code runs.
+        callee: [u32; 5],
+        /// Keeps the size a multiple of 16 bytes.
+        pad1: [u32; 3],
+    }
+
+    /// A lane's registers: input of its first dispatch, output of its last.
+    struct LaneState("LANE") {
+        /// Status word, see `STATUS_*`.
+        status: u32,
+        /// Byte offset in the code.
+        pc: u32,
+        /// Words on the stack.
+        sp: u32,
+        /// Overlay entries in use.
+        entries: u32,
+        /// Gas left.
+        gas_lo: u32,
+        /// Gas left, high half.
+        gas_hi: u32,
+        /// Refund counter, signed.
+        refund: u32,
+        /// EVM memory in 32-byte words.
+        memory_words: u32,
+        /// Log entries in use.
+        logs: u32,
+        /// Limbs of log data in use.
+        log_limbs: u32,
+        /// Byte offset of the output in memory.
+        output_offset: u32,
+        /// Bytes of output.
+        output_len: u32,
+        /// Steps run so far.
+        steps: u32,
+        /// Kind of the missing key where the status is `STATUS_MISS`.
+        miss_kind: u32,
+        /// Keeps what follows aligned to 16 bytes.
+        pad0: [u32; 2],
+        /// The missing key's address.
+        miss_address: [u32; 5],
+        /// Keeps what follows aligned to 16 bytes.
+        pad1: [u32; 3],
+        /// The missing key's slot or number.
+        miss_slot: [u32; 8],
+    }
+
+    /// A key and its value in the snapshot table (open addressing, linear probing; kind zero is free).
+    struct SnapshotEntry("SNAP") {
+        /// `KIND_*`.
+        kind: u32,
+        /// First limb of the address.
+        address0: u32,
+        /// Slot, block number, or zero.
+        slot: [u32; 8],
+        /// The other limbs of the address.
+        address: [u32; 4],
+        /// Accounts: index of the code in the code arena plus one, zero for none.
+        code: u32,
+        /// Accounts: `ACCOUNT_*`.
+        flags: u32,
+        /// Slot value, balance or block hash.
+        value: [u32; 8],
+        /// Accounts: code hash as a word.
+        code_hash: [u32; 8],
+    }
+
+    /// A key that a lane touched.
+    struct OverlayEntry("OVER") {
+        /// `KIND_*`.
+        kind: u32,
+        /// First limb of the address.
+        address0: u32,
+        /// Slot, block number, or zero.
+        slot: [u32; 8],
+        /// The other limbs of the address.
+        address: [u32; 4],
+        /// `ENTRY_*`.
+        flags: u32,
+        /// Index of the snapshot entry once loaded.
+        snapshot: u32,
+        /// The value now. Before the entry is loaded: a delta that is added to the snapshot's value.
+        current: [u32; 8],
+        /// The value in the snapshot.
+        original: [u32; 8],
+    }
+
+    /// A log entry of a lane; its data stand in the lane's log limbs.
+    struct LogEntry("LOG") {
+        /// Zero to four.
+        topics: u32,
+        /// First limb of the data.
+        data_limb: u32,
+        /// Bytes of data.
+        data_len: u32,
+        /// Keeps what follows aligned to 16 bytes.
+        pad0: u32,
+        /// The topics as words.
+        topic: [u32; 32],
+    }
+
+    /// A code in the code arena's table of contents.
+    struct CodeEntry("CODE") {
+        /// Word offset of the bytes, followed by at least 36 zero bytes.
+        offset: u32,
+        /// Bytes.
+        len: u32,
+        /// Word offset of one bit a byte: valid jump destination.
+        jumps_offset: u32,
+        /// Keeps the size a multiple of 16 bytes.
+        pad0: u32,
+    }
+}
+
+abi_consts! {
+    /// Nothing ran.
+    STATUS_NOT_RUN = 0;
+    /// STOP, or a plain transfer.
+    STATUS_STOP = 1;
+    /// RETURN.
+    STATUS_RETURN = 2;
+    /// REVERT.
+    STATUS_REVERT = 0x10;
+    /// Exceptional halt: out of gas.
+    STATUS_OUT_OF_GAS = 0x20;
+    /// Exceptional halt: stack underflow or overflow.
+    STATUS_STACK = 0x21;
+    /// Exceptional halt: undefined opcode.
+    STATUS_INVALID_OPCODE = 0x22;
+    /// Exceptional halt: jump to what is not a JUMPDEST.
+    STATUS_INVALID_JUMP = 0x23;
+    /// Exceptional halt: RETURNDATACOPY past the end.
+    STATUS_RETURN_DATA = 0x24;
+    /// Recover: r, s out of range, high s where forbidden, no such point.
+    STATUS_INVALID = 0x80;
+    /// Plus a [`crate::fallback::FallbackReason`].
+    STATUS_FALLBACK = 0x100;
+    /// Has steps to run.
+    STATUS_RUNNING = 0x200;
+    /// Needs a key that the snapshot lacks; nothing of the instruction was done.
+    STATUS_MISS = 0x201;
+    /// Recover: an exceptional addition was met; the host redoes the item.
+    STATUS_EXCEPTIONAL = 0x202;
+
+    /// Account: address.
+    KIND_ACCOUNT = 1;
+    /// Storage: address, slot.
+    KIND_SLOT = 2;
+    /// Transient storage: address, slot; never in the snapshot.
+    KIND_TRANSIENT = 3;
+    /// Block hash: number.
+    KIND_BLOCK_HASH = 4;
+
+    /// Not empty in the sense of EIP-161.
+    ACCOUNT_ALIVE = 1;
+
+    /// Warm (EIP-2929).
+    ENTRY_WARM = 1;
+    /// `current` and `original` hold values.
+    ENTRY_LOADED = 2;
+    /// The transaction depends on the value.
+    ENTRY_READ = 4;
+    /// The value was written.
+    ENTRY_WRITTEN = 8;
+    /// The transaction depends on the account's code or emptiness.
+    ENTRY_READ_CODE = 16;
+    /// The sender: not empty whatever the snapshot says, since its nonce was raised.
+    ENTRY_ALIVE = 32;
+
+    /// Word offset of the block environment in the batch arena; before it stand the 256 opcode rows.
+    BATCH_ENV = 512;
+    /// Word offset of what follows the block environment.
+    BATCH_DATA = 576;
+    /// Invocations a workgroup.
+    WORKGROUP = 32;
+    /// Words of a counter set: running lanes, steps.
+    COUNTERS = 4;
+}

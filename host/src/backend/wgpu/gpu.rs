@@ -1,0 +1,236 @@
+//! A wgpu device and the few operations on it that every kernel needs.
+#![expect(unsafe_code, reason = "shader modules without run-time checks, once a self-test has passed")]
+
+use crate::backend::BackendError;
+use bytemuck::Pod;
+use std::sync::{Arc, Mutex, PoisonError};
+
+/// Largest storage binding under WebGPU's default limits, in bytes.
+pub const MAX_BINDING: u64 = 128 << 20;
+
+/// Whether naga adds bounds checks and loop guards to the shaders.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Checks {
+    /// It does: slower, and right on every driver that is right at all.
+    On,
+    /// It does not: only after the self-test has passed without.
+    Off,
+}
+
+/// A kernel's source in the variants with and without 64-bit integers.
+#[derive(Clone, Copy, Debug)]
+pub struct Source {
+    /// For labels and errors.
+    pub name: &'static str,
+    /// 32-bit integers only.
+    pub u32: &'static str,
+    /// With the feature `SHADER_INT64`.
+    pub u64: &'static str,
+}
+
+/// Joins both variants of an entry file.
+macro_rules! source {
+    ($name:literal) => {
+        $crate::backend::wgpu::gpu::Source {
+            name: $name,
+            u32: include_str!(concat!(env!("OUT_DIR"), "/", $name, "_u32.wgsl")),
+            u64: include_str!(concat!(env!("OUT_DIR"), "/", $name, "_u64.wgsl")),
+        }
+    };
+}
+pub(super) use source;
+
+/// An open device. Errors that wgpu reports out of line are kept and returned by the next [`Gpu::check`].
+#[derive(Debug)]
+pub struct Gpu {
+    device: wgpu::Device,
+    queue: wgpu::Queue,
+    info: wgpu::AdapterInfo,
+    int64: bool,
+    failure: Arc<Mutex<Option<BackendError>>>,
+}
+
+fn keep(slot: &Mutex<Option<BackendError>>, error: BackendError) {
+    slot.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(error);
+}
+
+impl Gpu {
+    /// Opens an adapter with WebGPU's default limits, so that what runs here runs anywhere.
+    ///
+    /// # Errors
+    /// [`BackendError::Unavailable`] where the driver refuses.
+    pub fn open(adapter: &wgpu::Adapter) -> Result<Self, BackendError> {
+        let int64 = adapter.features().contains(wgpu::Features::SHADER_INT64);
+        let descriptor = wgpu::DeviceDescriptor {
+            label: Some("lockstep"),
+            required_features: if int64 { wgpu::Features::SHADER_INT64 } else { wgpu::Features::empty() },
+            required_limits: wgpu::Limits::default(),
+            ..Default::default()
+        };
+        let info = adapter.get_info();
+        let (device, queue) = pollster::block_on(adapter.request_device(&descriptor))
+            .map_err(|cause| BackendError::Unavailable(format!("{}: {cause}", info.name)))?;
+        let failure = Arc::new(Mutex::new(None));
+        let slot = Arc::clone(&failure);
+        device.on_uncaptured_error(Arc::new(move |error| {
+            let text = error.to_string();
+            keep(&slot, if matches!(error, wgpu::Error::OutOfMemory { .. }) { BackendError::OutOfMemory(text) } else { BackendError::DeviceLost(text) });
+        }));
+        let slot = Arc::clone(&failure);
+        device.set_device_lost_callback(move |reason, text| {
+            if reason != wgpu::DeviceLostReason::Destroyed {
+                keep(&slot, BackendError::DeviceLost(text));
+            }
+        });
+        Ok(Self { device, queue, info, int64, failure })
+    }
+
+    /// The adapter's description.
+    pub const fn info(&self) -> &wgpu::AdapterInfo {
+        &self.info
+    }
+
+    /// Fails with what wgpu reported since the last call.
+    ///
+    /// # Errors
+    /// The first failure.
+    pub fn check(&self) -> Result<(), BackendError> {
+        self.failure.lock().unwrap_or_else(PoisonError::into_inner).take().map_or(Ok(()), Err)
+    }
+
+    /// Compiles the entry points of a kernel. Drivers may put the real work off to the first dispatch.
+    ///
+    /// # Errors
+    /// [`BackendError::Compile`] with naga's or the driver's words.
+    pub fn pipelines<const N: usize>(
+        &self,
+        source: Source,
+        checks: Checks,
+        layout: &wgpu::BindGroupLayout,
+        entries: [&str; N],
+    ) -> Result<[wgpu::ComputePipeline; N], BackendError> {
+        let scope = self.device.push_error_scope(wgpu::ErrorFilter::Validation);
+        let text = if self.int64 { source.u64 } else { source.u32 };
+        let descriptor = wgpu::ShaderModuleDescriptor { label: Some(source.name), source: wgpu::ShaderSource::Wgsl(text.into()) };
+        let module = match checks {
+            Checks::On => self.device.create_shader_module(descriptor),
+            // SAFETY: the host sizes every buffer for the lanes that the kernel is told of, lanes beyond return at once,
+            // and every offset that a kernel follows was computed by the host or capped by the kernel. Loops end: each
+            // counts towards a bound. The self-test runs before a module of this kind is used for anything else.
+            Checks::Off => unsafe { self.device.create_shader_module_trusted(descriptor, wgpu::ShaderRuntimeChecks::unchecked()) },
+        };
+        let layout = self.device.create_pipeline_layout(&wgpu::PipelineLayoutDescriptor {
+            label: Some(source.name),
+            bind_group_layouts: &[Some(layout)],
+            immediate_size: 0,
+        });
+        let pipelines = entries.map(|entry| {
+            self.device.create_compute_pipeline(&wgpu::ComputePipelineDescriptor {
+                label: Some(entry),
+                layout: Some(&layout),
+                module: &module,
+                entry_point: Some(entry),
+                compilation_options: wgpu::PipelineCompilationOptions { zero_initialize_workgroup_memory: false, ..Default::default() },
+                cache: None,
+            })
+        });
+        match pollster::block_on(scope.pop()) {
+            Some(error) => Err(BackendError::Compile(format!("{}: {error}", source.name))),
+            None => Ok(pipelines),
+        }
+    }
+
+    /// A layout of one uniform at binding 0 and storage buffers behind it; `true` is read-only.
+    pub fn layout(&self, dynamic_params: bool, read_only: &[bool]) -> wgpu::BindGroupLayout {
+        let entry = |binding, ty, has_dynamic_offset| wgpu::BindGroupLayoutEntry {
+            binding,
+            visibility: wgpu::ShaderStages::COMPUTE,
+            ty: wgpu::BindingType::Buffer { ty, has_dynamic_offset, min_binding_size: None },
+            count: None,
+        };
+        let uniform = entry(0, wgpu::BufferBindingType::Uniform, dynamic_params);
+        let storage = (1..).zip(read_only).map(|(binding, read_only)| entry(binding, wgpu::BufferBindingType::Storage { read_only: *read_only }, false));
+        let entries: Vec<_> = std::iter::once(uniform).chain(storage).collect();
+        self.device.create_bind_group_layout(&wgpu::BindGroupLayoutDescriptor { label: None, entries: &entries })
+    }
+
+    /// Binds a uniform and storage buffers in the order of [`Gpu::layout`].
+    pub fn bind(&self, layout: &wgpu::BindGroupLayout, params: wgpu::BufferBinding<'_>, buffers: &[&wgpu::Buffer]) -> wgpu::BindGroup {
+        let uniform = wgpu::BindGroupEntry { binding: 0, resource: wgpu::BindingResource::Buffer(params) };
+        let storage = (1..).zip(buffers).map(|(binding, buffer)| wgpu::BindGroupEntry { binding, resource: buffer.as_entire_binding() });
+        let entries: Vec<_> = std::iter::once(uniform).chain(storage).collect();
+        self.device.create_bind_group(&wgpu::BindGroupDescriptor { label: None, layout, entries: &entries })
+    }
+
+    /// A buffer of at least `bytes`, contents undefined to the caller.
+    pub fn buffer(&self, bytes: u64, usage: wgpu::BufferUsages) -> wgpu::Buffer {
+        let size = bytes.max(16).next_multiple_of(16);
+        self.device.create_buffer(&wgpu::BufferDescriptor { label: None, size, usage, mapped_at_creation: false })
+    }
+
+    /// A storage buffer that can be written, cleared and read back.
+    pub fn storage(&self, bytes: u64) -> wgpu::Buffer {
+        self.buffer(bytes, wgpu::BufferUsages::STORAGE | wgpu::BufferUsages::COPY_SRC | wgpu::BufferUsages::COPY_DST)
+    }
+
+    /// Queues a copy from the host into a buffer; `data` is a multiple of four bytes.
+    pub fn write<T: Pod>(&self, buffer: &wgpu::Buffer, offset: u64, data: &[T]) {
+        if !data.is_empty() {
+            self.queue.write_buffer(buffer, offset, bytemuck::cast_slice(data));
+        }
+    }
+
+    /// A buffer with contents.
+    pub fn upload<T: Pod>(&self, data: &[T], usage: wgpu::BufferUsages) -> wgpu::Buffer {
+        let buffer = self.buffer(size_of_val(data) as u64, usage | wgpu::BufferUsages::COPY_DST);
+        self.write(&buffer, 0, data);
+        buffer
+    }
+
+    /// Queues commands.
+    pub fn submit(&self, record: impl FnOnce(&mut wgpu::CommandEncoder)) {
+        let mut encoder = self.device.create_command_encoder(&wgpu::CommandEncoderDescriptor::default());
+        record(&mut encoder);
+        self.queue.submit([encoder.finish()]);
+    }
+
+    /// Queues one dispatch.
+    pub fn dispatch(&self, pipeline: &wgpu::ComputePipeline, group: &wgpu::BindGroup, offsets: &[u32], workgroups: u32) {
+        self.submit(|encoder| {
+            let mut pass = encoder.begin_compute_pass(&wgpu::ComputePassDescriptor::default());
+            pass.set_pipeline(pipeline);
+            pass.set_bind_group(0, group, offsets);
+            pass.dispatch_workgroups(workgroups, 1, 1);
+        });
+    }
+
+    /// Waits for everything queued and copies byte ranges of buffers to the host, in one round trip.
+    ///
+    /// # Errors
+    /// The device was lost, or an earlier operation failed.
+    pub fn download(&self, ranges: &[(&wgpu::Buffer, u64, u64)]) -> Result<Vec<u32>, BackendError> {
+        let total: u64 = ranges.iter().map(|(_, _, len)| len).sum();
+        if total == 0 {
+            return Ok(Vec::new());
+        }
+        let staging = self.buffer(total, wgpu::BufferUsages::COPY_DST | wgpu::BufferUsages::MAP_READ);
+        self.submit(|encoder| {
+            let mut at = 0;
+            for (buffer, offset, len) in ranges.iter().filter(|range| range.2 > 0) {
+                encoder.copy_buffer_to_buffer(buffer, *offset, &staging, at, *len);
+                at += len;
+            }
+        });
+        let lost = |cause: &dyn std::fmt::Display| BackendError::DeviceLost(cause.to_string());
+        let (sender, receiver) = std::sync::mpsc::channel();
+        staging.map_async(wgpu::MapMode::Read, .., move |result| {
+            // Nobody waits for the answer if the receiver is gone.
+            let _ = sender.send(result);
+        });
+        self.device.poll(wgpu::PollType::wait_indefinitely()).map_err(|cause| lost(&cause))?;
+        self.check()?;
+        receiver.recv().map_err(|cause| lost(&cause))?.map_err(|cause| lost(&cause))?;
+        let view = staging.get_mapped_range(..total).map_err(|cause| lost(&cause))?;
+        Ok(bytemuck::pod_collect_to_vec(&view))
+    }
+}

@@ -1,0 +1,256 @@
+//! `lockstep replay`: block files in, verified receipts out.
+
+use super::{Common, Exit, Failure, backend_json, complain, print};
+use indicatif::{ProgressBar, ProgressStyle};
+use lockstep::{
+    block_file::{BlockFile, BlockFileError},
+    compare::{Mismatch, compare},
+    engine::{BlockOutput, Engine},
+    error::ExecuteError,
+    report::RouteCount,
+};
+use serde_json::{Map, Value, json};
+use std::{
+    collections::BTreeMap,
+    io::IsTerminal,
+    path::{Path, PathBuf},
+};
+
+#[derive(Debug, clap::Args)]
+pub(super) struct Args {
+    /// Block files (.json, .json.zst), or folders of them
+    #[arg(value_name = "FILES|DIRS")]
+    paths: Vec<PathBuf>,
+    /// Run every accepted lane's transaction on revm too, and call a difference a mismatch
+    #[arg(long)]
+    cross_check: bool,
+}
+
+/// Why a file gave no result: it is bad, or one of its transactions is.
+#[derive(Debug)]
+struct Bad {
+    tx: Option<usize>,
+    field: String,
+    reason: String,
+}
+
+impl From<BlockFileError> for Bad {
+    fn from(error: BlockFileError) -> Self {
+        Self { tx: error.tx, field: error.field, reason: error.reason }
+    }
+}
+
+impl From<ExecuteError> for Bad {
+    fn from(error: ExecuteError) -> Self {
+        let reason = match &error {
+            ExecuteError::Block(source) | ExecuteError::Invalid { source, .. } => source.reason.clone(),
+            ExecuteError::Decode { source, .. } => source.reason.clone(),
+            ExecuteError::Recover { source, .. } => source.to_string(),
+            ExecuteError::State { source, .. } => source.to_string(),
+            ExecuteError::Evm { reason, .. } => reason.clone(),
+        };
+        Self { tx: error.tx(), field: error.field().into(), reason }
+    }
+}
+
+/// Sums over the blocks that ran.
+#[derive(Debug, Default)]
+struct Totals {
+    blocks: u64,
+    ok: u64,
+    all: RouteCount,
+    device: RouteCount,
+    fallbacks: BTreeMap<&'static str, u64>,
+    seconds: f64,
+}
+
+pub(super) fn run(common: &Common, args: &Args) -> Result<Exit, Failure> {
+    let engine = common.build(Engine::builder().cross_check(args.cross_check))?;
+    let mut exit = Exit::Ok;
+    let mut errors = Vec::new();
+    let (files, unreadable) = collect(&args.paths);
+    let mut bad = |file: &Path, bad: Bad, exit: &mut Exit| {
+        *exit = (*exit).max(Exit::Bad);
+        let place = bad.tx.map_or(String::new(), |tx| format!("transaction {tx}: "));
+        complain(format_args!("{}: {place}{}: {}", file.display(), bad.field, bad.reason));
+        errors.push(json!({"file": file.display().to_string(), "tx": bad.tx, "field": bad.field, "reason": bad.reason}));
+    };
+    if files.is_empty() && unreadable.is_empty() {
+        complain("no block files given: lockstep replay FILES|DIRS");
+        return Ok(Exit::Bad);
+    }
+    let bar = progress(common, files.len());
+    let mut totals = Totals { blocks: unreadable.len() as u64, ..Totals::default() };
+    let mut blocks = Vec::new();
+    for (path, error) in unreadable {
+        bad(&path, error, &mut exit);
+    }
+    for path in &files {
+        totals.blocks += 1;
+        match replay(&engine, path) {
+            Err(error) => bar.suspend(|| bad(path, error, &mut exit)),
+            Ok((file, output)) => {
+                let mismatch = compare(&file, &output);
+                totals.add(&output, mismatch.is_none());
+                if mismatch.is_some() {
+                    exit = exit.max(Exit::Differs);
+                }
+                if common.json {
+                    blocks.push(block_json(path, &file, &output, mismatch.as_ref()));
+                } else {
+                    bar.suspend(|| print(block_line(path, &file, &output, mismatch.as_ref())))?;
+                }
+            }
+        }
+        bar.inc(1);
+    }
+    bar.finish_and_clear();
+    if common.json {
+        print(json!({
+            "schema": "lockstep-replay/1", "backend": backend_json(&engine), "threads": engine.threads(),
+            "blocks": blocks, "errors": errors, "total": totals.json(),
+        }))?;
+    } else {
+        print(totals.line())?;
+    }
+    Ok(exit)
+}
+
+fn replay(engine: &Engine, path: &Path) -> Result<(BlockFile, BlockOutput), Bad> {
+    let file = BlockFile::read(path)?;
+    let output = engine.execute_block(&file.block, &file.state)?;
+    Ok((file, output))
+}
+
+/// Every block file under `paths`, folders in the order of block numbers; and the paths that cannot be read.
+fn collect(paths: &[PathBuf]) -> (Vec<PathBuf>, Vec<(PathBuf, Bad)>) {
+    let (mut files, mut unreadable) = (Vec::new(), Vec::new());
+    for path in paths {
+        if !path.is_dir() {
+            files.push(path.clone());
+            continue;
+        }
+        match std::fs::read_dir(path) {
+            Err(cause) => unreadable.push((path.clone(), Bad { tx: None, field: "file".into(), reason: cause.to_string() })),
+            Ok(entries) => {
+                let mut found: Vec<_> = entries.flatten().map(|entry| entry.path()).filter(|path| is_block_file(path)).collect();
+                if found.is_empty() {
+                    let reason = "no .json or .json.zst in this folder".into();
+                    unreadable.push((path.clone(), Bad { tx: None, field: "file".into(), reason }));
+                }
+                found.sort_by_key(|path| (number_in_name(path), path.clone()));
+                files.append(&mut found);
+            }
+        }
+    }
+    (files, unreadable)
+}
+
+fn is_block_file(path: &Path) -> bool {
+    path.file_name().and_then(|name| name.to_str()).is_some_and(|name| name.ends_with(".json") || name.ends_with(".json.zst")) && path.is_file()
+}
+
+fn number_in_name(path: &Path) -> u64 {
+    let stem = path.file_name().and_then(|name| name.to_str()).and_then(|name| name.split('.').next());
+    stem.and_then(|stem| stem.parse().ok()).unwrap_or(u64::MAX)
+}
+
+fn progress(common: &Common, files: usize) -> ProgressBar {
+    if common.json || files < 2 || !std::io::stderr().is_terminal() {
+        return ProgressBar::hidden();
+    }
+    let style = ProgressStyle::with_template("{bar:40} {pos}/{len} blocks, {elapsed}").unwrap_or_else(|_| ProgressStyle::default_bar());
+    ProgressBar::new(files as u64).with_style(style)
+}
+
+fn route_json(route: RouteCount) -> Value {
+    json!({"txs": route.txs, "calls": route.calls, "gas": route.gas})
+}
+
+fn block_json(path: &Path, file: &BlockFile, output: &BlockOutput, mismatch: Option<&Mismatch>) -> Value {
+    let report = &output.report;
+    let total = report.total();
+    let fallbacks: Map<_, _> = report.fallbacks.iter().map(|(reason, txs)| (reason.name().to_owned(), json!(txs))).collect();
+    let time: Map<_, _> = report.time.iter().map(|(stage, time)| (stage.to_owned(), json!(round(time.as_secs_f64() * 1e3)))).collect();
+    json!({
+        "file": path.display().to_string(), "number": file.block.env.number, "fork": file.block.env.fork.name(),
+        "txs": total.txs, "calls": total.calls, "gas": total.gas, "ok": mismatch.is_none(),
+        "mismatch": mismatch.map(|m| json!({"tx": m.tx, "field": m.field, "expected": m.expected, "actual": m.actual})),
+        "device": route_json(report.device), "lanes": report.lanes, "dispatches": report.dispatches, "steps": report.steps,
+        "fallbacks": fallbacks, "conflicts": report.conflicts, "waves": report.waves, "time_ms": time,
+    })
+}
+
+/// Microseconds are all that a clock is good for.
+fn round(milliseconds: f64) -> f64 {
+    (milliseconds * 1e3).round() / 1e3
+}
+
+fn block_line(path: &Path, file: &BlockFile, output: &BlockOutput, mismatch: Option<&Mismatch>) -> String {
+    let total = output.report.total();
+    let env = &file.block.env;
+    let mut line = format!(
+        "{:>10}  {:<15} {:>5} txs {:>5} calls {:>7.2} Mgas {:>9.3} ms  {}  {}",
+        env.number,
+        env.fork.name(),
+        total.txs,
+        total.calls,
+        total.gas as f64 / 1e6,
+        output.report.time.total.as_secs_f64() * 1e3,
+        shares(output.report.device, total),
+        if mismatch.is_none() { "ok" } else { "DIFFERS" },
+    );
+    if let Some(mismatch) = mismatch {
+        line += &format!("\n            {}: {mismatch}", path.display());
+    }
+    line
+}
+
+/// What the device did, of everything.
+fn shares(device: RouteCount, all: RouteCount) -> String {
+    let share = |part: u64, whole: u64| if whole == 0 { 0.0 } else { part as f64 / whole as f64 * 100.0 };
+    format!(
+        "device {:>5.1} % txs {:>5.1} % calls {:>5.1} % gas",
+        share(device.txs, all.txs),
+        share(device.calls, all.calls),
+        share(device.gas, all.gas)
+    )
+}
+
+impl Totals {
+    fn add(&mut self, output: &BlockOutput, ok: bool) {
+        self.ok += u64::from(ok);
+        self.all = self.all + output.report.total();
+        self.device = self.device + output.report.device;
+        self.seconds += output.report.time.total.as_secs_f64();
+        for (reason, txs) in &output.report.fallbacks {
+            *self.fallbacks.entry(reason.name()).or_default() += txs;
+        }
+    }
+
+    fn json(&self) -> Value {
+        json!({
+            "blocks": self.blocks, "ok": self.ok, "failed": self.blocks - self.ok,
+            "txs": self.all.txs, "calls": self.all.calls, "gas": self.all.gas,
+            "device": route_json(self.device), "fallbacks": self.fallbacks,
+        })
+    }
+
+    fn line(&self) -> String {
+        let mut line = format!(
+            "{}/{} blocks ok: {} txs, {} calls, {:.1} Mgas in {:.3} s; {}",
+            self.ok,
+            self.blocks,
+            self.all.txs,
+            self.all.calls,
+            self.all.gas as f64 / 1e6,
+            self.seconds,
+            shares(self.device, self.all)
+        );
+        if !self.fallbacks.is_empty() {
+            let reasons: Vec<_> = self.fallbacks.iter().map(|(reason, txs)| format!("{reason} {txs}")).collect();
+            line += &format!("\nfallbacks: {}", reasons.join(", "));
+        }
+        line
+    }
+}

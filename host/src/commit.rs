@@ -1,0 +1,161 @@
+//! The committed prefix as a type: a base state and everything that the transactions before the current one did to it.
+
+use crate::{
+    outcome::{AccountChangeKind, TxOutcome},
+    state::{AccountInfo, StateError, StateKey, StateRef},
+};
+use alloy_primitives::{
+    Address, B256, Bytes, KECCAK256_EMPTY, U256,
+    map::{AddressMap, B256Map, HashMap},
+};
+
+/// What is known about one account beyond the base.
+#[derive(Clone, Debug, Default)]
+struct Overlay {
+    /// `None` where the account does not exist any more.
+    info: Option<AccountInfo>,
+    /// Whether the base's storage is gone, so that an absent slot is zero.
+    wiped: bool,
+    slots: HashMap<U256, U256>,
+}
+
+/// State after the first `len` transactions. Every read of a validation or a fallback goes through it.
+#[derive(Clone)]
+pub struct Committed<'a> {
+    base: &'a dyn StateRef,
+    accounts: AddressMap<Overlay>,
+    codes: B256Map<Bytes>,
+    len: usize,
+}
+
+impl std::fmt::Debug for Committed<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Committed").field("len", &self.len).field("accounts", &self.accounts.len()).finish_non_exhaustive()
+    }
+}
+
+impl<'a> Committed<'a> {
+    /// The empty prefix: exactly `base`.
+    pub fn new(base: &'a dyn StateRef) -> Self {
+        Self { base, accounts: AddressMap::default(), codes: B256Map::default(), len: 0 }
+    }
+
+    /// How many transactions are committed, and so the index of the next one.
+    pub const fn len(&self) -> usize {
+        self.len
+    }
+
+    /// Whether nothing is committed.
+    pub const fn is_empty(&self) -> bool {
+        self.len == 0
+    }
+
+    /// The state under the first transaction.
+    pub fn base(&self) -> &'a dyn StateRef {
+        self.base
+    }
+
+    /// Appends the next transaction. Its outcome must have been computed on, or validated against, exactly this prefix.
+    pub fn commit(&mut self, outcome: &TxOutcome) {
+        for change in &outcome.changes {
+            let overlay = self.accounts.entry(change.address).or_default();
+            // The same decision as revm's cache: a touched account that ends empty is removed, a created one stays.
+            let removed = match change.kind {
+                AccountChangeKind::Destroyed => true,
+                AccountChangeKind::Touched => change.after.is_empty(),
+                AccountChangeKind::Created => false,
+            };
+            if removed || change.kind == AccountChangeKind::Created {
+                overlay.wiped = true;
+                overlay.slots.clear();
+            }
+            overlay.info = (!removed).then_some(change.after);
+            if removed {
+                continue;
+            }
+            overlay.slots.extend(change.storage.iter().map(|slot| (slot.slot, slot.value)));
+            if let Some(code) = &change.code
+                && change.after.code_hash != KECCAK256_EMPTY
+            {
+                self.codes.insert(change.after.code_hash, code.clone());
+            }
+        }
+        self.len += 1;
+    }
+}
+
+impl StateRef for Committed<'_> {
+    fn account(&self, address: &Address) -> Result<Option<AccountInfo>, StateError> {
+        match self.accounts.get(address) {
+            Some(overlay) => Ok(overlay.info),
+            None => self.base.account(address),
+        }
+    }
+
+    fn storage(&self, address: &Address, slot: &U256) -> Result<U256, StateError> {
+        match self.accounts.get(address) {
+            Some(overlay) => match overlay.slots.get(slot) {
+                Some(value) => Ok(*value),
+                None if overlay.wiped => Ok(U256::ZERO),
+                None => self.base.storage(address, slot),
+            },
+            None => self.base.storage(address, slot),
+        }
+    }
+
+    fn code(&self, code_hash: &B256) -> Result<Bytes, StateError> {
+        match self.codes.get(code_hash) {
+            Some(code) => Ok(code.clone()),
+            None => self.base.code(code_hash),
+        }
+    }
+
+    fn block_hash(&self, number: u64) -> Result<B256, StateError> {
+        self.base.block_hash(number)
+    }
+
+    fn hints(&self) -> Vec<StateKey> {
+        self.base.hints()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        memory::MemoryState,
+        outcome::{AccountChange, SlotChange, TxStatus},
+    };
+
+    fn outcome(change: AccountChange) -> TxOutcome {
+        TxOutcome { status: TxStatus::Success, gas_used: 0, output: Bytes::new(), logs: vec![], contract_address: None, changes: vec![change] }
+    }
+
+    #[test]
+    fn storage_is_wiped_by_destruction_and_creation() {
+        let address = Address::with_last_byte(1);
+        let info = AccountInfo { balance: U256::ONE, ..Default::default() };
+        let mut base = MemoryState::default();
+        base.insert_account(address, info);
+        base.insert_slot(address, U256::ONE, U256::from(7));
+        let mut prefix = Committed::new(&base);
+        let touched = AccountChange {
+            address,
+            kind: AccountChangeKind::Touched,
+            before: Some(info),
+            after: info,
+            code: None,
+            storage: vec![SlotChange { slot: U256::from(2), original: U256::ZERO, value: U256::from(9) }],
+        };
+        prefix.commit(&outcome(touched.clone()));
+        assert_eq!(prefix.storage(&address, &U256::ONE), Ok(U256::from(7)));
+        assert_eq!(prefix.storage(&address, &U256::from(2)), Ok(U256::from(9)));
+        prefix.commit(&outcome(AccountChange { kind: AccountChangeKind::Destroyed, after: AccountInfo::default(), storage: vec![], ..touched.clone() }));
+        assert_eq!(prefix.account(&address), Ok(None));
+        assert_eq!(prefix.storage(&address, &U256::ONE), Ok(U256::ZERO));
+        prefix.commit(&outcome(AccountChange { kind: AccountChangeKind::Created, ..touched }));
+        assert_eq!(prefix.storage(&address, &U256::ONE), Ok(U256::ZERO));
+        assert_eq!(prefix.storage(&address, &U256::from(2)), Ok(U256::from(9)));
+        assert_eq!(prefix.len(), 3);
+    }
+}

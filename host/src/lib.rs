@@ -1,0 +1,30 @@
+//! Lockstep runs batches of EVM work on a GPU and gives exactly the answers that revm gives.
+#![warn(missing_docs)]
+
+pub mod abi;
+pub mod abi_text;
+pub mod backend;
+pub mod block;
+pub mod block_file;
+pub mod commit;
+pub mod compare;
+pub mod engine;
+pub mod error;
+pub mod evm;
+pub mod fallback;
+#[cfg(test)]
+mod fixture;
+pub mod fork;
+pub mod intrinsic;
+pub mod lower;
+pub mod memory;
+pub mod opcode;
+pub mod outcome;
+pub mod plan;
+pub mod receipt;
+pub mod recover;
+pub mod report;
+pub mod state;
+pub mod tx;
+pub mod validate;
+mod waves;

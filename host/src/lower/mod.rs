@@ -1,0 +1,390 @@
+//! Turns a wave of transactions and what they may read into a flat [`Batch`].
+
+mod code;
+mod snapshot;
+
+pub use code::CodeArena;
+pub use snapshot::SnapshotTable;
+
+use crate::{
+    abi::{self, LaneState, OverlayEntry, Params, TxRecord},
+    block::BlockEnv,
+    fork::Fork,
+    opcode,
+    plan::Lane,
+    state::{StateError, StateKey, StateRef},
+    tx::Transaction,
+};
+use alloy_primitives::{Address, B256, U256};
+use bytemuck::Zeroable;
+
+const RECORD_WORDS: usize = size_of::<TxRecord>() / 4;
+
+/// What a lane may use before it falls back. Values, so that size classes are only other values.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct LaneLimits {
+    /// Lanes a batch.
+    pub lanes: usize,
+    /// EVM words on the stack.
+    pub stack_words: u32,
+    /// EVM memory in 32-bit limbs, a multiple of 8.
+    pub memory_limbs: u32,
+    /// Log data in 32-bit limbs.
+    pub log_limbs: u32,
+    /// Overlay entries: slots, transient slots, accounts and block hashes together.
+    pub slots: u32,
+    /// Log entries.
+    pub logs: u32,
+    /// Steps in all.
+    pub max_steps: u32,
+    /// Calldata in bytes.
+    pub input_len: usize,
+    /// Code in bytes.
+    pub code_len: usize,
+}
+
+impl Default for LaneLimits {
+    /// 4,096 lanes fill no binding beyond 128 MiB: 32 + 80 + 52 MiB of stack, memory and overlay.
+    fn default() -> Self {
+        Self {
+            lanes: 4096,
+            stack_words: 256,
+            memory_limbs: 4096,
+            log_limbs: 1024,
+            slots: 64,
+            logs: 32,
+            max_steps: 1 << 20,
+            input_len: 128 * 1024,
+            code_len: 128 * 1024,
+        }
+    }
+}
+
+impl LaneLimits {
+    /// Rows of a lane in the overlay buffer.
+    pub const fn overlay_rows(&self) -> u32 {
+        self.slots * 8 + self.logs * 9
+    }
+}
+
+/// A wave as the device gets it.
+#[derive(Clone, Debug)]
+pub struct Batch<'a> {
+    /// The uniform; `slice_steps` is the backend's.
+    pub params: Params,
+    /// Opcode rows, block environment, transaction records, blob hashes, calldata.
+    pub arena: Vec<u32>,
+    /// Codes with their table of contents.
+    pub codes: &'a CodeArena,
+    /// What the lanes may read.
+    pub snapshot: &'a SnapshotTable,
+    /// Registers at the start, one a lane.
+    pub lanes: Vec<LaneState>,
+    /// Overlay entries at the start, some a lane.
+    pub entries: Vec<Vec<OverlayEntry>>,
+}
+
+/// A log entry as a lane left it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct LaneLog {
+    /// Zero to four.
+    pub topics: Vec<B256>,
+    /// Unindexed data.
+    pub data: Vec<u8>,
+}
+
+/// What a lane left.
+#[derive(Clone, Debug)]
+pub struct LaneResult {
+    /// Registers at the end.
+    pub state: LaneState,
+    /// Every key that the lane touched, in order of first touch.
+    pub entries: Vec<OverlayEntry>,
+    /// In order of emission.
+    pub logs: Vec<LaneLog>,
+    /// Return or revert data.
+    pub output: Vec<u8>,
+}
+
+impl LaneResult {
+    /// The key that parked the lane.
+    pub fn missing(&self) -> Option<StateKey> {
+        if self.state.status != abi::STATUS_MISS {
+            return None;
+        }
+        let slot = U256::from_limbs(std::array::from_fn(|i| {
+            u64::from(self.state.miss_slot[2 * i]) | u64::from(self.state.miss_slot[2 * i + 1]) << 32
+        }));
+        let address = address_from_limbs(self.state.miss_address);
+        match self.state.miss_kind {
+            abi::KIND_ACCOUNT => Some(StateKey::Account(address)),
+            abi::KIND_SLOT => Some(StateKey::Slot(address, slot)),
+            abi::KIND_BLOCK_HASH => Some(StateKey::BlockHash(slot.saturating_to())),
+            _ => None,
+        }
+    }
+}
+
+/// `[u32; 8]`, least significant limb first.
+pub fn limbs_of(value: U256) -> [u32; 8] {
+    let limbs = value.as_limbs();
+    std::array::from_fn(|i| (limbs[i / 2] >> (32 * (i % 2))) as u32)
+}
+
+/// The inverse of [`limbs_of`].
+pub fn from_limbs(limbs: [u32; 8]) -> U256 {
+    U256::from_limbs(std::array::from_fn(|i| u64::from(limbs[2 * i]) | u64::from(limbs[2 * i + 1]) << 32))
+}
+
+/// An address in memory order.
+pub fn address_limbs(address: &Address) -> [u32; 5] {
+    let mut limbs = [0; 5];
+    for (limb, bytes) in limbs.iter_mut().zip(address.as_chunks::<4>().0) {
+        *limb = u32::from_le_bytes(*bytes);
+    }
+    limbs
+}
+
+/// The inverse of [`address_limbs`].
+pub fn address_from_limbs(limbs: [u32; 5]) -> Address {
+    let mut address = Address::ZERO;
+    for (bytes, limb) in address.chunks_exact_mut(4).zip(limbs) {
+        bytes.copy_from_slice(&limb.to_le_bytes());
+    }
+    address
+}
+
+/// Appends bytes in memory order and at least `padding` zero bytes; gives the word offset.
+fn push_bytes(arena: &mut Vec<u32>, bytes: &[u8], padding: usize) -> u32 {
+    let offset = arena.len() as u32;
+    let (chunks, rest) = bytes.as_chunks::<4>();
+    arena.extend(chunks.iter().map(|chunk| u32::from_le_bytes(*chunk)));
+    let mut last = [0; 4];
+    last[..rest.len()].copy_from_slice(rest);
+    arena.push(u32::from_le_bytes(last));
+    arena.resize(arena.len() + padding / 4, 0);
+    offset
+}
+
+/// A word as 32 big-endian bytes in memory order.
+fn image(value: U256) -> [u32; 8] {
+    let bytes: [u8; 32] = value.to_be_bytes();
+    std::array::from_fn(|i| u32::from_le_bytes([bytes[4 * i], bytes[4 * i + 1], bytes[4 * i + 2], bytes[4 * i + 3]]))
+}
+
+fn address_word(address: &Address) -> U256 {
+    U256::from_be_slice(address.as_slice())
+}
+
+/// The gas price and what a sender must hold for gas before execution: gas at the effective price, and blob gas.
+#[derive(Clone, Copy, Debug)]
+pub struct Fees {
+    /// Effective gas price in wei.
+    pub gas_price: U256,
+    /// Gas limit times price, plus the blob fee.
+    pub upfront: U256,
+    /// The blob fee alone: burnt whatever happens.
+    pub blob: U256,
+}
+
+impl Fees {
+    /// Wraps where a transaction is invalid for its fees; validation refuses it before anything of this is used.
+    pub fn of(tx: &Transaction, env: &BlockEnv) -> Self {
+        let gas_price = tx.effective_gas_price(env.base_fee);
+        let blob_price = env.blob_base_fee().filter(|_| !tx.blob_hashes.is_empty()).unwrap_or_default();
+        let blob = U256::from(blob_price).wrapping_mul(U256::from(tx.blob_gas()));
+        Self { gas_price, upfront: gas_price.wrapping_mul(U256::from(tx.gas_limit)).wrapping_add(blob), blob }
+    }
+}
+
+/// The part of a batch that is the same for every wave of a block.
+#[derive(Clone, Debug)]
+pub struct Lowering {
+    head: Vec<u32>,
+    params: Params,
+    limits: LaneLimits,
+}
+
+impl Lowering {
+    /// For blocks of `env`, which must be of a fork that the device runs.
+    pub fn new(env: &BlockEnv, limits: LaneLimits) -> Self {
+        let mut head = Vec::with_capacity(abi::BATCH_DATA as usize);
+        head.extend(opcode::table(env.fork).iter().flat_map(opcode::Opcode::row));
+        let randomness = if env.fork >= Fork::Merge { U256::from_be_bytes(env.prevrandao.0) } else { env.difficulty };
+        let words = [
+            address_word(&env.beneficiary),
+            U256::from(env.timestamp),
+            U256::from(env.number),
+            randomness,
+            U256::from(env.gas_limit),
+            U256::from(env.chain_id),
+            U256::from(env.base_fee),
+            U256::from(env.blob_base_fee().unwrap_or_default()),
+        ];
+        head.extend(words.into_iter().flat_map(image));
+        let precompiles = match env.fork {
+            fork if fork >= Fork::Prague => 0x11,
+            Fork::Cancun => 0x0a,
+            _ => 9,
+        };
+        let params = Params {
+            max_steps: limits.max_steps,
+            stack_words: limits.stack_words,
+            memory_limbs: limits.memory_limbs,
+            log_limbs: limits.log_limbs,
+            slots: limits.slots,
+            logs: limits.logs,
+            tx_base: abi::BATCH_DATA,
+            clear_refund: if env.fork >= Fork::London { 4800 } else { 15_000 },
+            precompiles,
+            p256: u32::from(env.fork >= Fork::Osaka),
+            number_lo: env.number as u32,
+            number_hi: (env.number >> 32) as u32,
+            ..Params::zeroed()
+        };
+        Self { head, params, limits }
+    }
+
+    /// The caps that lanes are lowered for.
+    pub const fn limits(&self) -> &LaneLimits {
+        &self.limits
+    }
+
+    /// Lowers one wave. Keys that the plan knows (parties, access lists, the codes) are added to the snapshot first.
+    ///
+    /// # Errors
+    /// The state could not be read.
+    pub fn wave<'a>(
+        &self,
+        env: &BlockEnv,
+        lanes: &[&Lane<'_>],
+        state: &dyn StateRef,
+        codes: &'a mut CodeArena,
+        snapshot: &'a mut SnapshotTable,
+    ) -> Result<Batch<'a>, StateError> {
+        let mut indices = Vec::with_capacity(lanes.len());
+        let mut entries = Vec::with_capacity(lanes.len());
+        for lane in lanes {
+            indices.push(match &lane.code {
+                Some(code) => Some(codes.insert(code.hash, || Ok(code.bytes.clone()))?),
+                None => None,
+            });
+            let initial = initial_entries(lane, env);
+            for entry in &initial {
+                snapshot.ensure(key_of(entry), state, codes)?;
+            }
+            entries.push(initial);
+        }
+        codes.seal();
+
+        let mut arena = self.head.clone();
+        arena.resize(arena.len() + lanes.len() * RECORD_WORDS, 0);
+        let mut states = Vec::with_capacity(lanes.len());
+        for (position, lane) in lanes.iter().enumerate() {
+            let code = indices[position].map_or_else(abi::CodeEntry::zeroed, |index| codes.entry(index));
+            let mut record = record(lane, &code);
+            record.input_offset = push_bytes(&mut arena, &lane.tx.input, 36);
+            record.blobs_offset = arena.len() as u32;
+            record.blobs = lane.tx.blob_hashes.len() as u32;
+            arena.extend(lane.tx.blob_hashes.iter().flat_map(|hash| image(U256::from_be_bytes(hash.0))));
+            let words: [u32; RECORD_WORDS] = bytemuck::cast(record);
+            arena[self.head.len() + position * RECORD_WORDS..][..RECORD_WORDS].copy_from_slice(&words);
+            let gas = lane.tx.gas_limit - lane.gas.initial;
+            states.push(LaneState {
+                status: abi::STATUS_RUNNING,
+                entries: entries[position].len() as u32,
+                gas_lo: gas as u32,
+                gas_hi: (gas >> 32) as u32,
+                ..LaneState::zeroed()
+            });
+        }
+        let params = Params { lanes: lanes.len() as u32, snapshot_mask: snapshot.mask(), ..self.params };
+        Ok(Batch { params, arena, codes, snapshot, lanes: states, entries })
+    }
+}
+
+fn record(lane: &Lane<'_>, code: &abi::CodeEntry) -> TxRecord {
+    let mut env = [0; 48];
+    let words = [
+        address_word(&lane.to),
+        address_word(&lane.sender),
+        lane.tx.value,
+        U256::from(lane.tx.input.len()),
+        U256::from(code.len),
+        lane.fees.gas_price,
+    ];
+    for (chunk, word) in env.chunks_exact_mut(8).zip(words) {
+        chunk.copy_from_slice(&image(word));
+    }
+    TxRecord {
+        code_offset: code.offset,
+        code_len: code.len,
+        jumps_offset: code.jumps_offset,
+        input_len: lane.tx.input.len() as u32,
+        env,
+        callee: address_limbs(&lane.to),
+        ..TxRecord::zeroed()
+    }
+}
+
+fn entry(key: StateKey, flags: u32, delta: U256) -> OverlayEntry {
+    let (kind, address, slot) = snapshot::parts(key);
+    let limbs = address_limbs(&address);
+    OverlayEntry {
+        kind,
+        address0: limbs[0],
+        slot: limbs_of(slot),
+        address: [limbs[1], limbs[2], limbs[3], limbs[4]],
+        flags,
+        snapshot: 0,
+        current: limbs_of(delta),
+        original: [0; 8],
+    }
+}
+
+/// The key of an overlay entry; transient slots give the slot of the same name.
+pub fn key_of(entry: &OverlayEntry) -> StateKey {
+    let [a, b, c, d] = entry.address;
+    let address = address_from_limbs([entry.address0, a, b, c, d]);
+    match entry.kind {
+        abi::KIND_ACCOUNT => StateKey::Account(address),
+        abi::KIND_BLOCK_HASH => StateKey::BlockHash(from_limbs(entry.slot).saturating_to()),
+        _ => StateKey::Slot(address, from_limbs(entry.slot)),
+    }
+}
+
+/// How many overlay entries [`initial_entries`] makes at most.
+pub fn initial_entry_count(tx: &Transaction) -> usize {
+    4 + tx.access_list.iter().map(|(_, slots)| slots.len() + 1).sum::<usize>()
+}
+
+/// What is warm from the start (EIP-2929, 2930, 3651, 7702), with what the sender has paid and the target received.
+fn initial_entries(lane: &Lane<'_>, env: &BlockEnv) -> Vec<OverlayEntry> {
+    let paid = lane.fees.upfront.wrapping_add(lane.tx.value).wrapping_neg();
+    let mut entries = Vec::new();
+    if lane.code.is_none() {
+        return entries;
+    }
+    if lane.sender == lane.to {
+        let paid = lane.fees.upfront.wrapping_neg();
+        entries.push(entry(StateKey::Account(lane.sender), abi::ENTRY_WARM | abi::ENTRY_ALIVE, paid));
+    } else {
+        entries.push(entry(StateKey::Account(lane.sender), abi::ENTRY_WARM | abi::ENTRY_ALIVE, paid));
+        entries.push(entry(StateKey::Account(lane.to), abi::ENTRY_WARM, lane.tx.value));
+    }
+    let mut seen: std::collections::HashSet<StateKey> = entries.iter().map(key_of).collect();
+    let beneficiary = (env.fork >= Fork::Shanghai).then_some(env.beneficiary);
+    let delegate = lane.code.as_ref().and_then(|code| code.delegate);
+    let listed = lane.tx.access_list.iter().flat_map(|(address, slots)| {
+        let slots = slots.iter().map(|slot| StateKey::Slot(*address, U256::from_be_bytes(slot.0)));
+        std::iter::once(StateKey::Account(*address)).chain(slots)
+    });
+    let warm = beneficiary.into_iter().chain(delegate).map(StateKey::Account).chain(listed);
+    for key in warm {
+        if seen.insert(key) {
+            entries.push(entry(key, abi::ENTRY_WARM, U256::ZERO));
+        }
+    }
+    entries
+}
+

@@ -1,0 +1,171 @@
+//! The snapshot table: every key that lanes may read, with its value at the start of the wave.
+
+use super::{CodeArena, address_limbs, limbs_of};
+use crate::{
+    abi::{self, SnapshotEntry},
+    outcome::{AccountChangeKind, TxOutcome},
+    state::{StateError, StateKey, StateRef},
+};
+use alloy_primitives::{Address, U256, map::HashMap};
+use bytemuck::Zeroable;
+
+/// Open addressing with linear probing, at most half full. The hash is the kernel's.
+#[derive(Clone, Debug)]
+pub struct SnapshotTable {
+    entries: Vec<SnapshotEntry>,
+    /// Position in `entries` by key.
+    places: HashMap<StateKey, usize>,
+}
+
+/// Kind, address and slot of a key as they stand in an entry.
+pub(super) fn parts(key: StateKey) -> (u32, Address, U256) {
+    match key {
+        StateKey::Account(address) => (abi::KIND_ACCOUNT, address, U256::ZERO),
+        StateKey::Slot(address, slot) => (abi::KIND_SLOT, address, slot),
+        StateKey::BlockHash(number) => (abi::KIND_BLOCK_HASH, Address::ZERO, U256::from(number)),
+    }
+}
+
+/// The hash of an entry's key, as `execute.wgsl` computes it over rows of four limbs.
+fn hash(entry: &SnapshotEntry) -> u32 {
+    let rows: &[[u32; 4]] = bytemuck::cast_slice(std::slice::from_ref(entry));
+    let last = [rows[3][0], rows[3][1], 0, 0];
+    let h: [u32; 4] = std::array::from_fn(|i| {
+        let h = rows[0][i].wrapping_mul(0x9e37_79b1).wrapping_add(rows[1][i].wrapping_mul(0x85eb_ca77));
+        let h = (h ^ (h >> 15)).wrapping_add(rows[2][i].wrapping_mul(0xc2b2_ae3d)).wrapping_add(last[i].wrapping_mul(0x27d4_eb2f));
+        h ^ (h >> 13)
+    });
+    let left = h[0].wrapping_mul(0x1656_67b1).wrapping_add(h[1].wrapping_mul(0x9e37_79b1));
+    let right = h[2].wrapping_mul(0x85eb_ca77).wrapping_add(h[3].wrapping_mul(0xc2b2_ae3d));
+    let mixed = left ^ right;
+    mixed ^ (mixed >> 16)
+}
+
+fn keyed(key: StateKey) -> SnapshotEntry {
+    let (kind, address, slot) = parts(key);
+    let limbs = address_limbs(&address);
+    SnapshotEntry {
+        kind,
+        address0: limbs[0],
+        slot: limbs_of(slot),
+        address: [limbs[1], limbs[2], limbs[3], limbs[4]],
+        ..SnapshotEntry::zeroed()
+    }
+}
+
+impl Default for SnapshotTable {
+    fn default() -> Self {
+        Self { entries: vec![SnapshotEntry::zeroed(); 1024], places: HashMap::default() }
+    }
+}
+
+impl SnapshotTable {
+    /// The number of entries minus one; a power of two minus one.
+    pub fn mask(&self) -> u32 {
+        self.entries.len() as u32 - 1
+    }
+
+    /// The table as the device gets it.
+    pub fn entries(&self) -> &[SnapshotEntry] {
+        &self.entries
+    }
+
+    /// Keys held.
+    pub fn len(&self) -> usize {
+        self.places.len()
+    }
+
+    /// Whether no key is held.
+    pub fn is_empty(&self) -> bool {
+        self.places.is_empty()
+    }
+
+    /// Reads a key from `state` if the table lacks it.
+    ///
+    /// # Errors
+    /// The state could not be read.
+    pub fn ensure(&mut self, key: StateKey, state: &dyn StateRef, codes: &mut CodeArena) -> Result<(), StateError> {
+        if !self.places.contains_key(&key) {
+            self.set(key, state, codes)?;
+        }
+        Ok(())
+    }
+
+    /// Reads again what a committed transaction changed, among the keys held.
+    ///
+    /// # Errors
+    /// The state could not be read.
+    pub fn refresh(&mut self, outcome: &TxOutcome, state: &dyn StateRef, codes: &mut CodeArena) -> Result<(), StateError> {
+        for change in &outcome.changes {
+            let account = StateKey::Account(change.address);
+            if self.places.contains_key(&account) {
+                self.set(account, state, codes)?;
+            }
+            let wiped = change.kind != AccountChangeKind::Touched || change.after.is_empty();
+            if wiped {
+                let of_account = |key: &&StateKey| matches!(key, StateKey::Slot(address, _) if *address == change.address);
+                for key in self.places.keys().filter(of_account).copied().collect::<Vec<_>>() {
+                    self.set(key, state, codes)?;
+                }
+            }
+            for slot in &change.storage {
+                let key = StateKey::Slot(change.address, slot.slot);
+                if self.places.contains_key(&key) {
+                    self.set(key, state, codes)?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn set(&mut self, key: StateKey, state: &dyn StateRef, codes: &mut CodeArena) -> Result<(), StateError> {
+        let mut entry = keyed(key);
+        match key {
+            StateKey::Account(address) => {
+                if let Some(info) = state.account(&address)? {
+                    entry.value = limbs_of(info.balance);
+                    entry.code_hash = limbs_of(U256::from_be_bytes(info.code_hash.0));
+                    entry.flags = if info.is_empty() { 0 } else { abi::ACCOUNT_ALIVE };
+                    if info.has_code() {
+                        entry.code = codes.insert(info.code_hash, || state.code(&info.code_hash))? as u32 + 1;
+                    }
+                } else {
+                    let none = crate::state::AccountInfo::default();
+                    entry.code_hash = limbs_of(U256::from_be_bytes(none.code_hash.0));
+                }
+            }
+            StateKey::Slot(address, slot) => entry.value = limbs_of(state.storage(&address, &slot)?),
+            StateKey::BlockHash(number) => entry.value = limbs_of(U256::from_be_bytes(state.block_hash(number)?.0)),
+        }
+        if let Some(place) = self.places.get(&key) {
+            self.entries[*place] = entry;
+            return Ok(());
+        }
+        if 2 * (self.places.len() + 1) > self.entries.len() {
+            self.grow();
+        }
+        let place = free_place(&self.entries, &entry);
+        self.entries[place] = entry;
+        self.places.insert(key, place);
+        Ok(())
+    }
+
+    fn grow(&mut self) {
+        let mut entries = vec![SnapshotEntry::zeroed(); self.entries.len() * 2];
+        for place in self.places.values_mut() {
+            let entry = self.entries[*place];
+            *place = free_place(&entries, &entry);
+            entries[*place] = entry;
+        }
+        self.entries = entries;
+    }
+}
+
+fn free_place(entries: &[SnapshotEntry], entry: &SnapshotEntry) -> usize {
+    let mask = entries.len() - 1;
+    let mut place = hash(entry) as usize & mask;
+    while entries[place].kind != 0 {
+        place = (place + 1) & mask;
+    }
+    place
+}

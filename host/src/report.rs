@@ -1,0 +1,112 @@
+//! What one execution did, where, and for how long.
+
+use crate::fallback::FallbackReason;
+use std::{collections::BTreeMap, time::Duration};
+
+/// Transactions by the route that produced the accepted result.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct RouteCount {
+    /// Transactions.
+    pub txs: u64,
+    /// Transactions whose target had code at its index in the committed prefix.
+    pub calls: u64,
+    /// Receipt gas.
+    pub gas: u64,
+}
+
+impl RouteCount {
+    /// Counts one transaction.
+    pub fn add(&mut self, is_call: bool, gas_used: u64) {
+        self.txs += 1;
+        self.calls += u64::from(is_call);
+        self.gas += gas_used;
+    }
+}
+
+impl std::ops::Add for RouteCount {
+    type Output = Self;
+
+    fn add(self, other: Self) -> Self {
+        Self { txs: self.txs + other.txs, calls: self.calls + other.calls, gas: self.gas + other.gas }
+    }
+}
+
+macro_rules! stages {
+    ($($(#[$doc:meta])* $name:ident,)*) => {
+        /// Wall time by stage of the pipeline.
+        #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+        pub struct StageTimes { $($(#[$doc])* pub $name: Duration,)* }
+
+        impl StageTimes {
+            /// Name and time of every stage, in the order of the pipeline.
+            pub fn iter(&self) -> impl Iterator<Item = (&'static str, Duration)> {
+                [$((stringify!($name), self.$name),)*].into_iter()
+            }
+        }
+    };
+}
+
+stages! {
+    /// Bytes to transactions.
+    decode,
+    /// Signatures to senders.
+    recover,
+    /// Routes, waves and order.
+    plan,
+    /// Waves to flat batches.
+    lower,
+    /// The device, transfers included.
+    execute,
+    /// Read sets against the committed prefix.
+    validate,
+    /// revm, whether as the chosen route or as a fallback.
+    fallback,
+    /// Changes into the committed prefix, receipts.
+    commit,
+    /// Everything, from raw bytes to receipts root.
+    total,
+}
+
+/// The account of one [`crate::engine::Engine::execute_block`].
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ExecutionReport {
+    /// Accepted results read back from a lane.
+    pub device: RouteCount,
+    /// Results produced by revm.
+    pub cpu: RouteCount,
+    /// Transactions that the device was asked to run and that revm ran, by reason.
+    pub fallbacks: BTreeMap<FallbackReason, u64>,
+    /// Lanes whose result was stale at their turn.
+    pub conflicts: u64,
+    /// Batches of lanes.
+    pub waves: u64,
+    /// Lanes run, stale ones included.
+    pub lanes: u64,
+    /// Compute dispatches.
+    pub dispatches: u64,
+    /// EVM steps run on the device.
+    pub steps: u64,
+    /// Accepted lanes that revm, run beside them by [`crate::engine::EngineBuilder::cross_check`], disagreed with.
+    pub mismatches: u64,
+    /// Wall time by stage.
+    pub time: StageTimes,
+}
+
+impl ExecutionReport {
+    /// Both routes together.
+    pub fn total(&self) -> RouteCount {
+        self.device + self.cpu
+    }
+
+    /// Counts one fallback.
+    pub fn fall_back(&mut self, reason: FallbackReason) {
+        *self.fallbacks.entry(reason).or_default() += 1;
+    }
+}
+
+/// Adds the time since `start` to a stage and restarts the clock.
+pub fn lap(stage: &mut Duration, start: &mut std::time::Instant) {
+    let now = std::time::Instant::now();
+    *stage += now - *start;
+    *start = now;
+}

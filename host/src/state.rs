@@ -1,0 +1,90 @@
+//! What a state is: a read-only view that answers for accounts, slots, codes and block hashes.
+
+use alloy_primitives::{Address, B256, Bytes, KECCAK256_EMPTY, U256};
+
+/// Balance, nonce and code hash of an account that exists.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct AccountInfo {
+    /// In wei.
+    pub balance: U256,
+    /// Transactions sent, or contracts created.
+    pub nonce: u64,
+    /// Keccak-256 of the code; [`KECCAK256_EMPTY`] where there is none.
+    pub code_hash: B256,
+}
+
+impl Default for AccountInfo {
+    fn default() -> Self {
+        Self { balance: U256::ZERO, nonce: 0, code_hash: KECCAK256_EMPTY }
+    }
+}
+
+impl AccountInfo {
+    /// Empty in the sense of EIP-161.
+    pub fn is_empty(&self) -> bool {
+        self.balance.is_zero() && self.nonce == 0 && self.code_hash == KECCAK256_EMPTY
+    }
+
+    /// Whether the account has code.
+    pub fn has_code(&self) -> bool {
+        self.code_hash != KECCAK256_EMPTY
+    }
+}
+
+/// The state could not be read. The text names the key and the cause.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("state: {0}")]
+pub struct StateError(pub String);
+
+/// A key that a state may know beforehand. Only a hint: a wrong one costs time, never correctness.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum StateKey {
+    /// Balance, nonce and code of an account.
+    Account(Address),
+    /// One storage slot.
+    Slot(Address, U256),
+    /// The hash of a block by number.
+    BlockHash(u64),
+}
+
+/// A consistent snapshot. Anything that implements revm's `DatabaseRef` is one through [`crate::evm::RevmState`].
+pub trait StateRef: Sync {
+    /// `None` where the account does not exist.
+    fn account(&self, address: &Address) -> Result<Option<AccountInfo>, StateError>;
+
+    /// Zero where the slot was never written or the account does not exist.
+    fn storage(&self, address: &Address, slot: &U256) -> Result<U256, StateError>;
+
+    /// The code whose Keccak-256 is `code_hash`; never called for [`KECCAK256_EMPTY`].
+    fn code(&self, code_hash: &B256) -> Result<Bytes, StateError>;
+
+    /// The hash of block `number`; asked only for the 256 blocks before the current one.
+    fn block_hash(&self, number: u64) -> Result<B256, StateError>;
+
+    /// Keys that transactions are likely to read, so that a device gets them in one upload.
+    fn hints(&self) -> Vec<StateKey> {
+        Vec::new()
+    }
+}
+
+impl<S: StateRef + ?Sized> StateRef for &S {
+    fn account(&self, address: &Address) -> Result<Option<AccountInfo>, StateError> {
+        (**self).account(address)
+    }
+
+    fn storage(&self, address: &Address, slot: &U256) -> Result<U256, StateError> {
+        (**self).storage(address, slot)
+    }
+
+    fn code(&self, code_hash: &B256) -> Result<Bytes, StateError> {
+        (**self).code(code_hash)
+    }
+
+    fn block_hash(&self, number: u64) -> Result<B256, StateError> {
+        (**self).block_hash(number)
+    }
+
+    fn hints(&self) -> Vec<StateKey> {
+        (**self).hints()
+    }
+}

@@ -1,0 +1,255 @@
+//! Judges a lane's result against the committed prefix, by value, and turns it into a transaction's outcome.
+
+use crate::{
+    abi,
+    block::BlockEnv,
+    fallback::FallbackReason,
+    fork::Fork,
+    lower::{LaneResult, SnapshotTable, from_limbs, key_of},
+    outcome::{AccountChange, AccountChangeKind, Log, SlotChange, TxOutcome, TxStatus},
+    plan::{Lane, delegate_of, target_code},
+    state::{AccountInfo, StateError, StateKey, StateRef},
+};
+use alloy_primitives::{Address, B256, Bytes, U256};
+use std::collections::BTreeMap;
+
+/// A value that a lane read, and what it must still be for the lane's result to stand.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Read {
+    /// The balance of an account.
+    Balance(Address, U256),
+    /// Code hash and emptiness of an account.
+    Code(Address, B256, bool),
+    /// A storage slot.
+    Slot(Address, U256, U256),
+}
+
+/// How a lane ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum End {
+    /// With a result.
+    Done(TxStatus),
+    /// The device declined.
+    Fallback(FallbackReason),
+    /// Needs a key that the snapshot lacks.
+    Miss(StateKey),
+}
+
+/// A lane's result, detached from the device, waiting for its turn.
+#[derive(Clone, Debug)]
+pub struct Speculation {
+    /// How the lane ended.
+    pub end: End,
+    /// Everything that the result depends on, beyond nonce, funds and code of the parties.
+    pub reads: Vec<Read>,
+    gas_left: u64,
+    refund: u64,
+    writes: Vec<(Address, SlotChange)>,
+    logs: Vec<Log>,
+    output: Bytes,
+}
+
+/// What the prefix says about a result.
+#[derive(Clone, Debug)]
+pub enum Verdict {
+    /// It is what sequential execution gives.
+    Accept(TxOutcome),
+    /// A value that it depends on has changed.
+    Stale,
+    /// The transaction may not stand here: revm is to say why.
+    Invalid,
+}
+
+fn ended(result: &LaneResult) -> End {
+    if let Some(key) = result.missing() {
+        return End::Miss(key);
+    }
+    match result.state.status {
+        abi::STATUS_STOP | abi::STATUS_RETURN => End::Done(TxStatus::Success),
+        abi::STATUS_REVERT => End::Done(TxStatus::Revert),
+        abi::STATUS_OUT_OF_GAS..=abi::STATUS_RETURN_DATA => End::Done(TxStatus::Halt),
+        status => {
+            let reason = status.checked_sub(abi::STATUS_FALLBACK).and_then(FallbackReason::from_u32);
+            End::Fallback(reason.unwrap_or(FallbackReason::DeviceError))
+        }
+    }
+}
+
+impl Speculation {
+    /// Detaches a lane's result. `snapshot` must be the one that the lane ran on.
+    pub fn new(lane: &Lane<'_>, result: LaneResult, snapshot: &SnapshotTable) -> Self {
+        let end = ended(&result);
+        let mut reads = Vec::new();
+        let mut writes = Vec::new();
+        for entry in result.entries.iter().filter(|entry| entry.flags & abi::ENTRY_LOADED != 0) {
+            let original = from_limbs(entry.original);
+            match (entry.kind, key_of(entry)) {
+                (abi::KIND_SLOT, StateKey::Slot(address, slot)) => {
+                    reads.push(Read::Slot(address, slot, original));
+                    let value = from_limbs(entry.current);
+                    if entry.flags & abi::ENTRY_WRITTEN != 0 && value != original {
+                        writes.push((address, SlotChange { slot, original, value }));
+                    }
+                }
+                (abi::KIND_ACCOUNT, StateKey::Account(address)) => {
+                    if entry.flags & abi::ENTRY_READ != 0 {
+                        reads.push(Read::Balance(address, original));
+                    }
+                    if entry.flags & abi::ENTRY_READ_CODE != 0
+                        && let Some(held) = snapshot.entries().get(entry.snapshot as usize)
+                    {
+                        let hash = B256::from(from_limbs(held.code_hash));
+                        reads.push(Read::Code(address, hash, held.flags & abi::ACCOUNT_ALIVE != 0));
+                    }
+                }
+                _ => {}
+            }
+        }
+        let success = end == End::Done(TxStatus::Success);
+        let logs = if success {
+            result.logs.into_iter().map(|log| Log { address: lane.to, topics: log.topics, data: log.data.into() }).collect()
+        } else {
+            Vec::new()
+        };
+        let halted = end == End::Done(TxStatus::Halt);
+        let gas_left = u64::from(result.state.gas_lo) | u64::from(result.state.gas_hi) << 32;
+        Self {
+            end,
+            reads,
+            gas_left: if halted { 0 } else { gas_left },
+            refund: if success { u64::from(result.state.refund) } else { 0 },
+            writes: if success { writes } else { Vec::new() },
+            logs,
+            output: result.output.into(),
+        }
+    }
+
+    /// Whether a value that the result depends on differs in `prefix`.
+    ///
+    /// # Errors
+    /// The state could not be read.
+    pub fn is_stale(&self, lane: &Lane<'_>, fork: Fork, prefix: &dyn StateRef) -> Result<bool, StateError> {
+        for read in &self.reads {
+            let same = match read {
+                Read::Balance(address, balance) => prefix.account(address)?.unwrap_or_default().balance == *balance,
+                Read::Code(address, hash, alive) => {
+                    let info = prefix.account(address)?.unwrap_or_default();
+                    info.code_hash == *hash && info.is_empty() != *alive
+                }
+                Read::Slot(address, slot, value) => prefix.storage(address, slot)? == *value,
+            };
+            if !same {
+                return Ok(true);
+            }
+        }
+        let account = prefix.account(&lane.to)?.filter(AccountInfo::has_code);
+        if account.map(|info| info.code_hash) != lane.account_hash {
+            return Ok(true);
+        }
+        // The delegate's code may change while the designator stays.
+        if let Some(code) = lane.code.as_ref().filter(|code| code.delegate.is_some()) {
+            return Ok(target_code(&lane.to, fork, prefix)?.is_none_or(|now| now.hash != code.hash));
+        }
+        Ok(false)
+    }
+
+    /// Judges a finished result at its turn.
+    ///
+    /// # Errors
+    /// The state could not be read.
+    pub fn validate(&self, lane: &Lane<'_>, status: TxStatus, env: &BlockEnv, prefix: &dyn StateRef) -> Result<Verdict, StateError> {
+        let sender = prefix.account(&lane.sender)?.unwrap_or_default();
+        if !may_stand(lane, &sender, env, prefix)? {
+            return Ok(Verdict::Invalid);
+        }
+        if self.is_stale(lane, env.fork, prefix)? {
+            return Ok(Verdict::Stale);
+        }
+        Ok(Verdict::Accept(self.outcome(lane, status, env, prefix)?))
+    }
+
+    /// Gas paid for: refunds capped (EIP-3529), not below the floor (EIP-7623).
+    fn gas_used(&self, lane: &Lane<'_>, fork: Fork) -> u64 {
+        let spent = lane.tx.gas_limit - self.gas_left.min(lane.tx.gas_limit);
+        let quotient = if fork >= Fork::London { 5 } else { 2 };
+        (spent - self.refund.min(spent / quotient)).max(lane.gas.floor)
+    }
+
+    fn outcome(&self, lane: &Lane<'_>, status: TxStatus, env: &BlockEnv, prefix: &dyn StateRef) -> Result<TxOutcome, StateError> {
+        let gas_used = self.gas_used(lane, env.fork);
+        let gas = U256::from(gas_used);
+        let mut changes = Changes { prefix, accounts: BTreeMap::new() };
+
+        let sender = changes.account(lane.sender)?;
+        sender.nonce += 1;
+        sender.balance = sender.balance.wrapping_sub(lane.fees.gas_price * gas).wrapping_sub(lane.fees.blob);
+        if status == TxStatus::Success {
+            sender.balance = sender.balance.wrapping_sub(lane.tx.value);
+            let target = changes.account(lane.to)?;
+            target.balance = target.balance.wrapping_add(lane.tx.value);
+        }
+        let burnt = if env.fork >= Fork::London { U256::from(env.base_fee) } else { U256::ZERO };
+        let beneficiary = changes.account(env.beneficiary)?;
+        beneficiary.balance = beneficiary.balance.saturating_add((lane.fees.gas_price - burnt) * gas);
+
+        let mut changes = changes.finish();
+        for (address, slot) in &self.writes {
+            if let Ok(at) = changes.binary_search_by_key(address, |change| change.address) {
+                changes[at].storage.push(*slot);
+            }
+        }
+        for change in &mut changes {
+            change.storage.sort_unstable_by_key(|change| change.slot);
+        }
+        Ok(TxOutcome { status, gas_used, output: self.output.clone(), logs: self.logs.clone(), contract_address: None, changes })
+    }
+}
+
+/// Accounts before and after, by address.
+struct Changes<'a> {
+    prefix: &'a dyn StateRef,
+    accounts: BTreeMap<Address, (Option<AccountInfo>, AccountInfo)>,
+}
+
+impl Changes<'_> {
+    fn account(&mut self, address: Address) -> Result<&mut AccountInfo, StateError> {
+        let entry = match self.accounts.entry(address) {
+            std::collections::btree_map::Entry::Occupied(entry) => entry.into_mut(),
+            std::collections::btree_map::Entry::Vacant(entry) => {
+                let before = self.prefix.account(&address)?;
+                entry.insert((before, before.unwrap_or_default()))
+            }
+        };
+        Ok(&mut entry.1)
+    }
+
+    fn finish(self) -> Vec<AccountChange> {
+        let change = |(address, (before, after))| AccountChange {
+            address,
+            kind: AccountChangeKind::Touched,
+            before,
+            after,
+            code: None,
+            storage: Vec::new(),
+        };
+        self.accounts.into_iter().map(change).collect()
+    }
+}
+
+/// Whether the sender's account allows the transaction here: nonce, funds, no code (EIP-3607), fee caps (EIP-1559, 4844).
+fn may_stand(lane: &Lane<'_>, sender: &AccountInfo, env: &BlockEnv, prefix: &dyn StateRef) -> Result<bool, StateError> {
+    let tx = lane.tx;
+    if sender.nonce != tx.nonce || tx.max_fee_per_gas < U256::from(env.base_fee) {
+        return Ok(false);
+    }
+    if tx.blob_gas() > 0 && env.blob_base_fee().is_none_or(|price| tx.max_fee_per_blob_gas < U256::from(price)) {
+        return Ok(false);
+    }
+    let gas = tx.max_fee_per_gas.checked_mul(U256::from(tx.gas_limit));
+    let blobs = tx.max_fee_per_blob_gas.checked_mul(U256::from(tx.blob_gas()));
+    let most = gas.zip(blobs).and_then(|(gas, blobs)| gas.checked_add(blobs)).and_then(|fees| fees.checked_add(tx.value));
+    if most.is_none_or(|most| sender.balance < most) {
+        return Ok(false);
+    }
+    Ok(!sender.has_code() || (env.fork >= Fork::Prague && delegate_of(&prefix.code(&sender.code_hash)?).is_some()))
+}

@@ -1,0 +1,256 @@
+//! Executes an ordered block in waves on a device: speculate, validate against the committed prefix, redo what is stale, fall back in place.
+
+use crate::{
+    backend::Backend,
+    block::BlockEnv,
+    commit::Committed,
+    engine::is_call,
+    error::ExecuteError,
+    evm::{BlockGas, Revm},
+    fallback::FallbackReason,
+    lower::{CodeArena, LaneLimits, Lowering, SnapshotTable},
+    outcome::TxOutcome,
+    plan::{self, Lane, Route},
+    report::{ExecutionReport, lap},
+    state::{StateError, StateKey, StateRef},
+    tx::Transaction,
+    validate::{End, Speculation, Verdict},
+};
+use alloy_primitives::Address;
+use std::time::Instant;
+
+/// Waves in which one transaction may miss a key before revm takes it.
+const MISS_ROUNDS: u32 = 64;
+
+/// A block on its way: `routes[i]` and `results[i]` belong to transaction i; the prefix is in `revm`.
+struct Run<'a> {
+    env: &'a BlockEnv,
+    txs: &'a [Transaction],
+    senders: &'a [Address],
+    device: &'a dyn Backend,
+    cross_check: bool,
+    report: &'a mut ExecutionReport,
+    routes: Vec<Route<'a>>,
+    results: Vec<Option<Speculation>>,
+    misses: Vec<u32>,
+    revm: Revm<Committed<'a>>,
+    gas: BlockGas,
+    outcomes: Vec<TxOutcome>,
+    lowering: Lowering,
+    codes: CodeArena,
+    snapshot: SnapshotTable,
+    /// Outcomes that the snapshot has seen.
+    seen: usize,
+    clock: Instant,
+}
+
+/// Executes decoded transactions in order; everything that the device supports runs there, down to waves of one.
+///
+/// # Errors
+/// The first transaction that may not stand at its place, or whose state could not be read.
+pub fn execute(
+    env: &BlockEnv,
+    txs: &[Transaction],
+    senders: &[Address],
+    state: &dyn StateRef,
+    device: &dyn Backend,
+    cross_check: bool,
+    report: &mut ExecutionReport,
+) -> Result<Vec<TxOutcome>, ExecuteError> {
+    let limits = device.lane_limits();
+    let revm = Revm::new(env, Committed::new(state)).map_err(ExecuteError::Block)?;
+    let mut run = Run {
+        env,
+        txs,
+        senders,
+        device,
+        cross_check,
+        report,
+        routes: Vec::with_capacity(txs.len()),
+        results: vec![None; txs.len()],
+        misses: vec![0; txs.len()],
+        revm,
+        gas: BlockGas::default(),
+        outcomes: Vec::with_capacity(txs.len()),
+        lowering: Lowering::new(env, limits),
+        codes: CodeArena::default(),
+        snapshot: SnapshotTable::default(),
+        seen: 0,
+        clock: Instant::now(),
+    };
+    run.plan(&limits)?;
+    while run.outcomes.len() < txs.len() {
+        run.wave()?;
+        run.walk()?;
+    }
+    Ok(run.outcomes)
+}
+
+fn state_error(tx: usize) -> impl Fn(StateError) -> ExecuteError {
+    move |source| ExecuteError::State { tx, source }
+}
+
+impl<'a> Run<'a> {
+    fn plan(&mut self, limits: &LaneLimits) -> Result<(), ExecuteError> {
+        for (index, (tx, sender)) in self.txs.iter().zip(self.senders).enumerate() {
+            let route = plan::route(index, tx, *sender, self.env, limits, self.revm.state()).map_err(state_error(index))?;
+            self.routes.push(route);
+        }
+        lap(&mut self.report.time.plan, &mut self.clock);
+        if self.routes.iter().any(|route| matches!(route, Route::Device(lane) if lane.code.is_some())) {
+            for key in self.revm.state().hints() {
+                self.snapshot.ensure(key, self.revm.state(), &mut self.codes).map_err(state_error(0))?;
+            }
+        }
+        lap(&mut self.report.time.lower, &mut self.clock);
+        Ok(())
+    }
+
+    /// Runs every lane that has no result, if the next transaction is among them.
+    fn wave(&mut self) -> Result<(), ExecuteError> {
+        let next = self.outcomes.len();
+        let waits = |index: usize| matches!(self.routes[index], Route::Device(_)) && self.results[index].is_none();
+        if !waits(next) {
+            return Ok(());
+        }
+        for outcome in &self.outcomes[self.seen..] {
+            self.snapshot.refresh(outcome, self.revm.state(), &mut self.codes).map_err(state_error(next))?;
+        }
+        self.seen = next;
+        let lanes: Vec<&Lane<'_>> = self.routes[next..]
+            .iter()
+            .zip(&self.results[next..])
+            .filter_map(|(route, result)| match (route, result) {
+                (Route::Device(lane), None) => Some(&**lane),
+                _ => None,
+            })
+            .take(self.lowering.limits().lanes)
+            .collect();
+        let batch = self
+            .lowering
+            .wave(self.env, &lanes, self.revm.state(), &mut self.codes, &mut self.snapshot)
+            .map_err(state_error(next))?;
+        lap(&mut self.report.time.lower, &mut self.clock);
+        let executed = self.device.execute(&batch);
+        lap(&mut self.report.time.execute, &mut self.clock);
+        self.report.waves += 1;
+        self.report.lanes += lanes.len() as u64;
+        match executed {
+            Ok(run) => {
+                self.report.dispatches += run.dispatches;
+                self.report.steps += run.lanes.iter().map(|lane| u64::from(lane.state.steps)).sum::<u64>();
+                for (lane, result) in lanes.iter().zip(run.lanes) {
+                    self.results[lane.index] = Some(Speculation::new(lane, result, &self.snapshot));
+                }
+            }
+            Err(error) => {
+                tracing::warn!(%error, "the device failed, its lanes go to the CPU");
+                let indices: Vec<usize> = lanes.iter().map(|lane| lane.index).collect();
+                for index in indices {
+                    self.routes[index] = Route::Fallback(FallbackReason::DeviceError);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Commits in order up to the first transaction that needs another wave.
+    fn walk(&mut self) -> Result<(), ExecuteError> {
+        while let Some(tx) = self.txs.get(self.outcomes.len()) {
+            let index = self.outcomes.len();
+            self.gas.check(self.env, tx).map_err(|source| ExecuteError::Invalid { tx: index, source })?;
+            let fallback = match &self.routes[index] {
+                Route::Fallback(reason) => Some(*reason),
+                Route::Invalid => None,
+                Route::Device(lane) => {
+                    let Some(result) = &self.results[index] else { return Ok(()) };
+                    match result.end {
+                        End::Fallback(reason) => Some(reason),
+                        End::Miss(key) if self.misses[index] < MISS_ROUNDS => {
+                            return self.read_missing(index, key);
+                        }
+                        End::Miss(_) => Some(FallbackReason::MissRounds),
+                        End::Done(status) => {
+                            let verdict = result.validate(lane, status, self.env, self.revm.state()).map_err(state_error(index))?;
+                            lap(&mut self.report.time.validate, &mut self.clock);
+                            match verdict {
+                                Verdict::Accept(outcome) => {
+                                    let outcome = self.checked(index, outcome)?;
+                                    self.commit(index, outcome, true)?;
+                                    continue;
+                                }
+                                Verdict::Stale => return self.redo(index),
+                                Verdict::Invalid => None,
+                            }
+                        }
+                    }
+                }
+            };
+            let outcome = self.revm.transact(tx, self.senders[index]).map_err(|error| ExecuteError::at(index, error))?;
+            lap(&mut self.report.time.fallback, &mut self.clock);
+            if let Some(reason) = fallback {
+                self.report.fall_back(reason);
+            }
+            self.commit(index, outcome, false)?;
+        }
+        Ok(())
+    }
+
+    /// The lane's outcome, or revm's where a cross-check finds another.
+    fn checked(&mut self, index: usize, outcome: TxOutcome) -> Result<TxOutcome, ExecuteError> {
+        if !self.cross_check {
+            return Ok(outcome);
+        }
+        let expected = self.revm.transact(&self.txs[index], self.senders[index]).map_err(|error| ExecuteError::at(index, error))?;
+        if outcome != expected {
+            self.report.mismatches += 1;
+            tracing::error!(tx = index, lane = ?outcome, revm = ?expected, "lane and revm differ");
+        }
+        Ok(expected)
+    }
+
+    fn commit(&mut self, index: usize, outcome: TxOutcome, on_device: bool) -> Result<(), ExecuteError> {
+        let call = is_call(&self.txs[index], self.revm.state()).map_err(state_error(index))?;
+        let route = if on_device { &mut self.report.device } else { &mut self.report.cpu };
+        route.add(call, outcome.gas_used);
+        self.gas.add(&self.txs[index], outcome.gas_used);
+        self.revm.state_mut().commit(&outcome);
+        self.outcomes.push(outcome);
+        lap(&mut self.report.time.commit, &mut self.clock);
+        Ok(())
+    }
+
+    /// Every parked lane gets its key and runs again in the next wave.
+    fn read_missing(&mut self, next: usize, first: StateKey) -> Result<(), ExecuteError> {
+        let mut keys = vec![first];
+        for index in next..self.txs.len() {
+            if let Some(End::Miss(key)) = self.results[index].as_ref().map(|result| &result.end) {
+                keys.push(*key);
+                self.misses[index] += 1;
+                self.results[index] = None;
+            }
+        }
+        for key in keys {
+            self.snapshot.ensure(key, self.revm.state(), &mut self.codes).map_err(state_error(next))?;
+        }
+        lap(&mut self.report.time.lower, &mut self.clock);
+        Ok(())
+    }
+
+    /// Drops the stale result at `next`, and later ones that are stale already; their target's code is looked up again.
+    fn redo(&mut self, next: usize) -> Result<(), ExecuteError> {
+        self.report.conflicts += 1;
+        let limits = *self.lowering.limits();
+        for index in next..self.txs.len() {
+            let (Route::Device(lane), Some(result)) = (&self.routes[index], &self.results[index]) else { continue };
+            let prefix = self.revm.state();
+            if index > next && !result.is_stale(lane, self.env.fork, prefix).map_err(state_error(index))? {
+                continue;
+            }
+            self.results[index] = None;
+            self.routes[index] = plan::route(index, &self.txs[index], self.senders[index], self.env, &limits, prefix).map_err(state_error(index))?;
+        }
+        lap(&mut self.report.time.validate, &mut self.clock);
+        Ok(())
+    }
+}

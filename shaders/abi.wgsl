@@ -1,0 +1,298 @@
+// Generated from host/src/abi.rs, do not edit.
+
+const STATUS_NOT_RUN = 0x0u;
+const STATUS_STOP = 0x1u;
+const STATUS_RETURN = 0x2u;
+const STATUS_REVERT = 0x10u;
+const STATUS_OUT_OF_GAS = 0x20u;
+const STATUS_STACK = 0x21u;
+const STATUS_INVALID_OPCODE = 0x22u;
+const STATUS_INVALID_JUMP = 0x23u;
+const STATUS_RETURN_DATA = 0x24u;
+const STATUS_INVALID = 0x80u;
+const STATUS_FALLBACK = 0x100u;
+const STATUS_RUNNING = 0x200u;
+const STATUS_MISS = 0x201u;
+const STATUS_EXCEPTIONAL = 0x202u;
+const KIND_ACCOUNT = 0x1u;
+const KIND_SLOT = 0x2u;
+const KIND_TRANSIENT = 0x3u;
+const KIND_BLOCK_HASH = 0x4u;
+const ACCOUNT_ALIVE = 0x1u;
+const ENTRY_WARM = 0x1u;
+const ENTRY_LOADED = 0x2u;
+const ENTRY_READ = 0x4u;
+const ENTRY_WRITTEN = 0x8u;
+const ENTRY_READ_CODE = 0x10u;
+const ENTRY_ALIVE = 0x20u;
+const BATCH_ENV = 0x200u;
+const BATCH_DATA = 0x240u;
+const WORKGROUP = 0x20u;
+const COUNTERS = 0x4u;
+const FALLBACK_FORK = 0x100u;
+const FALLBACK_OPCODE = 0x101u;
+const FALLBACK_PRECOMPILE = 0x102u;
+const FALLBACK_CREATE = 0x103u;
+const FALLBACK_DEPTH = 0x104u;
+const FALLBACK_STACK = 0x105u;
+const FALLBACK_MEMORY = 0x106u;
+const FALLBACK_SLOTS = 0x107u;
+const FALLBACK_ACCOUNTS = 0x108u;
+const FALLBACK_LOGS = 0x109u;
+const FALLBACK_CALLDATA = 0x10au;
+const FALLBACK_CODE_SIZE = 0x10bu;
+const FALLBACK_STEPS = 0x10cu;
+const FALLBACK_MISS_ROUNDS = 0x10du;
+const FALLBACK_STALE = 0x10eu;
+const FALLBACK_DEVICE_ERROR = 0x10fu;
+const FALLBACK_RETRY = 0x110u;
+const CLASS_UNDEFINED = 0x0u;
+const CLASS_PLAIN = 0x1u;
+const CLASS_PUSH = 0x2u;
+const CLASS_DUP = 0x3u;
+const CLASS_SWAP = 0x4u;
+const CLASS_LOG = 0x5u;
+const CLASS_ENV_BLOCK = 0x6u;
+const CLASS_ENV_TX = 0x7u;
+const CLASS_UNSUPPORTED = 0x8u;
+const OP_STOP = 0x0u;
+const OP_ADD = 0x1u;
+const OP_MUL = 0x2u;
+const OP_SUB = 0x3u;
+const OP_DIV = 0x4u;
+const OP_SDIV = 0x5u;
+const OP_MOD = 0x6u;
+const OP_SMOD = 0x7u;
+const OP_ADDMOD = 0x8u;
+const OP_MULMOD = 0x9u;
+const OP_EXP = 0xau;
+const OP_SIGNEXTEND = 0xbu;
+const OP_LT = 0x10u;
+const OP_GT = 0x11u;
+const OP_SLT = 0x12u;
+const OP_SGT = 0x13u;
+const OP_EQ = 0x14u;
+const OP_ISZERO = 0x15u;
+const OP_AND = 0x16u;
+const OP_OR = 0x17u;
+const OP_XOR = 0x18u;
+const OP_NOT = 0x19u;
+const OP_BYTE = 0x1au;
+const OP_SHL = 0x1bu;
+const OP_SHR = 0x1cu;
+const OP_SAR = 0x1du;
+const OP_CLZ = 0x1eu;
+const OP_KECCAK256 = 0x20u;
+const OP_ADDRESS = 0x30u;
+const OP_BALANCE = 0x31u;
+const OP_ORIGIN = 0x32u;
+const OP_CALLER = 0x33u;
+const OP_CALLVALUE = 0x34u;
+const OP_CALLDATALOAD = 0x35u;
+const OP_CALLDATASIZE = 0x36u;
+const OP_CALLDATACOPY = 0x37u;
+const OP_CODESIZE = 0x38u;
+const OP_CODECOPY = 0x39u;
+const OP_GASPRICE = 0x3au;
+const OP_EXTCODESIZE = 0x3bu;
+const OP_EXTCODECOPY = 0x3cu;
+const OP_RETURNDATASIZE = 0x3du;
+const OP_RETURNDATACOPY = 0x3eu;
+const OP_EXTCODEHASH = 0x3fu;
+const OP_BLOCKHASH = 0x40u;
+const OP_COINBASE = 0x41u;
+const OP_TIMESTAMP = 0x42u;
+const OP_NUMBER = 0x43u;
+const OP_PREVRANDAO = 0x44u;
+const OP_GASLIMIT = 0x45u;
+const OP_CHAINID = 0x46u;
+const OP_SELFBALANCE = 0x47u;
+const OP_BASEFEE = 0x48u;
+const OP_BLOBHASH = 0x49u;
+const OP_BLOBBASEFEE = 0x4au;
+const OP_POP = 0x50u;
+const OP_MLOAD = 0x51u;
+const OP_MSTORE = 0x52u;
+const OP_MSTORE8 = 0x53u;
+const OP_SLOAD = 0x54u;
+const OP_SSTORE = 0x55u;
+const OP_JUMP = 0x56u;
+const OP_JUMPI = 0x57u;
+const OP_PC = 0x58u;
+const OP_MSIZE = 0x59u;
+const OP_GAS = 0x5au;
+const OP_JUMPDEST = 0x5bu;
+const OP_TLOAD = 0x5cu;
+const OP_TSTORE = 0x5du;
+const OP_MCOPY = 0x5eu;
+const OP_PUSH0 = 0x5fu;
+const OP_CREATE = 0xf0u;
+const OP_CALL = 0xf1u;
+const OP_CALLCODE = 0xf2u;
+const OP_RETURN = 0xf3u;
+const OP_DELEGATECALL = 0xf4u;
+const OP_CREATE2 = 0xf5u;
+const OP_STATICCALL = 0xfau;
+const OP_REVERT = 0xfdu;
+const OP_SELFDESTRUCT = 0xffu;
+const PARAMS_LANES = 0x0u;
+const PARAMS_SLICE_STEPS = 0x1u;
+const PARAMS_MAX_STEPS = 0x2u;
+const PARAMS_SNAPSHOT_MASK = 0x3u;
+const PARAMS_STACK_WORDS = 0x4u;
+const PARAMS_MEMORY_LIMBS = 0x5u;
+const PARAMS_LOG_LIMBS = 0x6u;
+const PARAMS_SLOTS = 0x7u;
+const PARAMS_LOGS = 0x8u;
+const PARAMS_TX_BASE = 0x9u;
+const PARAMS_CLEAR_REFUND = 0xau;
+const PARAMS_PRECOMPILES = 0xbu;
+const PARAMS_P256 = 0xcu;
+const PARAMS_NUMBER_LO = 0xdu;
+const PARAMS_NUMBER_HI = 0xeu;
+const PARAMS_WORDS = 0x10u;
+const TX_CODE_OFFSET = 0x0u;
+const TX_CODE_LEN = 0x1u;
+const TX_JUMPS_OFFSET = 0x2u;
+const TX_INPUT_OFFSET = 0x3u;
+const TX_INPUT_LEN = 0x4u;
+const TX_BLOBS_OFFSET = 0x5u;
+const TX_BLOBS = 0x6u;
+const TX_ENV = 0x8u;
+const TX_CALLEE = 0x38u;
+const TX_WORDS = 0x40u;
+const LANE_STATUS = 0x0u;
+const LANE_PC = 0x1u;
+const LANE_SP = 0x2u;
+const LANE_ENTRIES = 0x3u;
+const LANE_GAS_LO = 0x4u;
+const LANE_GAS_HI = 0x5u;
+const LANE_REFUND = 0x6u;
+const LANE_MEMORY_WORDS = 0x7u;
+const LANE_LOGS = 0x8u;
+const LANE_LOG_LIMBS = 0x9u;
+const LANE_OUTPUT_OFFSET = 0xau;
+const LANE_OUTPUT_LEN = 0xbu;
+const LANE_STEPS = 0xcu;
+const LANE_MISS_KIND = 0xdu;
+const LANE_MISS_ADDRESS = 0x10u;
+const LANE_MISS_SLOT = 0x18u;
+const LANE_WORDS = 0x20u;
+const SNAP_KIND = 0x0u;
+const SNAP_ADDRESS0 = 0x1u;
+const SNAP_SLOT = 0x2u;
+const SNAP_ADDRESS = 0xau;
+const SNAP_CODE = 0xeu;
+const SNAP_FLAGS = 0xfu;
+const SNAP_VALUE = 0x10u;
+const SNAP_CODE_HASH = 0x18u;
+const SNAP_WORDS = 0x20u;
+const OVER_KIND = 0x0u;
+const OVER_ADDRESS0 = 0x1u;
+const OVER_SLOT = 0x2u;
+const OVER_ADDRESS = 0xau;
+const OVER_FLAGS = 0xeu;
+const OVER_SNAPSHOT = 0xfu;
+const OVER_CURRENT = 0x10u;
+const OVER_ORIGINAL = 0x18u;
+const OVER_WORDS = 0x20u;
+const LOG_TOPICS = 0x0u;
+const LOG_DATA_LIMB = 0x1u;
+const LOG_DATA_LEN = 0x2u;
+const LOG_TOPIC = 0x4u;
+const LOG_WORDS = 0x24u;
+const CODE_OFFSET = 0x0u;
+const CODE_LEN = 0x1u;
+const CODE_JUMPS_OFFSET = 0x2u;
+const CODE_WORDS = 0x4u;
+
+struct Params {
+    lanes: u32,
+    slice_steps: u32,
+    max_steps: u32,
+    snapshot_mask: u32,
+    stack_words: u32,
+    memory_limbs: u32,
+    log_limbs: u32,
+    slots: u32,
+    logs: u32,
+    tx_base: u32,
+    clear_refund: u32,
+    precompiles: u32,
+    p256: u32,
+    number_lo: u32,
+    number_hi: u32,
+    pad0: u32,
+}
+
+struct TxRecord {
+    code_offset: u32,
+    code_len: u32,
+    jumps_offset: u32,
+    input_offset: u32,
+    input_len: u32,
+    blobs_offset: u32,
+    blobs: u32,
+    pad0: u32,
+    env: array<u32, 48>,
+    callee: array<u32, 5>,
+    pad1: array<u32, 3>,
+}
+
+struct LaneState {
+    status: u32,
+    pc: u32,
+    sp: u32,
+    entries: u32,
+    gas_lo: u32,
+    gas_hi: u32,
+    refund: u32,
+    memory_words: u32,
+    logs: u32,
+    log_limbs: u32,
+    output_offset: u32,
+    output_len: u32,
+    steps: u32,
+    miss_kind: u32,
+    pad0: array<u32, 2>,
+    miss_address: array<u32, 5>,
+    pad1: array<u32, 3>,
+    miss_slot: array<u32, 8>,
+}
+
+struct SnapshotEntry {
+    kind: u32,
+    address0: u32,
+    slot: array<u32, 8>,
+    address: array<u32, 4>,
+    code: u32,
+    flags: u32,
+    value: array<u32, 8>,
+    code_hash: array<u32, 8>,
+}
+
+struct OverlayEntry {
+    kind: u32,
+    address0: u32,
+    slot: array<u32, 8>,
+    address: array<u32, 4>,
+    flags: u32,
+    snapshot: u32,
+    current: array<u32, 8>,
+    original: array<u32, 8>,
+}
+
+struct LogEntry {
+    topics: u32,
+    data_limb: u32,
+    data_len: u32,
+    pad0: u32,
+    topic: array<u32, 32>,
+}
+
+struct CodeEntry {
+    offset: u32,
+    len: u32,
+    jumps_offset: u32,
+    pad0: u32,
+}

@@ -1,0 +1,3 @@
+//! What the suites share: data, devices, and generated programs.
+
+pub mod programs;
