@@ -8,6 +8,7 @@ namespace lockstep {
 constexpr uint32_t STATUS_NOT_RUN = 0x0u;
 constexpr uint32_t STATUS_STOP = 0x1u;
 constexpr uint32_t STATUS_RETURN = 0x2u;
+constexpr uint32_t STATUS_RECOVERED = 0x3u;
 constexpr uint32_t STATUS_REVERT = 0x10u;
 constexpr uint32_t STATUS_OUT_OF_GAS = 0x20u;
 constexpr uint32_t STATUS_STACK = 0x21u;
@@ -33,6 +34,7 @@ constexpr uint32_t ENTRY_ALIVE = 0x20u;
 constexpr uint32_t BATCH_ENV = 0x200u;
 constexpr uint32_t BATCH_DATA = 0x240u;
 constexpr uint32_t WORKGROUP = 0x20u;
+constexpr uint32_t RECOVER_LOW_S = 0x1u;
 constexpr uint32_t COUNTERS = 0x4u;
 constexpr uint32_t FALLBACK_FORK = 0x100u;
 constexpr uint32_t FALLBACK_OPCODE = 0x101u;
@@ -206,6 +208,20 @@ constexpr uint32_t LOG_DATA_LIMB = 0x1u;
 constexpr uint32_t LOG_DATA_LEN = 0x2u;
 constexpr uint32_t LOG_TOPIC = 0x4u;
 constexpr uint32_t LOG_WORDS = 0x24u;
+constexpr uint32_t BATCHPARAMS_COUNT = 0x0u;
+constexpr uint32_t BATCHPARAMS_STRIDE = 0x1u;
+constexpr uint32_t BATCHPARAMS_FIRST = 0x2u;
+constexpr uint32_t BATCHPARAMS_LAST = 0x3u;
+constexpr uint32_t BATCHPARAMS_WORDS = 0x4u;
+constexpr uint32_t ITEM_Z = 0x0u;
+constexpr uint32_t ITEM_R = 0x8u;
+constexpr uint32_t ITEM_S = 0x10u;
+constexpr uint32_t ITEM_RECOVERY_ID = 0x18u;
+constexpr uint32_t ITEM_FLAGS = 0x19u;
+constexpr uint32_t ITEM_WORDS = 0x20u;
+constexpr uint32_t RESULT_STATUS = 0x0u;
+constexpr uint32_t RESULT_ADDRESS = 0x1u;
+constexpr uint32_t RESULT_WORDS = 0x8u;
 constexpr uint32_t CODE_OFFSET = 0x0u;
 constexpr uint32_t CODE_LEN = 0x1u;
 constexpr uint32_t CODE_JUMPS_OFFSET = 0x2u;
@@ -366,6 +382,44 @@ static_assert(offsetof(LogEntry, data_limb) == 4, "data_limb");
 static_assert(offsetof(LogEntry, data_len) == 8, "data_len");
 static_assert(offsetof(LogEntry, pad0) == 12, "pad0");
 static_assert(offsetof(LogEntry, topic) == 16, "topic");
+
+struct BatchParams {
+    uint32_t count;
+    uint32_t stride;
+    uint32_t first;
+    uint32_t last;
+};
+static_assert(sizeof(BatchParams) == 16, "size");
+static_assert(offsetof(BatchParams, count) == 0, "count");
+static_assert(offsetof(BatchParams, stride) == 4, "stride");
+static_assert(offsetof(BatchParams, first) == 8, "first");
+static_assert(offsetof(BatchParams, last) == 12, "last");
+
+struct RecoverItem {
+    uint32_t z[8];
+    uint32_t r[8];
+    uint32_t s[8];
+    uint32_t recovery_id;
+    uint32_t flags;
+    uint32_t pad0[6];
+};
+static_assert(sizeof(RecoverItem) == 128, "size");
+static_assert(offsetof(RecoverItem, z) == 0, "z");
+static_assert(offsetof(RecoverItem, r) == 32, "r");
+static_assert(offsetof(RecoverItem, s) == 64, "s");
+static_assert(offsetof(RecoverItem, recovery_id) == 96, "recovery_id");
+static_assert(offsetof(RecoverItem, flags) == 100, "flags");
+static_assert(offsetof(RecoverItem, pad0) == 104, "pad0");
+
+struct RecoverResult {
+    uint32_t status;
+    uint32_t address[5];
+    uint32_t pad0[2];
+};
+static_assert(sizeof(RecoverResult) == 32, "size");
+static_assert(offsetof(RecoverResult, status) == 0, "status");
+static_assert(offsetof(RecoverResult, address) == 4, "address");
+static_assert(offsetof(RecoverResult, pad0) == 24, "pad0");
 
 struct CodeEntry {
     uint32_t offset;

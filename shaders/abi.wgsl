@@ -3,6 +3,7 @@
 const STATUS_NOT_RUN = 0x0u;
 const STATUS_STOP = 0x1u;
 const STATUS_RETURN = 0x2u;
+const STATUS_RECOVERED = 0x3u;
 const STATUS_REVERT = 0x10u;
 const STATUS_OUT_OF_GAS = 0x20u;
 const STATUS_STACK = 0x21u;
@@ -28,6 +29,7 @@ const ENTRY_ALIVE = 0x20u;
 const BATCH_ENV = 0x200u;
 const BATCH_DATA = 0x240u;
 const WORKGROUP = 0x20u;
+const RECOVER_LOW_S = 0x1u;
 const COUNTERS = 0x4u;
 const FALLBACK_FORK = 0x100u;
 const FALLBACK_OPCODE = 0x101u;
@@ -201,6 +203,20 @@ const LOG_DATA_LIMB = 0x1u;
 const LOG_DATA_LEN = 0x2u;
 const LOG_TOPIC = 0x4u;
 const LOG_WORDS = 0x24u;
+const BATCHPARAMS_COUNT = 0x0u;
+const BATCHPARAMS_STRIDE = 0x1u;
+const BATCHPARAMS_FIRST = 0x2u;
+const BATCHPARAMS_LAST = 0x3u;
+const BATCHPARAMS_WORDS = 0x4u;
+const ITEM_Z = 0x0u;
+const ITEM_R = 0x8u;
+const ITEM_S = 0x10u;
+const ITEM_RECOVERY_ID = 0x18u;
+const ITEM_FLAGS = 0x19u;
+const ITEM_WORDS = 0x20u;
+const RESULT_STATUS = 0x0u;
+const RESULT_ADDRESS = 0x1u;
+const RESULT_WORDS = 0x8u;
 const CODE_OFFSET = 0x0u;
 const CODE_LEN = 0x1u;
 const CODE_JUMPS_OFFSET = 0x2u;
@@ -288,6 +304,28 @@ struct LogEntry {
     data_len: u32,
     pad0: u32,
     topic: array<u32, 32>,
+}
+
+struct BatchParams {
+    count: u32,
+    stride: u32,
+    first: u32,
+    last: u32,
+}
+
+struct RecoverItem {
+    z: array<u32, 8>,
+    r: array<u32, 8>,
+    s: array<u32, 8>,
+    recovery_id: u32,
+    flags: u32,
+    pad0: array<u32, 6>,
+}
+
+struct RecoverResult {
+    status: u32,
+    address: array<u32, 5>,
+    pad0: array<u32, 2>,
 }
 
 struct CodeEntry {

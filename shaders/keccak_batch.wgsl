@@ -1,15 +1,9 @@
 // keccak256 of many messages: one lane, one message of any length.
 
+//#include "abi.wgsl"
 //#include "keccak.wgsl"
 
-struct KeccakParams {
-    count: u32,
-    pad0: u32,
-    pad1: u32,
-    pad2: u32,
-}
-
-@group(0) @binding(0) var<uniform> params: KeccakParams;
+@group(0) @binding(0) var<uniform> params: BatchParams;
 // Per message: offset in the arena in words, length in bytes.
 @group(0) @binding(1) var<storage, read> messages: array<vec2<u32>>;
 // Message bytes in memory order; each message starts at a word. The host checks that offset + length is inside.
@@ -36,6 +30,7 @@ fn keccak_batch(@builtin(global_invocation_id) id: vec3<u32>) {
     let length = messages[id.x].y;
     let last = length / 136u;
     var state = array<u32, 50>();
+    // The last block holds 0..135 bytes and the padding: a message that fills its blocks gets one more.
     for (var block = 0u; block <= last; block++) {
         let base = block * KECCAK_RATE_WORDS;
         state[0] ^= message_word(offset, length, base + 0u);
@@ -73,6 +68,7 @@ fn keccak_batch(@builtin(global_invocation_id) id: vec3<u32>) {
         state[32] ^= message_word(offset, length, base + 32u);
         state[33] ^= message_word(offset, length, base + 33u);
         if (block == last) {
+            // Padding: 0x01 after the message, 0x80 in the rate's last byte.
             let rest = length - last * 136u;
             keccak_absorb_word(&state, rest >> 2u, 1u << ((rest & 3u) * 8u));
             state[33] ^= 0x80000000u;

@@ -10,23 +10,10 @@
 // 2 d + 1 - 2^w: no digit is zero, no lane ever skips, and the accumulator never starts at infinity.
 // u2 is first split into two halves of 33 windows of 4 bits; u1 takes 32 windows of 8 bits from a fixed table of G.
 
+//#include "abi.wgsl"
 //#include "gej.wgsl"
 //#include "sc.wgsl"
 //#include "keccak.wgsl"
-
-const RECOVER_NOT_RUN: u32 = 0u;
-const RECOVER_SUCCESS: u32 = 1u;
-const RECOVER_INVALID: u32 = 2u;
-const RECOVER_EXCEPTIONAL: u32 = 3u;
-
-// Words of an item.
-const ITEM_WORDS: u32 = 32u;
-const ITEM_Z: u32 = 0u;
-const ITEM_R: u32 = 8u;
-const ITEM_S: u32 = 16u;
-const ITEM_RECOVERY_ID: u32 = 24u;
-const ITEM_FLAGS: u32 = 25u;
-const FLAG_LOW_S: u32 = 1u;
 
 // State planes: word w of lane i is state[w * stride + i].
 const STATE_STATUS: u32 = 0u;
@@ -40,19 +27,10 @@ const STATE_VG: u32 = 43u;
 
 const R_ROUNDS: u32 = 33u;
 
-struct RecoverParams {
-    count: u32,
-    // Lanes that the state planes are laid out for, at least count.
-    stride: u32,
-    // Rounds of this ladder dispatch.
-    first: u32,
-    last: u32,
-}
-
-@group(0) @binding(0) var<uniform> params: RecoverParams;
-// ITEM_WORDS per lane: z, r, s (8 words each, least significant first), recovery id, flags, 6 spare.
+@group(0) @binding(0) var<uniform> params: BatchParams;
+// RecoverItem a lane.
 @group(0) @binding(1) var<storage, read> items: array<u32>;
-// 8 per lane: status, address (5 words, bytes in memory order), 2 spare.
+// RecoverResult a lane.
 @group(0) @binding(2) var<storage, read_write> results: array<u32>;
 @group(0) @binding(3) var<storage, read_write> state: array<u32>;
 // Per lane 8 entries of 6 vec4: x, y, beta x of (2 e + 1) R.
@@ -133,7 +111,7 @@ fn signature_in_range(lane: u32) -> bool {
     let r = item_words(lane, ITEM_R);
     let s = item_words(lane, ITEM_S);
     let id = items[lane * ITEM_WORDS + ITEM_RECOVERY_ID];
-    let low_s = (items[lane * ITEM_WORDS + ITEM_FLAGS] & FLAG_LOW_S) != 0u;
+    let low_s = (items[lane * ITEM_WORDS + ITEM_FLAGS] & RECOVER_LOW_S) != 0u;
     return !words_equal(r, zero) && words_less(r, SC_N_WORDS)
         && !words_equal(s, zero) && words_less(s, SC_N_WORDS)
         && !(low_s && words_less(SC_HALF_N_WORDS, s))
@@ -165,7 +143,7 @@ fn recover_lift(@builtin(global_invocation_id) id: vec3<u32>) {
     let valid = in_range && on_curve;
     let y_odd = fe_to_words(y)[0] & 1u;
     let y_words = fe_to_words(fe_neg_if(y_odd != (recovery_id & 1u), y));
-    state[STATE_STATUS * params.stride + lane] = select(RECOVER_INVALID, RECOVER_NOT_RUN, valid);
+    state[STATE_STATUS * params.stride + lane] = select(STATUS_INVALID, STATUS_NOT_RUN, valid);
     state_set_words(lane, STATE_X, words_select(GE_G_X_WORDS, fe_to_words(x), valid));
     state_set_words(lane, STATE_Y, words_select(GE_G_Y_WORDS, y_words, valid));
 }
@@ -177,7 +155,7 @@ fn recover_scalars(@builtin(global_invocation_id) id: vec3<u32>) {
     if (lane >= params.count) {
         return;
     }
-    let invalid = state[STATE_STATUS * params.stride + lane] != RECOVER_NOT_RUN;
+    let invalid = state[STATE_STATUS * params.stride + lane] != STATUS_NOT_RUN;
     let one = Words(1u, 0u, 0u, 0u, 0u, 0u, 0u, 0u);
     let r = limb_from_words(words_select(item_words(lane, ITEM_R), one, invalid));
     let s = limb_from_words(words_select(item_words(lane, ITEM_S), one, invalid));
@@ -363,14 +341,14 @@ fn recover_finish(@builtin(global_invocation_id) id: vec3<u32>) {
     sponge[33] = 0x80000000u;
     keccak_f1600(&sponge);
 
-    var status = RECOVER_SUCCESS;
+    var status = STATUS_RECOVERED;
     if (words_equal(z_words, Words())) {
-        status = RECOVER_EXCEPTIONAL;
+        status = STATUS_EXCEPTIONAL;
     }
-    if (state[STATE_STATUS * params.stride + lane] != RECOVER_NOT_RUN) {
-        status = RECOVER_INVALID;
+    if (state[STATE_STATUS * params.stride + lane] != STATUS_NOT_RUN) {
+        status = STATUS_INVALID;
     }
-    let keep = select(0u, 0xffffffffu, status == RECOVER_SUCCESS);
+    let keep = select(0u, 0xffffffffu, status == STATUS_RECOVERED);
     let o = lane * 8u;
     results[o] = status;
     results[o + 1u] = sponge[3] & keep;

@@ -7,6 +7,7 @@
 use bytemuck::{Pod, Zeroable};
 
 /// A struct of the ABI: its name, the prefix of its word offsets, and (field, offset, length) in words.
+#[derive(Clone, Copy, Debug)]
 pub struct StructInfo {
     /// The type's name in every language.
     pub name: &'static str,
@@ -201,6 +202,44 @@ abi_structs! {
         topic: [u32; 32],
     }
 
+    /// What one dispatch of a batched crypto kernel is about; a uniform.
+    struct BatchParams("BATCHPARAMS") {
+        /// Items; invocations beyond do nothing.
+        count: u32,
+        /// Lanes that the planes of scratch buffers are laid out for, at least `count`.
+        stride: u32,
+        /// First round of a ladder slice.
+        first: u32,
+        /// One past its last round.
+        last: u32,
+    }
+
+    /// One signature to recover.
+    struct RecoverItem("ITEM") {
+        /// Message hash.
+        z: [u32; 8],
+        /// As in the signature, unchecked.
+        r: [u32; 8],
+        /// As in the signature, unchecked.
+        s: [u32; 8],
+        /// Parity of R's y, plus 2 where its x is r + n.
+        recovery_id: u32,
+        /// `RECOVER_LOW_S` or zero.
+        flags: u32,
+        /// Keeps the size a power of two.
+        pad0: [u32; 6],
+    }
+
+    /// What became of it.
+    struct RecoverResult("RESULT") {
+        /// `STATUS_RECOVERED`, `STATUS_INVALID` or `STATUS_EXCEPTIONAL`.
+        status: u32,
+        /// Zero unless recovered.
+        address: [u32; 5],
+        /// Keeps the size a power of two.
+        pad0: [u32; 2],
+    }
+
     /// A code in the code arena's table of contents.
     struct CodeEntry("CODE") {
         /// Word offset of the bytes, followed by at least 36 zero bytes.
@@ -221,6 +260,8 @@ abi_consts! {
     STATUS_STOP = 1;
     /// RETURN.
     STATUS_RETURN = 2;
+    /// Recover: the address is the signer's.
+    STATUS_RECOVERED = 3;
     /// REVERT.
     STATUS_REVERT = 0x10;
     /// Exceptional halt: out of gas.
@@ -275,6 +316,8 @@ abi_consts! {
     BATCH_DATA = 576;
     /// Invocations a workgroup.
     WORKGROUP = 32;
+    /// Flag: s above n / 2 is invalid (EIP-2).
+    RECOVER_LOW_S = 1;
     /// Words of a counter set: running lanes, steps.
     COUNTERS = 4;
 }

@@ -18,7 +18,7 @@ use crate::{
 };
 use alloy_primitives::{Address, B256, Bloom, keccak256};
 use rayon::{ThreadPool, ThreadPoolBuilder, prelude::*};
-use std::time::Instant;
+use std::{sync::Arc, time::Instant};
 
 /// Below this many transactions or messages threads cost more than they give.
 const PARALLEL_FROM: usize = 64;
@@ -27,6 +27,7 @@ const PARALLEL_FROM: usize = 64;
 #[derive(Clone, Debug, Default)]
 pub struct EngineBuilder {
     backend: BackendKind,
+    opened: Option<Arc<dyn Backend>>,
     device: Option<String>,
     threads: Option<usize>,
     cross_check: bool,
@@ -37,6 +38,13 @@ impl EngineBuilder {
     #[must_use]
     pub const fn backend(mut self, kind: BackendKind) -> Self {
         self.backend = kind;
+        self
+    }
+
+    /// A device that is open already, instead of a kind: to share one, or to bring one of your own.
+    #[must_use]
+    pub fn with_device(mut self, device: Arc<dyn Backend>) -> Self {
+        self.opened = Some(device);
         self
     }
 
@@ -66,11 +74,12 @@ impl EngineBuilder {
     /// # Errors
     /// [`BackendError::Unavailable`] where a named backend is not built in or finds no device: never a quiet CPU run.
     pub fn build(self) -> Result<Engine, BackendError> {
-        let device: Option<Box<dyn Backend>> = match self.backend {
+        let device: Option<Arc<dyn Backend>> = match self.backend {
+            _ if self.opened.is_some() => self.opened,
             // The router that lets a device win comes with its measured rates; until then only a name chooses one.
             BackendKind::Auto | BackendKind::Cpu => None,
             #[cfg(feature = "wgpu")]
-            BackendKind::Wgpu => Some(Box::new(crate::backend::wgpu::WgpuBackend::open(self.device.as_deref())?)),
+            BackendKind::Wgpu => Some(Arc::new(crate::backend::wgpu::WgpuBackend::open(self.device.as_deref())?)),
             kind => return Err(BackendError::Unavailable(format!("{kind} is not part of this build"))),
         };
         if let (BackendKind::Cpu, Some(device)) = (self.backend, &self.device) {
@@ -88,7 +97,7 @@ impl EngineBuilder {
 #[derive(Debug)]
 pub struct Engine {
     pool: ThreadPool,
-    device: Option<Box<dyn Backend>>,
+    device: Option<Arc<dyn Backend>>,
     cross_check: bool,
 }
 
@@ -146,17 +155,28 @@ impl Engine {
         self.pool.current_num_threads()
     }
 
-    /// The signer of each request, in order.
+    /// The signer of each request, in order. What a failing device leaves is done on the CPU.
     pub fn recover(&self, requests: &[RecoverRequest]) -> Vec<Result<Address, RecoverError>> {
+        if let Some(results) = self.on_device("recover", |device| device.recover(requests)) {
+            return results;
+        }
         self.pool.install(|| recover_batch(requests))
     }
 
-    /// Keccak-256 of each message, in order.
+    /// Keccak-256 of each message, in order. What a failing device leaves is done on the CPU.
     pub fn keccak256(&self, messages: &[&[u8]]) -> Vec<B256> {
+        if let Some(hashes) = self.on_device("keccak256", |device| device.keccak256(messages)) {
+            return hashes;
+        }
         if messages.len() < PARALLEL_FROM {
             return messages.iter().map(keccak256).collect();
         }
         self.pool.install(|| messages.par_iter().with_min_len(16).map(keccak256).collect())
+    }
+
+    fn on_device<T>(&self, what: &str, run: impl FnOnce(&dyn Backend) -> Result<T, BackendError>) -> Option<T> {
+        let device = self.device.as_deref()?;
+        run(device).inspect_err(|error| tracing::warn!(%error, what, "the device failed, the CPU takes over")).ok()
     }
 
     /// Executes an ordered block on `state`: its transactions only, without system calls, withdrawals or rewards.

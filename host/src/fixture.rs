@@ -16,16 +16,16 @@ use secp256k1::{Message, SecretKey, ecdsa::RecoverableSignature};
 use serde_json::json;
 
 /// Logs its calldata's first word as a topic: PUSH0 CALLDATALOAD PUSH0 PUSH0 LOG1.
-pub const LOGGER: Address = address!("1000000000000000000000000000000000000001");
+pub(crate) const LOGGER: Address = address!("1000000000000000000000000000000000000001");
 /// Always reverts.
-pub const REVERTER: Address = address!("1000000000000000000000000000000000000002");
+pub(crate) const REVERTER: Address = address!("1000000000000000000000000000000000000002");
 
 fn key(seed: u8) -> SecretKey {
     SecretKey::from_secret_bytes([seed; 32]).unwrap()
 }
 
 /// The address of the key that consists of `seed` 32 times.
-pub fn sender(seed: u8) -> Address {
+pub(crate) fn sender(seed: u8) -> Address {
     let public = secp256k1::PublicKey::from_secret_key(&key(seed)).serialize_uncompressed();
     Address::from_slice(&keccak256(&public[1..])[12..])
 }
@@ -36,7 +36,7 @@ fn sign(seed: u8, hash: B256) -> Signature {
 }
 
 /// A signed type-2 transaction on chain 1.
-pub fn dynamic_fee(seed: u8, nonce: u64, to: TxKind, value: u64, input: &[u8]) -> Bytes {
+pub(crate) fn dynamic_fee(seed: u8, nonce: u64, to: TxKind, value: u64, input: &[u8]) -> Bytes {
     let tx = TxEip1559 {
         chain_id: 1,
         nonce,
@@ -53,14 +53,14 @@ pub fn dynamic_fee(seed: u8, nonce: u64, to: TxKind, value: u64, input: &[u8]) -
 }
 
 /// A signed legacy transaction; EIP-155 where there is a chain id.
-pub fn legacy(seed: u8, nonce: u64, chain_id: Option<u64>, to: Address, value: u64) -> Bytes {
+pub(crate) fn legacy(seed: u8, nonce: u64, chain_id: Option<u64>, to: Address, value: u64) -> Bytes {
     let tx = TxLegacy { chain_id, nonce, gas_price: 10, gas_limit: 21_000, to: to.into(), value: U256::from(value), input: Bytes::new() };
     let signature = sign(seed, tx.signature_hash());
     TxEnvelope::from(tx.into_signed(signature)).encoded_2718().into()
 }
 
 /// The block and its state.
-pub fn block() -> (Block, MemoryState) {
+pub(crate) fn block() -> (Block, MemoryState) {
     let mut state = MemoryState::default();
     let funded = |code_hash| AccountInfo { balance: U256::from(1_000_000_000_u64), nonce: 0, code_hash };
     for seed in 1..=2 {
@@ -97,7 +97,7 @@ pub fn block() -> (Block, MemoryState) {
 }
 
 /// A block file that promises exactly `output`.
-pub fn file(block: Block, state: MemoryState, output: &BlockOutput) -> BlockFile {
+pub(crate) fn file(block: Block, state: MemoryState, output: &BlockOutput) -> BlockFile {
     let env = &block.env;
     let header = json!({
         "number": format!("{:#x}", env.number), "timestamp": format!("{:#x}", env.timestamp), "miner": format!("{:?}", env.beneficiary),

@@ -48,7 +48,7 @@ struct Run<'a> {
 ///
 /// # Errors
 /// The first transaction that may not stand at its place, or whose state could not be read.
-pub fn execute(
+pub(crate) fn execute(
     env: &BlockEnv,
     txs: &[Transaction],
     senders: &[Address],
@@ -90,7 +90,7 @@ fn state_error(tx: usize) -> impl Fn(StateError) -> ExecuteError {
     move |source| ExecuteError::State { tx, source }
 }
 
-impl<'a> Run<'a> {
+impl Run<'_> {
     fn plan(&mut self, limits: &LaneLimits) -> Result<(), ExecuteError> {
         for (index, (tx, sender)) in self.txs.iter().zip(self.senders).enumerate() {
             let route = plan::route(index, tx, *sender, self.env, limits, self.revm.state()).map_err(state_error(index))?;

@@ -1,3 +1,10 @@
 //! What the suites share: data, devices, and generated programs.
 
+pub mod contracts;
+pub mod generated;
+pub mod harness;
 pub mod programs;
+pub mod sample;
+pub mod sign;
+pub mod transactions;
+pub mod vectors;

@@ -325,6 +325,9 @@ pub fn state(fork: Fork) -> Calls {
         tx.tx_type = TxType::AccessList;
         tx.access_list = vec![(tx.to.unwrap_or_default(), slots.clone()), (other, vec![]), (other, slots.clone())];
     }
+    if fork >= Fork::Prague {
+        delegations(&mut calls, other);
+    }
     // Logs of every kind, and more than a lane holds.
     for topics in 0..=4_u8 {
         let code = (0..topics).fold(Code::default(), |code, topic| code.push(U256::from(topic) + (U256::from(7) << 200)));
@@ -336,4 +339,34 @@ pub fn state(fork: Fork) -> Calls {
     let many = (0..70_u64).fold(Code::default(), |code, slot| code.push(U256::from(slot)).op(0x54).op(0x50));
     calls.call(many.0, vec![], 1_000_000);
     calls
+}
+
+/// EIP-7702: accounts that delegate to a contract, to nothing, to another delegation, to a precompile, to themselves.
+fn delegations(calls: &mut Calls, other: Address) {
+    let designator = |to: Address| Bytes::from([&[0xef, 0x01, 0x00], to.as_slice()].concat());
+    let chained = Address::repeat_byte(0x78);
+    let code = designator(other);
+    calls.state.insert_account(chained, AccountInfo { code_hash: keccak256(&code), nonce: 1, ..AccountInfo::default() });
+    calls.state.insert_code(keccak256(&code), code);
+    let looker = Address::repeat_byte(0x79);
+    // Keeps the gas and result of looking at the delegate, the delegator and another delegation.
+    let mut look = Code::default();
+    for (slot, address) in [other, looker, chained].into_iter().enumerate() {
+        let word = U256::from_be_slice(address.as_slice());
+        for (offset, op) in [0x31, 0x3b, 0x3f].into_iter().enumerate() {
+            let slot = (slot * 6 + offset * 2) as u64;
+            look = look.push(word).op(op).keep(slot).op(0x5a).keep(slot + 1);
+        }
+    }
+    let look = Bytes::from(look.op(0x30).op(0x3b).keep(30).op(0x38).keep(31).0);
+    let info = AccountInfo { code_hash: keccak256(&look), nonce: 1, ..AccountInfo::default() };
+    calls.state.insert_account(looker, info);
+    calls.state.insert_code(info.code_hash, look);
+    for to in [looker, other, chained, Address::repeat_byte(0x7a), Address::with_last_byte(4)] {
+        calls.call(designator(to).to_vec(), vec![1; 33], 1_000_000);
+    }
+    let own = calls.call(designator(Address::ZERO).to_vec(), vec![], 1_000_000).to.unwrap_or_default();
+    let code = designator(own);
+    calls.state.insert_account(own, AccountInfo { code_hash: keccak256(&code), nonce: 1, ..AccountInfo::default() });
+    calls.state.insert_code(keccak256(&code), code);
 }

@@ -85,14 +85,16 @@ impl Common {
     }
 
     fn build(&self, builder: EngineBuilder) -> Result<Engine, BackendError> {
-        let builder = builder.backend(self.backend).device(self.device.clone());
-        let engine = match self.threads {
+        let engine = self.threads(builder.backend(self.backend).device(self.device.clone())).build()?;
+        tracing::info!(asked = %self.backend, backend = %engine.backend_kind(), name = engine.backend_name(), threads = engine.threads(), "engine started");
+        Ok(engine)
+    }
+
+    fn threads(&self, builder: EngineBuilder) -> EngineBuilder {
+        match self.threads {
             Some(threads) => builder.threads(threads.into()),
             None => builder,
         }
-        .build()?;
-        tracing::info!(asked = %self.backend, backend = %engine.backend_kind(), name = engine.backend_name(), threads = engine.threads(), "engine started");
-        Ok(engine)
     }
 }
 

@@ -8,6 +8,7 @@ use lockstep::{
     engine::{BlockOutput, Engine},
     error::ExecuteError,
     report::RouteCount,
+    sample::SAMPLE,
 };
 use serde_json::{Map, Value, json};
 use std::{
@@ -18,7 +19,7 @@ use std::{
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
-    /// Block files (.json, .json.zst), or folders of them
+    /// Block files (.json, .json.zst), or folders of them; none: the sample block in this binary
     #[arg(value_name = "FILES|DIRS")]
     paths: Vec<PathBuf>,
     /// Run every accepted lane's transaction on revm too, and call a difference a mismatch
@@ -68,17 +69,14 @@ pub(super) fn run(common: &Common, args: &Args) -> Result<Exit, Failure> {
     let engine = common.build(Engine::builder().cross_check(args.cross_check))?;
     let mut exit = Exit::Ok;
     let mut errors = Vec::new();
-    let (files, unreadable) = collect(&args.paths);
+    let embedded = args.paths.is_empty();
+    let (files, unreadable) = if embedded { (vec!["sample".into()], Vec::new()) } else { collect(&args.paths) };
     let mut bad = |file: &Path, bad: Bad, exit: &mut Exit| {
         *exit = (*exit).max(Exit::Bad);
         let place = bad.tx.map_or(String::new(), |tx| format!("transaction {tx}: "));
         complain(format_args!("{}: {place}{}: {}", file.display(), bad.field, bad.reason));
         errors.push(json!({"file": file.display().to_string(), "tx": bad.tx, "field": bad.field, "reason": bad.reason}));
     };
-    if files.is_empty() && unreadable.is_empty() {
-        complain("no block files given: lockstep replay FILES|DIRS");
-        return Ok(Exit::Bad);
-    }
     let bar = progress(common, files.len());
     let mut totals = Totals { blocks: unreadable.len() as u64, ..Totals::default() };
     let mut blocks = Vec::new();
@@ -87,7 +85,7 @@ pub(super) fn run(common: &Common, args: &Args) -> Result<Exit, Failure> {
     }
     for path in &files {
         totals.blocks += 1;
-        match replay(&engine, path) {
+        match replay(&engine, (!embedded).then_some(path)) {
             Err(error) => bar.suspend(|| bad(path, error, &mut exit)),
             Ok((file, output)) => {
                 let mismatch = compare(&file, &output);
@@ -116,8 +114,12 @@ pub(super) fn run(common: &Common, args: &Args) -> Result<Exit, Failure> {
     Ok(exit)
 }
 
-fn replay(engine: &Engine, path: &Path) -> Result<(BlockFile, BlockOutput), Bad> {
-    let file = BlockFile::read(path)?;
+/// No path is the embedded sample.
+fn replay(engine: &Engine, path: Option<&PathBuf>) -> Result<(BlockFile, BlockOutput), Bad> {
+    let file = match path {
+        Some(path) => BlockFile::read(path)?,
+        None => BlockFile::parse(SAMPLE)?,
+    };
     let output = engine.execute_block(&file.block, &file.state)?;
     Ok((file, output))
 }

@@ -22,7 +22,7 @@ pub struct CodeArena {
 }
 
 /// One bit a byte: JUMPDEST that is not push data.
-pub fn jump_destinations(code: &[u8]) -> Vec<u32> {
+pub(super) fn jump_destinations(code: &[u8]) -> Vec<u32> {
     let mut bits = vec![0; code.len() / 32 + 1];
     let mut pc = 0;
     while pc < code.len() {

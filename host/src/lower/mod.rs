@@ -353,7 +353,7 @@ pub fn key_of(entry: &OverlayEntry) -> StateKey {
     }
 }
 
-/// How many overlay entries [`initial_entries`] makes at most.
+/// How many overlay entries a lane starts with at most.
 pub fn initial_entry_count(tx: &Transaction) -> usize {
     4 + tx.access_list.iter().map(|(_, slots)| slots.len() + 1).sum::<usize>()
 }

@@ -1,6 +1,6 @@
 //! Drives the `execute` kernel: uploads a batch, runs it in bounded slices, reads back what the lanes left.
 
-use super::gpu::{Checks, Gpu, MAX_BINDING, source};
+use super::gpu::{Checks, Gpu, MAX_BINDING, Source};
 use crate::{
     abi::{self, LaneState, OverlayEntry, Params},
     backend::{BackendError, Executed},
@@ -36,7 +36,7 @@ struct Buffers {
 
 /// The kernel and its buffers.
 #[derive(Debug)]
-pub struct Execute {
+pub(super) struct Execute {
     layout: wgpu::BindGroupLayout,
     pipeline: wgpu::ComputePipeline,
     params: wgpu::Buffer,
@@ -74,10 +74,10 @@ impl Buffers {
 }
 
 /// `[row][lane]` of `items` as rows, absent ones zero.
-fn interleave<'a>(items: impl ExactSizeIterator<Item = &'a [[u32; 4]]>, rows: usize) -> Vec<[u32; 4]> {
+fn interleave(items: &[&[[u32; 4]]], rows: usize) -> Vec<[u32; 4]> {
     let lanes = items.len();
     let mut out = vec![[0; 4]; rows * lanes];
-    for (lane, item) in items.enumerate() {
+    for (lane, item) in items.iter().enumerate() {
         for (row, value) in item.iter().enumerate() {
             out[row * lanes + lane] = *value;
         }
@@ -90,9 +90,9 @@ impl Execute {
     ///
     /// # Errors
     /// [`BackendError::Compile`].
-    pub fn new(gpu: &Gpu, checks: Checks) -> Result<Self, BackendError> {
+    pub(super) fn new(gpu: &Gpu, checks: Checks, source: &Source) -> Result<Self, BackendError> {
         let layout = gpu.layout(false, &[true, true, true, false, false, false, false, false]);
-        let [pipeline] = gpu.pipelines(source!("execute"), checks, &layout, ["execute"])?;
+        let [pipeline] = gpu.pipelines(source, checks, &layout, ["execute"])?;
         Ok(Self {
             layout,
             pipeline,
@@ -107,7 +107,7 @@ impl Execute {
     ///
     /// # Errors
     /// Any [`BackendError`]; then nothing of the batch may be used.
-    pub fn run(&self, gpu: &Gpu, batch: &Batch<'_>, limits: &LaneLimits) -> Result<Executed, BackendError> {
+    pub(super) fn run(&self, gpu: &Gpu, batch: &Batch<'_>, limits: &LaneLimits) -> Result<Executed, BackendError> {
         let mut held = self.buffers.lock().unwrap_or_else(PoisonError::into_inner);
         let buffers = held.get_or_insert_with(|| Buffers::new(gpu));
         buffers.fit(gpu, batch, limits)?;
@@ -134,11 +134,11 @@ impl Execute {
         gpu.write(&buffers.batch, 0, &batch.arena);
         gpu.write(&buffers.codes, 0, batch.codes.words());
         gpu.write(&buffers.snapshot, 0, batch.snapshot.entries());
-        let lanes = batch.lanes.iter().map(|lane| bytemuck::cast_slice(std::slice::from_ref(lane)));
-        gpu.write(&buffers.lanes, 0, &interleave(lanes, LANE_ROWS as usize));
+        let lanes: Vec<_> = batch.lanes.iter().map(|lane| bytemuck::cast_slice(std::slice::from_ref(lane))).collect();
+        gpu.write(&buffers.lanes, 0, &interleave(&lanes, LANE_ROWS as usize));
         let most = batch.entries.iter().map(Vec::len).max().unwrap_or(0);
-        let entries = batch.entries.iter().map(|entries| bytemuck::cast_slice(entries));
-        gpu.write(&buffers.overlay, 0, &interleave(entries, most * ENTRY_ROWS));
+        let entries: Vec<_> = batch.entries.iter().map(|entries| bytemuck::cast_slice(entries)).collect();
+        gpu.write(&buffers.overlay, 0, &interleave(&entries, most * ENTRY_ROWS));
         // Memory must read as zero; nothing else is read before it is written.
         let bytes = batch.lanes.len() as u64 * u64::from(limits.memory_limbs) * 4;
         gpu.submit(|encoder| encoder.clear_buffer(&buffers.memory, 0, Some(bytes)));

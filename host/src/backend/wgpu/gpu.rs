@@ -3,29 +3,52 @@
 
 use crate::backend::BackendError;
 use bytemuck::Pod;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::{
+    borrow::Cow,
+    sync::{Arc, Mutex, PoisonError},
+};
 
 /// Largest storage binding under WebGPU's default limits, in bytes.
-pub const MAX_BINDING: u64 = 128 << 20;
+pub(super) const MAX_BINDING: u64 = 128 << 20;
 
 /// Whether naga adds bounds checks and loop guards to the shaders.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Checks {
+pub(super) enum Checks {
     /// It does: slower, and right on every driver that is right at all.
     On,
     /// It does not: only after the self-test has passed without.
     Off,
 }
 
+/// Which of a kernel's variants to run.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Integers {
+    /// 64-bit integers in shaders where the adapter has them.
+    #[default]
+    Widest,
+    /// 32-bit integers only, whatever the adapter has.
+    Portable,
+}
+
 /// A kernel's source in the variants with and without 64-bit integers.
-#[derive(Clone, Copy, Debug)]
-pub struct Source {
+#[derive(Clone, Debug)]
+pub(super) struct Source {
     /// For labels and errors.
-    pub name: &'static str,
+    pub(super) name: &'static str,
     /// 32-bit integers only.
-    pub u32: &'static str,
+    pub(super) u32: Cow<'static, str>,
     /// With the feature `SHADER_INT64`.
-    pub u64: &'static str,
+    pub(super) u64: Cow<'static, str>,
+}
+
+impl Source {
+    /// Both variants edited in the same way.
+    ///
+    /// # Errors
+    /// Whatever `edit` gives.
+    pub(super) fn edited(&self, edit: &dyn Fn(&str) -> Result<String, String>) -> Result<Self, String> {
+        Ok(Self { name: self.name, u32: edit(&self.u32)?.into(), u64: edit(&self.u64)?.into() })
+    }
 }
 
 /// Joins both variants of an entry file.
@@ -33,8 +56,8 @@ macro_rules! source {
     ($name:literal) => {
         $crate::backend::wgpu::gpu::Source {
             name: $name,
-            u32: include_str!(concat!(env!("OUT_DIR"), "/", $name, "_u32.wgsl")),
-            u64: include_str!(concat!(env!("OUT_DIR"), "/", $name, "_u64.wgsl")),
+            u32: std::borrow::Cow::Borrowed(include_str!(concat!(env!("OUT_DIR"), "/", $name, "_u32.wgsl"))),
+            u64: std::borrow::Cow::Borrowed(include_str!(concat!(env!("OUT_DIR"), "/", $name, "_u64.wgsl"))),
         }
     };
 }
@@ -42,7 +65,7 @@ pub(super) use source;
 
 /// An open device. Errors that wgpu reports out of line are kept and returned by the next [`Gpu::check`].
 #[derive(Debug)]
-pub struct Gpu {
+pub(super) struct Gpu {
     device: wgpu::Device,
     queue: wgpu::Queue,
     info: wgpu::AdapterInfo,
@@ -59,8 +82,8 @@ impl Gpu {
     ///
     /// # Errors
     /// [`BackendError::Unavailable`] where the driver refuses.
-    pub fn open(adapter: &wgpu::Adapter) -> Result<Self, BackendError> {
-        let int64 = adapter.features().contains(wgpu::Features::SHADER_INT64);
+    pub(super) fn open(adapter: &wgpu::Adapter, integers: Integers) -> Result<Self, BackendError> {
+        let int64 = integers == Integers::Widest && adapter.features().contains(wgpu::Features::SHADER_INT64);
         let descriptor = wgpu::DeviceDescriptor {
             label: Some("lockstep"),
             required_features: if int64 { wgpu::Features::SHADER_INT64 } else { wgpu::Features::empty() },
@@ -86,15 +109,20 @@ impl Gpu {
     }
 
     /// The adapter's description.
-    pub const fn info(&self) -> &wgpu::AdapterInfo {
+    pub(super) const fn info(&self) -> &wgpu::AdapterInfo {
         &self.info
+    }
+
+    /// Whether the shaders use 64-bit integers.
+    pub(super) const fn has_int64(&self) -> bool {
+        self.int64
     }
 
     /// Fails with what wgpu reported since the last call.
     ///
     /// # Errors
     /// The first failure.
-    pub fn check(&self) -> Result<(), BackendError> {
+    pub(super) fn check(&self) -> Result<(), BackendError> {
         self.failure.lock().unwrap_or_else(PoisonError::into_inner).take().map_or(Ok(()), Err)
     }
 
@@ -102,16 +130,16 @@ impl Gpu {
     ///
     /// # Errors
     /// [`BackendError::Compile`] with naga's or the driver's words.
-    pub fn pipelines<const N: usize>(
+    pub(super) fn pipelines<const N: usize>(
         &self,
-        source: Source,
+        source: &Source,
         checks: Checks,
         layout: &wgpu::BindGroupLayout,
         entries: [&str; N],
     ) -> Result<[wgpu::ComputePipeline; N], BackendError> {
         let scope = self.device.push_error_scope(wgpu::ErrorFilter::Validation);
-        let text = if self.int64 { source.u64 } else { source.u32 };
-        let descriptor = wgpu::ShaderModuleDescriptor { label: Some(source.name), source: wgpu::ShaderSource::Wgsl(text.into()) };
+        let text = if self.int64 { source.u64.clone() } else { source.u32.clone() };
+        let descriptor = wgpu::ShaderModuleDescriptor { label: Some(source.name), source: wgpu::ShaderSource::Wgsl(text) };
         let module = match checks {
             Checks::On => self.device.create_shader_module(descriptor),
             // SAFETY: the host sizes every buffer for the lanes that the kernel is told of, lanes beyond return at once,
@@ -141,7 +169,7 @@ impl Gpu {
     }
 
     /// A layout of one uniform at binding 0 and storage buffers behind it; `true` is read-only.
-    pub fn layout(&self, dynamic_params: bool, read_only: &[bool]) -> wgpu::BindGroupLayout {
+    pub(super) fn layout(&self, dynamic_params: bool, read_only: &[bool]) -> wgpu::BindGroupLayout {
         let entry = |binding, ty, has_dynamic_offset| wgpu::BindGroupLayoutEntry {
             binding,
             visibility: wgpu::ShaderStages::COMPUTE,
@@ -155,7 +183,7 @@ impl Gpu {
     }
 
     /// Binds a uniform and storage buffers in the order of [`Gpu::layout`].
-    pub fn bind(&self, layout: &wgpu::BindGroupLayout, params: wgpu::BufferBinding<'_>, buffers: &[&wgpu::Buffer]) -> wgpu::BindGroup {
+    pub(super) fn bind(&self, layout: &wgpu::BindGroupLayout, params: wgpu::BufferBinding<'_>, buffers: &[&wgpu::Buffer]) -> wgpu::BindGroup {
         let uniform = wgpu::BindGroupEntry { binding: 0, resource: wgpu::BindingResource::Buffer(params) };
         let storage = (1..).zip(buffers).map(|(binding, buffer)| wgpu::BindGroupEntry { binding, resource: buffer.as_entire_binding() });
         let entries: Vec<_> = std::iter::once(uniform).chain(storage).collect();
@@ -163,39 +191,39 @@ impl Gpu {
     }
 
     /// A buffer of at least `bytes`, contents undefined to the caller.
-    pub fn buffer(&self, bytes: u64, usage: wgpu::BufferUsages) -> wgpu::Buffer {
+    pub(super) fn buffer(&self, bytes: u64, usage: wgpu::BufferUsages) -> wgpu::Buffer {
         let size = bytes.max(16).next_multiple_of(16);
         self.device.create_buffer(&wgpu::BufferDescriptor { label: None, size, usage, mapped_at_creation: false })
     }
 
     /// A storage buffer that can be written, cleared and read back.
-    pub fn storage(&self, bytes: u64) -> wgpu::Buffer {
+    pub(super) fn storage(&self, bytes: u64) -> wgpu::Buffer {
         self.buffer(bytes, wgpu::BufferUsages::STORAGE | wgpu::BufferUsages::COPY_SRC | wgpu::BufferUsages::COPY_DST)
     }
 
     /// Queues a copy from the host into a buffer; `data` is a multiple of four bytes.
-    pub fn write<T: Pod>(&self, buffer: &wgpu::Buffer, offset: u64, data: &[T]) {
+    pub(super) fn write<T: Pod>(&self, buffer: &wgpu::Buffer, offset: u64, data: &[T]) {
         if !data.is_empty() {
             self.queue.write_buffer(buffer, offset, bytemuck::cast_slice(data));
         }
     }
 
     /// A buffer with contents.
-    pub fn upload<T: Pod>(&self, data: &[T], usage: wgpu::BufferUsages) -> wgpu::Buffer {
+    pub(super) fn upload<T: Pod>(&self, data: &[T], usage: wgpu::BufferUsages) -> wgpu::Buffer {
         let buffer = self.buffer(size_of_val(data) as u64, usage | wgpu::BufferUsages::COPY_DST);
         self.write(&buffer, 0, data);
         buffer
     }
 
     /// Queues commands.
-    pub fn submit(&self, record: impl FnOnce(&mut wgpu::CommandEncoder)) {
+    pub(super) fn submit(&self, record: impl FnOnce(&mut wgpu::CommandEncoder)) {
         let mut encoder = self.device.create_command_encoder(&wgpu::CommandEncoderDescriptor::default());
         record(&mut encoder);
         self.queue.submit([encoder.finish()]);
     }
 
     /// Queues one dispatch.
-    pub fn dispatch(&self, pipeline: &wgpu::ComputePipeline, group: &wgpu::BindGroup, offsets: &[u32], workgroups: u32) {
+    pub(super) fn dispatch(&self, pipeline: &wgpu::ComputePipeline, group: &wgpu::BindGroup, offsets: &[u32], workgroups: u32) {
         self.submit(|encoder| {
             let mut pass = encoder.begin_compute_pass(&wgpu::ComputePassDescriptor::default());
             pass.set_pipeline(pipeline);
@@ -208,7 +236,7 @@ impl Gpu {
     ///
     /// # Errors
     /// The device was lost, or an earlier operation failed.
-    pub fn download(&self, ranges: &[(&wgpu::Buffer, u64, u64)]) -> Result<Vec<u32>, BackendError> {
+    pub(super) fn download(&self, ranges: &[(&wgpu::Buffer, u64, u64)]) -> Result<Vec<u32>, BackendError> {
         let total: u64 = ranges.iter().map(|(_, _, len)| len).sum();
         if total == 0 {
             return Ok(Vec::new());

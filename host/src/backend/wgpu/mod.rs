@@ -1,17 +1,22 @@
 //! Vulkan, Metal and DX12 through wgpu.
 
-pub mod gpu;
+mod crypto;
 mod execute;
+mod gpu;
 mod self_test;
 
 use super::{Backend, BackendError, BackendKind, Executed};
 use crate::{
+    abi::RecoverResult,
     lower::{Batch, LaneLimits},
     recover::{RecoverError, RecoverRequest},
 };
 use alloy_primitives::{Address, B256};
+use crypto::Crypto;
 use execute::Execute;
-use gpu::{Checks, Gpu};
+use gpu::{Checks, Gpu, Source, source};
+
+pub use gpu::Integers;
 
 /// An adapter that could be opened.
 #[derive(Clone, Debug)]
@@ -96,11 +101,24 @@ fn choose(device: Option<&str>) -> Result<wgpu::Adapter, BackendError> {
         .ok_or_else(|| BackendError::Unavailable(format!("no adapter {:?} among {}", device.unwrap_or_default(), names.join(", "))))
 }
 
+fn kernels() -> [Source; 3] {
+    [source!("execute"), source!("recover"), source!("keccak_batch")]
+}
+
+/// Name and joined text of every kernel: what the driver is given, for tools that check it without a device.
+pub fn kernel_texts(integers: Integers) -> [(&'static str, std::borrow::Cow<'static, str>); 3] {
+    kernels().map(|source| match integers {
+        Integers::Widest => (source.name, source.u64),
+        Integers::Portable => (source.name, source.u32),
+    })
+}
+
 /// A device with its kernels, proven by the self-test.
 #[derive(Debug)]
 pub struct WgpuBackend {
     gpu: Gpu,
     execute: Execute,
+    crypto: Crypto,
     checks: Checks,
     limits: LaneLimits,
 }
@@ -112,10 +130,18 @@ impl WgpuBackend {
     /// # Errors
     /// [`BackendError::Unavailable`] where there is no such adapter, [`BackendError::Abi`] where the self-test fails.
     pub fn open(device: Option<&str>) -> Result<Self, BackendError> {
+        Self::open_variant(device, Integers::Widest)
+    }
+
+    /// The same with a choice of kernel variant.
+    ///
+    /// # Errors
+    /// As [`WgpuBackend::open`].
+    pub fn open_variant(device: Option<&str>, integers: Integers) -> Result<Self, BackendError> {
         let adapter = choose(device)?;
         let mut last = None;
         for checks in [Checks::Off, Checks::On] {
-            let backend = Self::with_checks(Gpu::open(&adapter)?, checks)?;
+            let backend = Self::with_kernels(Gpu::open(&adapter, integers)?, checks, &kernels())?;
             match self_test::run(&backend) {
                 Ok(()) => return Ok(backend),
                 Err(error) => {
@@ -127,14 +153,46 @@ impl WgpuBackend {
         Err(last.unwrap_or_else(|| BackendError::Abi("no variant".into())))
     }
 
-    fn with_checks(gpu: Gpu, checks: Checks) -> Result<Self, BackendError> {
-        let execute = Execute::new(&gpu, checks)?;
-        Ok(Self { gpu, execute, checks, limits: LaneLimits::default() })
+    /// The same with the text of one kernel edited, and without a self-test: for tests that prove themselves against a
+    /// broken kernel. Kernels are named after their entry files: `execute`, `recover`, `keccak_batch`.
+    ///
+    /// # Errors
+    /// As [`WgpuBackend::open`]; the edit's own error as [`BackendError::Compile`].
+    pub fn open_edited(
+        device: Option<&str>,
+        kernel: &str,
+        edit: &dyn Fn(&str) -> Result<String, String>,
+    ) -> Result<Self, BackendError> {
+        let mut sources = kernels();
+        for source in sources.iter_mut().filter(|source| source.name == kernel) {
+            *source = source.edited(edit).map_err(BackendError::Compile)?;
+        }
+        Self::with_kernels(Gpu::open(&choose(device)?, Integers::Widest)?, Checks::On, &sources)
+    }
+
+    fn with_kernels(gpu: Gpu, checks: Checks, [execute, recover, keccak]: &[Source; 3]) -> Result<Self, BackendError> {
+        let execute = Execute::new(&gpu, checks, execute)?;
+        let crypto = Crypto::new(&gpu, checks, recover, keccak)?;
+        Ok(Self { gpu, execute, crypto, checks, limits: LaneLimits::default() })
     }
 
     /// Whether the shaders run without run-time checks.
     pub fn is_unchecked(&self) -> bool {
         self.checks == Checks::Off
+    }
+
+    /// Whether the shaders use 64-bit integers.
+    pub const fn has_int64(&self) -> bool {
+        self.gpu.has_int64()
+    }
+
+    /// What the recovery kernel itself says of each request, with nothing redone and nothing sampled: for tests, to which
+    /// a kernel that leaves every lane to the CPU must not look like a right one.
+    ///
+    /// # Errors
+    /// As [`Backend::recover`].
+    pub fn recover_lanes(&self, requests: &[RecoverRequest]) -> Result<Vec<RecoverResult>, BackendError> {
+        self.crypto.recover_lanes(&self.gpu, requests)
     }
 
     /// `discrete`, `integrated`, `virtual`, `cpu` or `other`.
@@ -152,12 +210,12 @@ impl Backend for WgpuBackend {
         &self.gpu.info().name
     }
 
-    fn keccak256(&self, _messages: &[&[u8]]) -> Result<Vec<B256>, BackendError> {
-        Err(BackendError::Compile("not yet".into()))
+    fn keccak256(&self, messages: &[&[u8]]) -> Result<Vec<B256>, BackendError> {
+        self.crypto.keccak256(&self.gpu, messages)
     }
 
-    fn recover(&self, _requests: &[RecoverRequest]) -> Result<Vec<Result<Address, RecoverError>>, BackendError> {
-        Err(BackendError::Compile("not yet".into()))
+    fn recover(&self, requests: &[RecoverRequest]) -> Result<Vec<Result<Address, RecoverError>>, BackendError> {
+        self.crypto.recover(&self.gpu, requests)
     }
 
     fn lane_limits(&self) -> LaneLimits {

@@ -1,0 +1,193 @@
+//! The built `lockstep` program, run as a user runs it.
+
+use crate::harness::Target;
+use serde_json::Value;
+use std::{
+    env, fs,
+    io::{self, Write},
+    path::{Path, PathBuf},
+    process::{Command, Output, Stdio},
+    sync::OnceLock,
+};
+
+/// Variables that would change what the program does; a test sets those that it means.
+const VARIABLES: [&str; 3] = ["LOCKSTEP_BACKEND", "LOCKSTEP_DEVICE", "LOCKSTEP_THREADS"];
+
+/// How a run ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Ran {
+    /// The exit code; `None` if a signal ended it.
+    pub code: Option<i32>,
+    /// Standard output.
+    pub stdout: String,
+    /// Standard error.
+    pub stderr: String,
+}
+
+impl Ran {
+    /// Standard output as the one JSON object that `--json` promises.
+    ///
+    /// # Errors
+    /// It is not exactly one line of JSON.
+    pub fn json(&self) -> Result<Value, String> {
+        match self.stdout.lines().collect::<Vec<_>>()[..] {
+            [line] => serde_json::from_str(line).map_err(|error| format!("{error}: {line}")),
+            _ => Err(format!("not one line: {self:?}")),
+        }
+    }
+
+    /// The lines of errors, without logs.
+    pub fn errors(&self) -> Vec<&str> {
+        self.stderr.lines().filter(|line| line.starts_with("error: ")).collect()
+    }
+
+    /// The same run, if it ended with `code`.
+    ///
+    /// # Errors
+    /// It did not: all that it said.
+    pub fn exits(self, code: i32) -> Result<Self, String> {
+        if self.code == Some(code) { Ok(self) } else { Err(format!("expected exit code {code}: {self:?}")) }
+    }
+}
+
+/// The program: `LOCKSTEP_BIN`, or what cargo builds now in the profile of these tests, so that it is never a stale one.
+///
+/// # Errors
+/// It does not build.
+pub fn path() -> Result<&'static Path, String> {
+    static PATH: OnceLock<Result<PathBuf, String>> = OnceLock::new();
+    let path = PATH.get_or_init(|| env::var_os("LOCKSTEP_BIN").map_or_else(build, |path| Ok(path.into())));
+    path.as_deref().map_err(Clone::clone)
+}
+
+fn build() -> Result<PathBuf, String> {
+    // target/PROFILE/deps/this-program
+    let this = env::current_exe().map_err(|error| error.to_string())?;
+    let profile = this.ancestors().nth(2).and_then(Path::file_name).and_then(|name| name.to_str());
+    let profile = match profile {
+        Some("debug") | None => "dev",
+        Some(name) => name,
+    };
+    let cargo = env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
+    let mut command = Command::new(cargo);
+    command.args(["build", "-p", "lockstep", "--bin", "lockstep", "--message-format", "json-render-diagnostics"]);
+    command.args(["--profile", profile]).current_dir(crate::harness::workspace());
+    let output = command.output().map_err(|error| format!("cargo: {error}: set LOCKSTEP_BIN"))?;
+    if !output.status.success() {
+        return Err(format!("cargo build: {}", String::from_utf8_lossy(&output.stderr)));
+    }
+    let messages = String::from_utf8_lossy(&output.stdout);
+    let executable = |line| {
+        let message: Value = serde_json::from_str(line).ok()?;
+        Some(PathBuf::from(message["executable"].as_str()?))
+    };
+    messages.lines().find_map(executable).ok_or_else(|| "cargo build: no executable".into())
+}
+
+/// `lockstep ARGS`, to be refined by the caller; nothing of the caller's environment chooses a backend.
+///
+/// # Errors
+/// There is no program.
+pub fn command(args: &[&str]) -> Result<Command, String> {
+    let mut command = Command::new(path()?);
+    command.args(args).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    for variable in VARIABLES {
+        command.env_remove(variable);
+    }
+    Ok(command)
+}
+
+/// Runs `lockstep ARGS` with an empty standard input.
+///
+/// # Errors
+/// It does not start.
+pub fn run(args: &[&str]) -> Result<Ran, String> {
+    finish(command(args)?.output())
+}
+
+/// The same with environment variables.
+///
+/// # Errors
+/// It does not start.
+pub fn run_with(variables: &[(&str, &str)], args: &[&str]) -> Result<Ran, String> {
+    finish(command(args)?.envs(variables.iter().copied()).output())
+}
+
+/// The same with a standard input.
+///
+/// # Errors
+/// It does not start.
+pub fn run_on(input: &[u8], args: &[&str]) -> Result<Ran, String> {
+    let start = || {
+        let mut child = command(args).map_err(io::Error::other)?.stdin(Stdio::piped()).spawn()?;
+        let mut stdin = child.stdin.take();
+        std::thread::scope(|scope| {
+            // A program that does not read it all closes the pipe, which is its right.
+            scope.spawn(move || stdin.as_mut().map(|pipe| pipe.write_all(input)));
+            child.wait_with_output()
+        })
+    };
+    finish(start())
+}
+
+fn finish(output: io::Result<Output>) -> Result<Ran, String> {
+    let output = output.map_err(|error| error.to_string())?;
+    let text = |bytes: Vec<u8>| String::from_utf8(bytes).map_err(|error| error.to_string());
+    Ok(Ran { code: output.status.code(), stdout: text(output.stdout)?, stderr: text(output.stderr)? })
+}
+
+/// The flags that run the program on a target; `None` for one that it has no name for.
+pub fn flags(target: Target) -> Option<Vec<String>> {
+    let mut flags = vec!["--backend".to_owned()];
+    match target {
+        Target::Cpu => flags.push("cpu".into()),
+        Target::Wgpu => {
+            flags.push("wgpu".into());
+            if let Ok(device) = env::var("LOCKSTEP_DEVICE") {
+                flags.extend(["--device".into(), device]);
+            }
+        }
+        Target::WgpuU32 => return None,
+    }
+    Some(flags)
+}
+
+/// A folder of one test's own, removed at its end.
+#[derive(Debug)]
+pub struct Folder {
+    path: PathBuf,
+}
+
+impl Folder {
+    /// An empty folder.
+    ///
+    /// # Errors
+    /// It cannot be made.
+    pub fn new(name: &str) -> Result<Self, String> {
+        let path = env::temp_dir().join(format!("lockstep-{}-{name}", std::process::id()));
+        fs::create_dir_all(&path).map_err(|error| format!("{}: {error}", path.display()))?;
+        Ok(Self { path })
+    }
+
+    /// The path of a name in it.
+    pub fn at(&self, name: &str) -> String {
+        self.path.join(name).display().to_string()
+    }
+
+    /// Writes a file and gives its path.
+    ///
+    /// # Errors
+    /// It cannot be written.
+    pub fn write(&self, name: &str, content: impl AsRef<[u8]>) -> Result<String, String> {
+        let path = self.at(name);
+        fs::write(&path, content).map_err(|error| format!("{path}: {error}"))?;
+        Ok(path)
+    }
+}
+
+impl Drop for Folder {
+    fn drop(&mut self) {
+        // Left for the system to clean where it cannot be removed.
+        let _ = fs::remove_dir_all(&self.path);
+    }
+}

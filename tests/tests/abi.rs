@@ -1,0 +1,112 @@
+//! The locks of the ABI: generated files are fresh, naga and the C++ compiler lay structs out as Rust does, and every
+//! kernel keeps to WebGPU's default limits in both variants.
+
+use libtest_mimic::Failed;
+use lockstep::{
+    abi,
+    backend::wgpu::{Integers, kernel_texts},
+};
+use lockstep_tests::{
+    generated,
+    harness::{self, Suite},
+};
+use naga::valid::{Capabilities, ValidationFlags, Validator};
+use std::{
+    fs,
+    process::{Command, ExitCode},
+};
+
+fn fresh() -> Result<(), Failed> {
+    for (path, contents) in generated::files()? {
+        if !generated::is_fresh(path, &contents)? {
+            return Err(format!("{path} is stale: cargo run -p lockstep-tests --bin generate").into());
+        }
+    }
+    Ok(())
+}
+
+fn module(text: &str) -> Result<naga::Module, Failed> {
+    naga::front::wgsl::parse_str(text).map_err(|error| error.emit_to_string(text).into())
+}
+
+/// naga's offsets and sizes of the generated WGSL structs against `offset_of!`.
+fn offsets() -> Result<(), Failed> {
+    let module = module(&lockstep::abi_text::wgsl())?;
+    for info in abi::STRUCTS {
+        let found = module.types.iter().find(|(_, ty)| ty.name.as_deref() == Some(info.name));
+        let Some((_, naga::Type { inner: naga::TypeInner::Struct { members, span }, .. })) = found else {
+            return Err(format!("no struct {}", info.name).into());
+        };
+        if *span as usize != info.words * 4 || members.len() != info.fields.len() {
+            return Err(format!("{}: {span} bytes, {} members", info.name, members.len()).into());
+        }
+        for (member, (field, offset, _)) in members.iter().zip(info.fields) {
+            if member.name.as_deref() != Some(*field) || member.offset as usize != offset * 4 {
+                return Err(format!("{}.{field}: naga says {member:?}, Rust {}", info.name, offset * 4).into());
+            }
+        }
+        // In the uniform address space structs are multiples of 16 bytes.
+        if info.name.ends_with("Params") && info.words % 4 != 0 {
+            return Err(format!("{} is no multiple of 16 bytes", info.name).into());
+        }
+    }
+    Ok(())
+}
+
+/// Both variants parse, validate, and bind no more than WebGPU's default limits allow.
+fn limits(integers: Integers) -> Result<(), Failed> {
+    for (name, text) in kernel_texts(integers) {
+        let module = module(&text)?;
+        let capabilities = match integers {
+            Integers::Widest => Capabilities::SHADER_INT64,
+            Integers::Portable => Capabilities::empty(),
+        };
+        Validator::new(ValidationFlags::all(), capabilities)
+            .validate(&module)
+            .map_err(|error| format!("{name}: {}", error.emit_to_string(&text)))?;
+        let storage = module
+            .global_variables
+            .iter()
+            .filter(|(_, variable)| matches!(variable.space, naga::AddressSpace::Storage { .. }))
+            .count();
+        let invocations = module.entry_points.iter().map(|entry| entry.workgroup_size[0]).max().unwrap_or(0);
+        if storage > 8 || invocations > 256 {
+            return Err(format!("{name}: {storage} storage buffers, {invocations} invocations a workgroup").into());
+        }
+    }
+    Ok(())
+}
+
+/// The CUDA header compiles as plain C++17, its static assertions hold, and values meant for Rust agree.
+fn header(compiler: &str) -> Result<(), Failed> {
+    let folder = std::env::temp_dir().join(format!("lockstep-abi-{}", std::process::id()));
+    fs::create_dir_all(&folder)?;
+    let source = folder.join("abi.cpp");
+    let check = format!(
+        "#include \"abi.cuh\"\nstatic_assert(lockstep::STATUS_MISS == {}u);\nstatic_assert(sizeof(lockstep::TxRecord) == {});\nint main() {{ return 0; }}\n",
+        abi::STATUS_MISS,
+        size_of::<abi::TxRecord>(),
+    );
+    fs::write(&source, check)?;
+    let output = Command::new(compiler)
+        .args(["-std=c++17", "-Wall", "-Wextra", "-Werror", "-fsyntax-only", "-x", "c++", "-I"])
+        .arg(harness::workspace().join("kernels"))
+        .arg(&source)
+        .output()?;
+    fs::remove_dir_all(&folder)?;
+    if output.status.success() { Ok(()) } else { Err(String::from_utf8_lossy(&output.stderr).into_owned().into()) }
+}
+
+fn main() -> ExitCode {
+    let mut suite = Suite::default();
+    suite.test("generated_files_are_fresh", fresh);
+    suite.test("naga_offsets_are_rusts", offsets);
+    suite.test("kernels_keep_to_webgpu_limits::u64", || limits(Integers::Widest));
+    suite.test("kernels_keep_to_webgpu_limits::u32", || limits(Integers::Portable));
+    let works = |name: &&str| Command::new(name).arg("--version").output().is_ok_and(|output| output.status.success());
+    match ["c++", "g++", "clang++"].into_iter().find(works) {
+        Some(compiler) => suite.test("header_compiles_as_cpp", move || header(compiler)),
+        None => suite.skip("header_compiles_as_cpp", "c++", "no C++ compiler".into()),
+    }
+    suite.run()
+}

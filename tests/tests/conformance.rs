@@ -1,0 +1,83 @@
+//! Every opcode, cap and fork on the device against revm: whole outcomes, transaction by transaction.
+
+use libtest_mimic::Failed;
+use lockstep::{
+    backend::{Backend, BackendKind, wgpu::WgpuBackend},
+    engine::Engine,
+    fork::Fork,
+    report::ExecutionReport,
+};
+use lockstep_tests::{
+    harness::{Suite, Target},
+    programs::{self, Calls},
+};
+use std::{process::ExitCode, sync::Arc};
+
+type Generator = fn(Fork) -> Calls;
+
+const GENERATORS: [(&str, Generator); 4] =
+    [("arithmetic", programs::arithmetic), ("memory", programs::memory), ("flow", programs::flow), ("state", programs::state)];
+
+const FORKS: [Fork; 7] =
+    [Fork::Berlin, Fork::London, Fork::Merge, Fork::Shanghai, Fork::Cancun, Fork::Prague, Fork::Osaka];
+
+/// Runs the calls on an engine and on revm; gives the report and how many outcomes differ.
+fn compare(engine: &Engine, calls: &Calls) -> Result<(ExecutionReport, usize), Failed> {
+    let run = |engine: &Engine| {
+        let mut report = ExecutionReport::default();
+        let outcomes = engine.execute_transactions(&calls.env, &calls.txs, &calls.senders, &calls.state, &mut report)?;
+        Ok::<_, Failed>((report, outcomes))
+    };
+    let (report, outcomes) = run(engine)?;
+    let (_, expected) = run(&Engine::builder().backend(BackendKind::Cpu).build()?)?;
+    let differ = outcomes.iter().zip(&expected).filter(|(outcome, expected)| outcome != expected).count();
+    Ok((report, differ))
+}
+
+/// One edit of the kernel's text that must not go unnoticed.
+const MUTANTS: [(&str, &str, &str); 4] = [
+    ("cold_slot_one_gas_less", "if (!warm) { cost += 2000u; }", "if (!warm) { cost += 1999u; }"),
+    ("division_drops_a_carry", "let bit = shifted.c | reduced.c;", "let bit = reduced.c;"),
+    ("keccak_pads_like_sha3", "(1u << bits) - 1u)) | (1u << bits)", "(1u << bits) - 1u)) | (6u << bits)"),
+    ("refund_not_taken_back", "if (now_zero) { refund -= params.clear_refund; }", ""),
+];
+
+fn main() -> ExitCode {
+    let mut suite = Suite::default();
+    for (name, generate) in GENERATORS {
+        for fork in FORKS {
+            suite.each(&format!("{name}::{fork}"), move |engine| {
+                let calls = generate(fork);
+                let (report, differ) = compare(engine, &calls)?;
+                if differ > 0 {
+                    return Err(format!("{differ} of {} outcomes differ from revm", calls.txs.len()).into());
+                }
+                // A suite that falls back everywhere proves nothing.
+                let on_device = engine.backend_kind() != BackendKind::Cpu;
+                if on_device && report.device.txs * 100 < calls.txs.len() as u64 * 98 {
+                    return Err(format!("only {} of {} ran on the device: {:?}", report.device.txs, calls.txs.len(), report.fallbacks).into());
+                }
+                Ok(())
+            });
+        }
+    }
+    for (name, from, to) in MUTANTS {
+        suite.on(Target::Wgpu, &format!("broken_kernel::{name}"), move |_| caught(from, to));
+    }
+    suite.run()
+}
+
+/// The comparison above must find a broken kernel.
+fn caught(from: &'static str, to: &'static str) -> Result<(), Failed> {
+    let device = std::env::var("LOCKSTEP_DEVICE").ok();
+    let broken = WgpuBackend::open_edited(device.as_deref(), "execute", &|text| {
+        let edited = text.replacen(from, to, 1);
+        if edited == text { Err(format!("the kernel has no {from:?}")) } else { Ok(edited) }
+    })?;
+    let engine = Engine::builder().with_device(Arc::new(broken) as Arc<dyn Backend>).build()?;
+    let mut differ = 0;
+    for (_, generate) in GENERATORS {
+        differ += compare(&engine, &generate(Fork::Cancun))?.1;
+    }
+    if differ == 0 { Err("no outcome differs from revm's".into()) } else { Ok(()) }
+}

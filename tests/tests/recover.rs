@@ -1,0 +1,414 @@
+//! Sender recovery and Keccak-256 on every backend against libsecp256k1, tiny-keccak and the published suites.
+
+use alloy_primitives::{Address, B256, U256, hex};
+use libtest_mimic::Failed;
+use lockstep::{
+    abi::{RecoverResult, STATUS_EXCEPTIONAL, STATUS_INVALID, STATUS_RECOVERED},
+    backend::{
+        Backend, BackendError,
+        wgpu::{Integers, WgpuBackend, kernel_texts},
+    },
+    recover::{RecoverError, RecoverRequest},
+};
+use lockstep_tests::{
+    harness::{self, Suite, Target},
+    transactions::{self, Accepted},
+    vectors::{self, Vector},
+};
+use secp256k1::PublicKey;
+use serde_json::Value;
+use sha2::{Digest, Sha256};
+use std::{
+    io::Read,
+    path::Path,
+    process::ExitCode,
+    sync::{LazyLock, OnceLock},
+};
+
+/// The kernels are the same with and without 64-bit integers (a test says so), so that one of the two device targets is enough.
+const TARGETS: [Target; 2] = [Target::Cpu, Target::Wgpu];
+
+type Recovered = Vec<Result<Address, RecoverError>>;
+
+static TRAPS: LazyLock<Vec<Vector>> = LazyLock::new(vectors::traps);
+
+/// By the target's device itself: the engine would hide its failure behind the CPU.
+fn recover(target: Target, requests: &[RecoverRequest]) -> Result<Recovered, Failed> {
+    match harness::device(target)? {
+        Some(device) => Ok(device.recover(requests)?),
+        None => Ok(harness::engine(target)?.recover(requests)),
+    }
+}
+
+fn keccak256(target: Target, messages: &[&[u8]]) -> Result<Vec<B256>, Failed> {
+    match harness::device(target)? {
+        Some(device) => Ok(device.keccak256(messages)?),
+        None => Ok(harness::engine(target)?.keccak256(messages)),
+    }
+}
+
+fn check(target: Target, vectors: &[Vector]) -> Result<(), Failed> {
+    Ok(vectors::compare(vectors, &recover(target, &vectors::requests(vectors))?)?)
+}
+
+/// Every trap of RECOVERY.md.
+fn traps(target: Target) -> Result<(), Failed> {
+    check(target, &TRAPS)
+}
+
+fn random_signatures(target: Target) -> Result<(), Failed> {
+    check(target, &vectors::random_signatures(20_000, 20))
+}
+
+fn batch_sizes(target: Target) -> Result<(), Failed> {
+    let vectors = vectors::random_signatures(200, 21);
+    (0..=3).chain(62..=66).chain(126..=130).chain([200]).try_for_each(|n| check(target, &vectors[..n]))
+}
+
+/// Trap 8: a bad lane of every kind, in every position, and all neighbours unharmed.
+fn bad_lane_in_every_position(target: Target) -> Result<(), Failed> {
+    let good = vectors::random_signatures(130, 22);
+    let trap =
+        |part: &str| TRAPS.iter().find(|trap| trap.name.contains(part)).cloned().ok_or(format!("no trap {part}"));
+    let all_ones =
+        RecoverRequest { hash: B256::repeat_byte(255), r: U256::MAX, s: U256::MAX, recovery_id: 255, low_s: true };
+    let kinds = [
+        trap("r = 0, id 0")?,
+        TRAPS
+            .iter()
+            .find(|t| t.name.starts_with("random r") && t.signer.is_none())
+            .cloned()
+            .ok_or("half of r are no x")?,
+        trap("Q at infinity")?,
+        trap("u1 G = u2 R, k")?,
+        Vector::new("all ones", all_ones),
+    ];
+    for position in 0..good.len() {
+        let mut batch = good.clone();
+        batch[position] = kinds[position % kinds.len()].clone();
+        check(target, &batch)
+            .map_err(|failed| format!("bad lane {position}: {}", failed.message().unwrap_or_default()))?;
+    }
+    Ok(())
+}
+
+/// r and s of a strict DER signature; `None` where they are not 256-bit numbers.
+fn strict_der(sig: &[u8]) -> Option<[U256; 2]> {
+    let [0x30, len, rest @ ..] = sig else { return None };
+    let mut rest = (*len < 0x80 && usize::from(*len) == rest.len()).then_some(rest)?;
+    let mut numbers = [U256::ZERO; 2];
+    for number in &mut numbers {
+        let [0x02, len, tail @ ..] = rest else { return None };
+        let (bytes, tail) = tail.split_at_checked(usize::from(*len))?;
+        let minimal = match bytes {
+            [0, second, ..] => *second >= 0x80,
+            [first, ..] => *first < 0x80,
+            [] => false,
+        };
+        let bytes = minimal.then_some(bytes)?;
+        *number = U256::try_from_be_slice(&bytes[usize::from(bytes.len() == 33 && bytes[0] == 0)..])?;
+        rest = tail;
+    }
+    rest.is_empty().then_some(numbers)
+}
+
+fn bytes(value: &Value) -> Result<Vec<u8>, Failed> {
+    Ok(hex::decode(value.as_str().ok_or_else(|| format!("no text: {value}"))?)?)
+}
+
+fn array(value: &Value) -> Result<&Vec<Value>, String> {
+    value.as_array().ok_or_else(|| format!("no list: {value}"))
+}
+
+/// A signature is valid exactly if its key is among the four that can be recovered.
+fn wycheproof(target: Target, path: &Path) -> Result<(), Failed> {
+    let json: Value = serde_json::from_reader(harness::unpacked(path)?)?;
+    let (mut vectors, mut tests) = (Vec::new(), Vec::new());
+    let mut count = 0;
+    for group in array(&json["testGroups"])? {
+        let key = PublicKey::from_slice(&bytes(&group["publicKey"]["uncompressed"])?)?;
+        for test in array(&group["tests"])? {
+            count += 1;
+            let valid = test["result"] == "valid";
+            let Some([r, s]) = strict_der(&bytes(&test["sig"])?) else {
+                if valid {
+                    return Err(format!("strict DER refuses {test}").into());
+                }
+                continue;
+            };
+            let hash = B256::from(<[u8; 32]>::from(Sha256::digest(bytes(&test["msg"])?)));
+            tests.push((test["tcId"].to_string(), valid, vectors::address(&key)));
+            for recovery_id in 0..4 {
+                let request = RecoverRequest { hash, r, s, recovery_id, low_s: true };
+                vectors.push(Vector::crafted(format!("{}, id {recovery_id}", test["tcId"]), request));
+            }
+        }
+    }
+    if count != 463 {
+        return Err(format!("{count} tests, not 463").into());
+    }
+    let results = recover(target, &vectors::requests(&vectors))?;
+    vectors::compare(&vectors, &results)?;
+    for ((id, valid, address), results) in tests.iter().zip(results.chunks(4)) {
+        if results.contains(&Ok(*address)) != *valid {
+            return Err(format!("test {id}: valid should be {valid}").into());
+        }
+    }
+    Ok(())
+}
+
+fn transaction_tests(target: Target, path: &Path) -> Result<(), Failed> {
+    let (cases, files) = transactions::read(path)?;
+    if files != 210 {
+        return Err(format!("{files} files, not 210").into());
+    }
+    Ok(transactions::check(&cases, |requests| recover(target, requests).map_err(|failed| format!("{failed:?}")))?)
+}
+
+/// The comparison above has to see a lie about sender, hash, gas or acceptance.
+fn wrong_transactions(target: Target, path: &Path) -> Result<(), Failed> {
+    let (cases, _) = transactions::read(path)?;
+    let right = cases.iter().find(|case| case.name.ends_with("RightVRSTest.json Cancun")).ok_or("no RightVRSTest")?;
+    let accepted = right.expected.ok_or("RightVRSTest is taken")?;
+    let lies = [
+        Some(Accepted { sender: Address::ZERO, ..accepted }),
+        Some(Accepted { hash: B256::ZERO, ..accepted }),
+        Some(Accepted { gas: accepted.gas + 1, ..accepted }),
+        None,
+    ];
+    let check = |expected| {
+        let case = transactions::Case { expected, ..right.clone() };
+        transactions::check(&[case], |requests| recover(target, requests).map_err(|failed| format!("{failed:?}")))
+    };
+    check(Some(accepted))?;
+    match lies.into_iter().find(|lie| check(*lie).is_ok()) {
+        Some(lie) => Err(format!("taken for right: {lie:?}").into()),
+        None => Ok(()),
+    }
+}
+
+fn keccak_known_answers(target: Target, path: &Path) -> Result<(), Failed> {
+    let mut text = String::new();
+    harness::unpacked(path)?.read_to_string(&mut text)?;
+    let field = |name: &str| -> Vec<&str> {
+        text.lines().filter_map(|line| line.trim().strip_prefix(name)?.strip_prefix(" = ")).collect()
+    };
+    let (lengths, messages, digests) = (field("Len"), field("Msg"), field("MD"));
+    if [lengths.len(), messages.len(), digests.len()] != [321; 3] {
+        return Err(format!("{} answers, not 321", digests.len()).into());
+    }
+    let mut inputs = Vec::new();
+    for (bits, message) in lengths.iter().zip(messages) {
+        let mut message = hex::decode(message)?;
+        message.truncate(bits.parse::<usize>()? / 8);
+        inputs.push(message);
+    }
+    let inputs: Vec<&[u8]> = inputs.iter().map(Vec::as_slice).collect();
+    for (index, (got, want)) in keccak256(target, &inputs)?.iter().zip(digests).enumerate() {
+        if got[..] != hex::decode(want)? {
+            return Err(format!("vector {index}: got {got}").into());
+        }
+    }
+    Ok(())
+}
+
+/// Every length of the first blocks, lengths around the ends of the next hundred, and a long one.
+fn check_lengths(keccak256: impl Fn(&[&[u8]]) -> Result<Vec<B256>, Failed>) -> Result<(), Failed> {
+    let bytes: Vec<u8> = (0..20_000_u32).map(|i| (i.wrapping_mul(2_654_435_761) >> 13) as u8).collect();
+    let edges = (1..=100).flat_map(|blocks| 136 * blocks - 5..=136 * blocks + 5);
+    let messages: Vec<&[u8]> = (0..=300).chain(edges).chain([20_000]).map(|n| &bytes[bytes.len() - n..]).collect();
+    let digests = keccak256(&messages)?;
+    if digests.len() != messages.len() {
+        return Err(format!("{} digests of {} messages", digests.len(), messages.len()).into());
+    }
+    match messages.iter().zip(&digests).find(|(message, digest)| vectors::keccak256(message) != **digest) {
+        Some((message, digest)) => Err(format!("length {}: got {digest}", message.len()).into()),
+        None => Ok(()),
+    }
+}
+
+fn keccak_lengths(target: Target) -> Result<(), Failed> {
+    check_lengths(|messages| keccak256(target, messages))?;
+    if !keccak256(target, &[])?.is_empty() || keccak256(target, &[&[]])? != [vectors::keccak256(&[])] {
+        return Err("no message, or an empty one".into());
+    }
+    Ok(())
+}
+
+/// What no binding holds is the device's error and the engine's work.
+fn keccak_too_long(target: Target) -> Result<(), Failed> {
+    let long = vec![7; (128 << 20) + 1];
+    let messages: [&[u8]; 2] = [&[1], &long];
+    let device = harness::device(target)?.ok_or("the CPU knows no such limit")?;
+    if !matches!(device.keccak256(&messages), Err(BackendError::OutOfMemory(text)) if text.contains("message 1 ")) {
+        return Err("the device should refuse message 1".into());
+    }
+    if harness::engine(target)?.keccak256(&messages) != messages.map(vectors::keccak256) {
+        return Err("the engine should hash it on the CPU".into());
+    }
+    Ok(())
+}
+
+fn open_edited(kernel: &str, from: &str, to: &str) -> Result<WgpuBackend, BackendError> {
+    let edit = |text: &str| match text.contains(from) {
+        true => Ok(text.replace(from, to)),
+        false => Err(format!("{kernel} has no {from:?}")),
+    };
+    WgpuBackend::open_edited(std::env::var("LOCKSTEP_DEVICE").ok().as_deref(), kernel, &edit)
+}
+
+/// What the kernel says of the traps and some honest signatures, before the host redoes anything.
+fn lanes(device: &WgpuBackend) -> Result<(Vec<Vector>, Vec<RecoverResult>), Failed> {
+    let mut vectors = TRAPS.clone();
+    vectors.extend(vectors::random_signatures(64, 24));
+    let results = device.recover_lanes(&vectors::requests(&vectors))?;
+    Ok((vectors, results))
+}
+
+/// The kernels as they are, with naga's run-time checks; the harness's device runs without where the self-test allows it.
+fn checked() -> Result<&'static WgpuBackend, Failed> {
+    static CHECKED: OnceLock<Result<WgpuBackend, BackendError>> = OnceLock::new();
+    CHECKED.get_or_init(|| open_edited("recover", "", "")).as_ref().map_err(Failed::from)
+}
+
+/// Only what somebody who knows k has made is left to the CPU, and every bad signature is refused by the kernel itself.
+fn checked_lanes() -> Result<(), Failed> {
+    let (vectors, results) = lanes(checked()?)?;
+    match vectors::compare_lanes(&vectors, &results)? {
+        0 => Err("no crafted vector reaches Z = 0".into()),
+        _ => Ok(()),
+    }
+}
+
+/// Vectors that the kernel leaves to the CPU come back right, among others and alone, with a signer or without.
+fn exceptional_lanes_are_redone() -> Result<(), Failed> {
+    let device = checked()?;
+    let (vectors, results) = lanes(device)?;
+    let left: Vec<_> = vectors.iter().zip(results).filter(|(_, result)| result.status == STATUS_EXCEPTIONAL).collect();
+    let left: Vec<_> = left.into_iter().map(|(vector, _)| vector.clone()).collect();
+    if left.iter().all(|vector| vector.signer.is_some()) || left.iter().all(|vector| vector.signer.is_none()) {
+        return Err("both kinds should be left to the CPU".into());
+    }
+    vectors::compare(&left, &device.recover(&vectors::requests(&left))?)?;
+    let mixed: Vec<_> = left.into_iter().zip(vectors::random_signatures(1000, 25)).flat_map(|(a, b)| [a, b]).collect();
+    Ok(vectors::compare(&mixed, &device.recover(&vectors::requests(&mixed))?)?)
+}
+
+fn variants_are_the_same() -> Result<(), Failed> {
+    for ((name, widest), (_, portable)) in
+        kernel_texts(Integers::Widest).into_iter().zip(kernel_texts(Integers::Portable))
+    {
+        if name != "execute" && widest != portable {
+            return Err(format!("{name} has two variants: run this suite on Target::ALL").into());
+        }
+    }
+    Ok(())
+}
+
+/// Traps built into the recovery kernel, none of which may go unnoticed.
+const RECOVER_MUTANTS: [(&str, &str, &str); 5] = [
+    ("s_equal_to_the_order", "words_less(s, SC_N_WORDS)", "true"),
+    ("x_past_the_field", "!words_less(r, FE_P_MINUS_N_WORDS)", "false"),
+    ("parity_of_an_unreduced_y", "fe_to_words(y)[0] & 1u", "y[0] & 1u"),
+    ("sign_of_a_digit", "digit < 128u", "digit < 127u"),
+    ("infinity_has_an_address", "words_equal(z_words, Words())", "false"),
+];
+
+const KECCAK_MUTANTS: [(&str, &str, &str); 2] = [
+    ("keccak_pads_like_sha3", "1u << ((rest & 3u) * 8u)", "6u << ((rest & 3u) * 8u)"),
+    ("keccak_full_block_without_another", "length / 136u;", "(max(length, 1u) - 1u) / 136u;"),
+];
+
+fn broken_recover(from: &str, to: &str) -> Result<(), Failed> {
+    let (vectors, results) = lanes(&open_edited("recover", from, to)?)?;
+    vectors::compare_lanes(&vectors, &results).map_or(Ok(()), |_| Err("no lane differs".into()))
+}
+
+fn broken_keccak(from: &str, to: &str) -> Result<(), Failed> {
+    let device = open_edited("keccak_batch", from, to)?;
+    check_lengths(|messages| Ok(device.keccak256(messages)?)).map_or(Ok(()), |()| Err("no digest differs".into()))
+}
+
+/// The comparers prove nothing if they cannot fail.
+fn comparers_see_wrong_results() -> Result<(), Failed> {
+    let [good, ..] = &vectors::random_signatures(1, 23)[..] else { return Err("no signature".into()) };
+    let bad = Vector::new("bad", RecoverRequest { r: U256::ZERO, ..good.request });
+    let signer = good.signer.ok_or("honest")?;
+    let vectors = [good.clone(), bad];
+    let invalid = Err(RecoverError::Range);
+    vectors::compare(&vectors, &[Ok(signer), invalid])?;
+    let wrong = [
+        vec![Ok(signer)],
+        vec![Ok(Address::ZERO), invalid],
+        vec![invalid, invalid],
+        vec![Ok(signer), Ok(signer)],
+        vec![Ok(signer), Ok(Address::ZERO)],
+    ];
+    if let Some(missed) = wrong.iter().find(|results| vectors::compare(&vectors, results).is_ok()) {
+        return Err(format!("taken for right: {missed:?}").into());
+    }
+
+    let limbs: [u32; 5] = std::array::from_fn(|i| u32::from_le_bytes(std::array::from_fn(|j| signer[4 * i + j])));
+    let lane = |status, address| RecoverResult { status, address, pad0: [0; 2] };
+    let (recovered, invalid) = (lane(STATUS_RECOVERED, limbs), lane(STATUS_INVALID, [0; 5]));
+    vectors::compare_lanes(&vectors, &[recovered, invalid])?;
+    let wrong = [
+        vec![recovered],
+        vec![invalid, invalid],
+        vec![lane(STATUS_RECOVERED, [1; 5]), invalid],
+        vec![lane(STATUS_EXCEPTIONAL, [0; 5]), invalid],
+        vec![lane(0, [0; 5]), invalid],
+        vec![recovered, lane(0, [0; 5])],
+        vec![recovered, lane(STATUS_RECOVERED, [0; 5])],
+        vec![recovered, lane(STATUS_INVALID, limbs)],
+    ];
+    match wrong.iter().find(|results| vectors::compare_lanes(&vectors, results).is_ok()) {
+        Some(missed) => Err(format!("taken for right: {missed:?}").into()),
+        None => Ok(()),
+    }
+}
+
+type Test = fn(Target) -> Result<(), Failed>;
+type DataTest = fn(Target, &Path) -> Result<(), Failed>;
+
+const TESTS: [(&str, Test); 5] = [
+    ("traps", traps),
+    ("random_signatures", random_signatures),
+    ("batch_sizes", batch_sizes),
+    ("bad_lane_in_every_position", bad_lane_in_every_position),
+    ("keccak_lengths", keccak_lengths),
+];
+
+const DATA_TESTS: [(&str, &str, DataTest); 4] = [
+    ("wycheproof", "suites/wycheproof_ecdsa_secp256k1_sha256_bitcoin.json.zst", wycheproof),
+    ("keccak_known_answers", "suites/keccak256_kat.txt.zst", keccak_known_answers),
+    ("transaction_tests", "suites/transaction_tests.tar.zst", transaction_tests),
+    ("wrong_transactions", "suites/transaction_tests.tar.zst", wrong_transactions),
+];
+
+fn main() -> ExitCode {
+    let mut suite = Suite::default();
+    suite.test("comparers_see_wrong_results", comparers_see_wrong_results);
+    suite.test("variants_are_the_same", variants_are_the_same);
+    for target in TARGETS {
+        for (name, run) in TESTS {
+            suite.on(target, name, move |_| run(target));
+        }
+        for (name, path, run) in DATA_TESTS {
+            match harness::data(path) {
+                Ok(path) => suite.on(target, name, move |_| run(target, &path)),
+                Err(reason) => suite.skip(format!("{}::{name}", target.name()), "data", reason),
+            }
+        }
+    }
+    suite.on(Target::Wgpu, "keccak_too_long", |_| keccak_too_long(Target::Wgpu));
+    suite.on(Target::Wgpu, "checked_lanes", |_| checked_lanes());
+    suite.on(Target::Wgpu, "exceptional_lanes_are_redone", |_| exceptional_lanes_are_redone());
+    for (name, from, to) in RECOVER_MUTANTS {
+        suite.on(Target::Wgpu, &format!("broken_kernel::{name}"), move |_| broken_recover(from, to));
+    }
+    for (name, from, to) in KECCAK_MUTANTS {
+        suite.on(Target::Wgpu, &format!("broken_kernel::{name}"), move |_| broken_keccak(from, to));
+    }
+    suite.run()
+}
