@@ -10,58 +10,7 @@
 // Every cap ends the lane with FALLBACK_* before anything wrong can be observed. Specification: the Yellow Paper and
 // EIPs 145, 1014, 1052, 1153, 1344, 1884, 2200, 2929, 3198, 3529, 3651, 3855, 4399, 4844, 5656, 7516, 7939.
 
-//#include "abi.wgsl"
-//#include "u256.wgsl"
-//#include "keccak.wgsl"
-
-@group(0) @binding(0) var<uniform> params: Params;
-// Opcode rows, block environment, transaction records, calldata, blob hashes.
-@group(0) @binding(1) var<storage, read> batch: array<u32>;
-// Table of contents (CodeEntry), then bytes and jump destination bits.
-@group(0) @binding(2) var<storage, read> codes: array<u32>;
-// SnapshotEntry as eight rows.
-@group(0) @binding(3) var<storage, read> snapshot: array<vec4<u32>>;
-// LaneState as eight rows, interleaved [row][lane] like every buffer below.
-@group(0) @binding(4) var<storage, read_write> lanes: array<vec4<u32>>;
-// EVM words as two rows, bottom of the stack first.
-@group(0) @binding(5) var<storage, read_write> stack: array<vec4<u32>>;
-// EVM memory in memory order, then log data; zero before the first dispatch.
-@group(0) @binding(6) var<storage, read_write> memory: array<u32>;
-// OverlayEntry as eight rows, params.slots of them; then LogEntry as nine rows.
-@group(0) @binding(7) var<storage, read_write> overlay: array<vec4<u32>>;
-// Running lanes, steps.
-@group(0) @binding(8) var<storage, read_write> counters: array<atomic<u32>>;
-
-// Where bytes are read from.
-const SOURCE_NONE = 0u;
-const SOURCE_BATCH = 1u;
-const SOURCE_CODE = 2u;
-const SOURCE_MEMORY = 3u;
-const SOURCE_WORD = 4u;
-
-const KECCAK_RATE_LIMBS = 34u;
-// Beyond any length that a cap allows, and far from where byte offsets would wrap.
-const FAR = 0x70000000u;
-
-// The 32-bit limb at `index` of a source, zero at and past byte `limit` (rounded up to a limb: sources are padded with
-// zeros). `base` is the word offset of the source in its arena; `word` is the big-endian image of a word source.
-fn limb_at(source: u32, base: u32, index: u32, limit: u32, lane: u32, word: U256) -> u32 {
-    if (index >= (limit + 3u) >> 2u) {
-        return 0u;
-    }
-    switch source {
-        case SOURCE_BATCH: { return batch[base + index]; }
-        case SOURCE_CODE: { return codes[base + index]; }
-        case SOURCE_MEMORY: { return memory[index * params.lanes + lane]; }
-        case SOURCE_WORD: { return select(word.lo[index & 3u], word.hi[index & 3u], index >= 4u); }
-        default: { return 0u; }
-    }
-}
-
-// The bytes of a word in memory order: limb 0 holds the four most significant bytes.
-fn word_image(a: U256) -> U256 {
-    return U256(u32_swap4(a.hi.wzyx), u32_swap4(a.lo.wzyx));
-}
+//#include "lane.wgsl"
 
 @compute @workgroup_size(32)
 fn execute(@builtin(global_invocation_id) id: vec3<u32>) {
@@ -446,100 +395,36 @@ fn execute(@builtin(global_invocation_id) id: vec3<u32>) {
             }
         }
 
-        // Multiply; EXP as square and multiply from the top bit.
+        // Multiply. What is divided by the third operand is the whole sum or product.
         var product = U512(sum.s, u256_from_u32(sum.c));
         if (multiply != 0u) {
-            var acc = u256_from_u32(1u);
-            if (op != OP_EXP) { acc = a; }
-            var turn = multiply;
-            loop {
-                if (turn == 0u) { break; }
-                turn -= 1u;
-                var factor = b;
-                var skip = false;
-                if (op == OP_EXP) {
-                    // Odd turns square; even turns multiply where the bit turn/2 of the exponent is set.
-                    let bit = turn >> 1u;
-                    let limb = select(b.lo[(bit >> 5u) & 3u], b.hi[(bit >> 5u) & 3u], bit >= 128u);
-                    factor = acc;
-                    if ((turn & 1u) == 0u) {
-                        factor = a;
-                        skip = ((limb >> (bit & 31u)) & 1u) == 0u;
-                    }
-                }
-                if (!skip) {
-                    product = u256_mul_wide(acc, factor);
-                    acc = product.low;
-                }
-            }
-            r = acc;
+            product = u256_power(a, b, select(0u, multiply, op == OP_EXP));
+            r = product.low;
         } else if (op == OP_EXP) {
             r.lo.x = 1u;
         }
 
-        // Divide: one quotient bit a turn, the quotient entering where the numerator leaves. Two passes over 512 bits.
+        // Divide.
         if (divide != 0u) {
             let is_signed = op == OP_SDIV || op == OP_SMOD;
-            var divisor = b;
-            if (divide == 2u) { divisor = c; }
-            divisor = u256_neg_if(divisor, is_signed && sign_b == 1u);
-            var pass_ = divide;
-            var rest = u256_zero();
-            var quotient = u256_zero();
-            if (u256_is_zero(divisor)) { pass_ = 0u; }
-            loop {
-                if (pass_ == 0u) { break; }
-                pass_ -= 1u;
-                if (pass_ == 1u) {
-                    quotient = product.high;
-                } else if (divide == 2u) {
-                    quotient = product.low;
-                } else {
-                    quotient = u256_neg_if(a, is_signed && sign_a == 1u);
-                }
-                var turns = 256u;
-                if (u256_is_zero(rest)) {
-                    // Leading zeros yield nothing.
-                    let zeros = u256_clz(quotient);
-                    turns -= zeros;
-                    quotient = u256_shl(quotient, zeros & 255u);
-                }
-                loop {
-                    if (turns == 0u) { break; }
-                    turns -= 1u;
-                    let shifted = u256_shl1(rest, quotient.hi.w >> 31u);
-                    let reduced = u256_sbb(shifted.s, divisor);
-                    let bit = shifted.c | reduced.c;
-                    rest = shifted.s;
-                    if (bit == 1u) { rest = reduced.s; }
-                    quotient = u256_shl1(quotient, bit).s;
-                }
+            var numerator = product;
+            var divisor = c;
+            if (divide == 1u) {
+                numerator = U512(u256_neg_if(a, is_signed && sign_a == 1u), u256_zero());
+                divisor = u256_neg_if(b, is_signed && sign_b == 1u);
             }
+            let result = u256_divide(numerator, divisor);
             if (op == OP_DIV || op == OP_SDIV) {
-                r = u256_neg_if(quotient, is_signed && sign_a != sign_b);
+                r = u256_neg_if(result.quotient, is_signed && sign_a != sign_b);
             } else {
-                r = u256_neg_if(rest, is_signed && sign_a == 1u);
+                r = u256_neg_if(result.rest, is_signed && sign_a == 1u);
             }
         }
 
         // Load up to 32 bytes, big-endian, right-aligned.
         if (load_source != SOURCE_NONE) {
             if (op == OP_MLOAD) { load_offset = a.lo.x; }
-            // From up to three bytes before, so that the last group ends with the last byte.
-            let groups = (load_len + 3u) >> 2u;
-            let from_ = load_offset + load_len - 4u * groups;
-            let shift = (from_ & 3u) * 8u;
-            let index = u32(i32(from_) >> 2u);
-            let extra = (4u * groups - load_len) * 8u;
-            var left_limb = limb_at(load_source, load_base, index, load_limit, lane, a);
-            for (var i = 0u; i < groups; i++) {
-                let right_limb = limb_at(load_source, load_base, index + i + 1u, load_limit, lane, a);
-                let image = (left_limb >> shift) | ((right_limb << (31u - shift)) << 1u);
-                var limb = u32_swap4(vec4<u32>(image)).x;
-                if (i == 0u) { limb &= 0xffffffffu >> extra; }
-                r = U256(vec4<u32>(limb, r.lo.xyz), vec4<u32>(r.lo.w, r.hi.xyz));
-                left_limb = right_limb;
-            }
+            r = load_bytes(load_source, load_base, load_limit, load_offset, load_len, lane);
         }
 
         // Touch state: one look in the overlay, one in the snapshot.
@@ -564,74 +449,41 @@ fn execute(@builtin(global_invocation_id) id: vec3<u32>) {
                 status = STATUS_OUT_OF_GAS;
                 break;
             }
-            let key0 = vec4<u32>(kind, address0, slot.lo.xy);
-            let key1 = vec4<u32>(slot.lo.zw, slot.hi.xy);
-            let key2 = vec4<u32>(slot.hi.zw, address_rest.xy);
-            let key3 = address_rest.zw;
-
-            var entry = 0u;
-            var at = lane;
-            var tail = vec4<u32>();
-            loop {
-                if (entry >= entries) { break; }
-                if (all(overlay[at] == key0) && all(overlay[at + n] == key1) && all(overlay[at + 2u * n] == key2)) {
-                    tail = overlay[at + 3u * n];
-                    if (all(tail.xy == key3)) { break; }
-                }
-                entry += 1u;
-                at += 8u * n;
-            }
+            let key = key_of(kind, address0, address_rest, slot);
+            let entry = overlay_find(key, entries, lane);
+            let at = 8u * entry * n + lane;
             var flags = 0u;
             var found = 0u;
             var current = u256_zero();
             var original = u256_zero();
             if (entry < entries) {
+                let tail = overlay[at + 3u * n];
                 flags = tail.z;
                 found = tail.w;
                 current = U256(overlay[at + 4u * n], overlay[at + 5u * n]);
                 original = U256(overlay[at + 6u * n], overlay[at + 7u * n]);
-            } else {
-                if (entries >= params.slots) {
-                    status = select(FALLBACK_SLOTS, FALLBACK_ACCOUNTS, kind == KIND_ACCOUNT);
-                    break;
-                }
-                // Precompiles are warm. The number stands in the last, big-endian, limb of the address.
-                let low = u32_swap4(vec4<u32>(address_rest.w)).x;
-                if (kind == KIND_ACCOUNT && all(vec4<u32>(address0, address_rest.xyz) == vec4<u32>())) {
-                    let precompile = (low >= 1u && low <= params.precompiles) || (low == 0x100u && params.p256 == 1u);
-                    flags = select(0u, ENTRY_WARM, precompile);
-                }
+            } else if (entries >= params.slots) {
+                status = select(FALLBACK_SLOTS, FALLBACK_ACCOUNTS, kind == KIND_ACCOUNT);
+                break;
+            } else if (kind == KIND_ACCOUNT && is_precompile(address0, address_rest)) {
+                flags = ENTRY_WARM;
             }
             if ((flags & ENTRY_LOADED) == 0u) {
-                var value = u256_zero();
                 if (kind != KIND_TRANSIENT) {
-                    var h = key0 * vec4<u32>(0x9e3779b1u) + key1 * vec4<u32>(0x85ebca77u);
-                    h = (h ^ (h >> vec4<u32>(15u))) + key2 * vec4<u32>(0xc2b2ae3du) + vec4<u32>(key3, 0u, 0u) * vec4<u32>(0x27d4eb2fu);
-                    h ^= h >> vec4<u32>(13u);
-                    found = (h.x * 0x165667b1u + h.y * 0x9e3779b1u) ^ (h.z * 0x85ebca77u + h.w * 0xc2b2ae3du);
-                    found ^= found >> 16u;
-                    var missing = false;
-                    loop {
-                        found &= params.snapshot_mask;
-                        let head = snapshot[8u * found];
-                        if (head.x == 0u) { missing = true; break; }
-                        if (all(head == key0) && all(snapshot[8u * found + 1u] == key1) && all(snapshot[8u * found + 2u] == key2)
-                            && all(snapshot[8u * found + 3u].xy == key3)) { break; }
-                        found += 1u;
-                    }
-                    if (missing) {
+                    found = snapshot_find(key);
+                    if (found == SNAPSHOT_MISSING) {
                         status = STATUS_MISS;
+                        miss_kind = kind;
                         lanes[4u * n + lane] = vec4<u32>(address0, address_rest.xyz);
                         lanes[5u * n + lane] = vec4<u32>(address_rest.w, 0u, 0u, 0u);
                         lanes[6u * n + lane] = slot.lo;
                         lanes[7u * n + lane] = slot.hi;
-                        miss_kind = kind;
                         break;
                     }
-                    value = U256(snapshot[8u * found + 4u], snapshot[8u * found + 5u]);
+                    original = U256(snapshot[8u * found + 4u], snapshot[8u * found + 5u]);
                 }
-                current = u256_adc(current, value, 0u).s;
-                original = value;
+                // Before loading, `current` is what the transaction itself moved.
+                current = u256_adc(current, original, 0u).s;
                 flags |= ENTRY_LOADED;
             }
             let warm = (flags & ENTRY_WARM) != 0u;
@@ -686,49 +538,18 @@ fn execute(@builtin(global_invocation_id) id: vec3<u32>) {
             }
             flags |= ENTRY_WARM;
             entries = max(entries, entry + 1u);
-            overlay[at] = key0;
-            overlay[at + n] = key1;
-            overlay[at + 2u * n] = key2;
-            overlay[at + 3u * n] = vec4<u32>(key3, flags, found);
+            overlay[at] = key.row0;
+            overlay[at + n] = key.row1;
+            overlay[at + 2u * n] = key.row2;
+            overlay[at + 3u * n] = vec4<u32>(key.row3, flags, found);
             overlay[at + 4u * n] = current.lo;
             overlay[at + 5u * n] = current.hi;
             overlay[at + 6u * n] = original.lo;
             overlay[at + 7u * n] = original.hi;
         }
 
-        // Hash. Padding: 0x01 after the last byte, 0x80 in the last byte of the last block.
         if (op == OP_KECCAK256) {
-            var state = array<u32, 50>();
-            let len = b.lo.x;
-            let shift = (a.lo.x & 3u) * 8u;
-            var index = a.lo.x >> 2u;
-            var position = 0u;
-            var blocks = len / 136u + 1u;
-            var left_limb = limb_at(SOURCE_MEMORY, 0u, index, select(0u, FAR, len != 0u), lane, a);
-            loop {
-                if (blocks == 0u) { break; }
-                blocks -= 1u;
-                for (var i = 0u; i < KECCAK_RATE_LIMBS; i++) {
-                    var limb = 0u;
-                    if (position < len) {
-                        let right_limb = limb_at(SOURCE_MEMORY, 0u, index + 1u, FAR, lane, a);
-                        limb = (left_limb >> shift) | ((right_limb << (31u - shift)) << 1u);
-                        left_limb = right_limb;
-                    }
-                    let left_bytes = len - position;
-                    if (position <= len && left_bytes < 4u) {
-                        let bits = left_bytes * 8u;
-                        limb = (limb & ((1u << bits) - 1u)) | (1u << bits);
-                    }
-                    if (blocks == 0u && i == KECCAK_RATE_LIMBS - 1u) { limb ^= 0x80000000u; }
-                    keccak_absorb_word(&state, i, limb);
-                    position += 4u;
-                    index += 1u;
-                }
-                keccak_f1600(&state);
-            }
-            let digest = U256(vec4<u32>(state[0], state[1], state[2], state[3]), vec4<u32>(state[4], state[5], state[6], state[7]));
-            r = word_image(digest);
+            r = keccak_memory(a.lo.x, b.lo.x, lane);
         }
 
         // Copy into memory, or into the log data behind it.
@@ -750,31 +571,9 @@ fn execute(@builtin(global_invocation_id) id: vec3<u32>) {
             log_limbs += limbs;
         }
         if (copy_source != SOURCE_NONE && copy_len.lo.x != 0u) {
-            let image = word_image(b);
-            let to = copy_to.lo.x;
-            let len = copy_len.lo.x;
-            let from_ = select(FAR, min(copy_from.lo.x, FAR), u256_is_u32(copy_from));
+            let begin = select(FAR, min(copy_from.lo.x, FAR), u256_is_u32(copy_from));
             let limit = select(copy_limit, FAR, copy_source == SOURCE_MEMORY);
-            let first = to >> 2u;
-            let count = ((to + len - 1u) >> 2u) - first + 1u;
-            // Downwards where source and destination may overlap that way.
-            let backwards = to > from_;
-            for (var i = 0u; i < count; i++) {
-                let limb = first + select(i, count - 1u - i, backwards);
-                // Byte of the source that lands in the lowest byte of this limb; may lie up to three before its start.
-                let source = i32(from_) + i32(limb * 4u) - i32(to);
-                let index = u32(source >> 2u);
-                let shift = u32(source & 3) * 8u;
-                let left_limb = limb_at(copy_source, copy_base, index, limit, lane, image);
-                let right_limb = limb_at(copy_source, copy_base, index + 1u, limit, lane, image);
-                let value = (left_limb >> shift) | ((right_limb << (31u - shift)) << 1u);
-                let begin = select(0u, to - limb * 4u, limb * 4u < to) * 8u;
-                let stop = min(to + len - limb * 4u, 4u) * 8u;
-                let keep_high = select(0xffffffffu << stop, 0u, stop == 32u);
-                let write = (0xffffffffu << begin) & ~keep_high;
-                let address = limb * n + lane;
-                memory[address] = (memory[address] & ~write) | (value & write);
-            }
+            copy_bytes(copy_source, copy_base, limit, begin, copy_to.lo.x, copy_len.lo.x, lane, word_image(b));
         }
 
         // Charge, then store the results.

@@ -169,3 +169,73 @@ fn u32_swap4(w: vec4<u32>) -> vec4<u32> {
     let t = ((w & vec4<u32>(0x00ff00ffu)) << vec4<u32>(8u)) | ((w >> vec4<u32>(8u)) & vec4<u32>(0x00ff00ffu));
     return (t << vec4<u32>(16u)) | (t >> vec4<u32>(16u));
 }
+
+// a * b where `turns` is zero; else a to the power of b > 0 in the low half, `turns` being twice the bits of b.
+// Square and multiply from the top bit: odd turns square, even turns multiply where the bit is set.
+fn u256_power(a: U256, b: U256, turns: u32) -> U512 {
+    var product = U512(u256_zero(), u256_zero());
+    var acc = a;
+    var turn = 1u;
+    if (turns != 0u) {
+        acc = u256_from_u32(1u);
+        turn = turns;
+    }
+    loop {
+        if (turn == 0u) { break; }
+        turn -= 1u;
+        var factor = b;
+        var skip = false;
+        if (turns != 0u) {
+            let bit = turn >> 1u;
+            let limb = select(b.lo[(bit >> 5u) & 3u], b.hi[(bit >> 5u) & 3u], bit >= 128u);
+            factor = acc;
+            if ((turn & 1u) == 0u) {
+                factor = a;
+                skip = ((limb >> (bit & 31u)) & 1u) == 0u;
+            }
+        }
+        if (!skip) {
+            product = u256_mul_wide(acc, factor);
+            acc = product.low;
+        }
+    }
+    return product;
+}
+
+struct Division {
+    quotient: U256,
+    rest: U256,
+}
+
+// The low half of the quotient, and the rest; both zero where the divisor is. One quotient bit a turn, entering where
+// the numerator leaves; the high half first, if there is one, then the low half with what is left over.
+fn u256_divide(numerator: U512, divisor: U256) -> Division {
+    var quotient = u256_zero();
+    var rest = u256_zero();
+    var halves = select(2u, 1u, u256_is_zero(numerator.high));
+    if (u256_is_zero(divisor)) { halves = 0u; }
+    loop {
+        if (halves == 0u) { break; }
+        halves -= 1u;
+        quotient = numerator.low;
+        if (halves == 1u) { quotient = numerator.high; }
+        var turns = 256u;
+        if (u256_is_zero(rest)) {
+            // Leading zeros yield nothing.
+            let zeros = u256_clz(quotient);
+            turns -= zeros;
+            quotient = u256_shl(quotient, zeros & 255u);
+        }
+        loop {
+            if (turns == 0u) { break; }
+            turns -= 1u;
+            let shifted = u256_shl1(rest, quotient.hi.w >> 31u);
+            let reduced = u256_sbb(shifted.s, divisor);
+            let bit = shifted.c | reduced.c;
+            rest = shifted.s;
+            if (bit == 1u) { rest = reduced.s; }
+            quotient = u256_shl1(quotient, bit).s;
+        }
+    }
+    return Division(quotient, rest);
+}

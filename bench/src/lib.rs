@@ -22,7 +22,9 @@ pub fn group<T>(
         for (case, elements, run, check) in cases {
             group.throughput(Throughput::Elements(*elements));
             group.bench_function(case, |bencher| {
-                bencher.iter_custom(|rounds| (0..rounds).map(|_| timed(|| run(&subject), check).unwrap_or_else(|error| panic!("{error}"))).sum());
+                bencher.iter_custom(|rounds| {
+                    (0..rounds).map(|_| timed(|| run(&subject), check).unwrap_or_else(|error| panic!("{error}"))).sum()
+                });
             });
         }
         group.finish();
@@ -33,7 +35,10 @@ pub fn group<T>(
 ///
 /// # Errors
 /// Why it failed, or in what the result differs.
-pub fn timed<T>(run: impl FnOnce() -> Result<T, String>, check: impl FnOnce(&T) -> Result<(), String>) -> Result<Duration, String> {
+pub fn timed<T>(
+    run: impl FnOnce() -> Result<T, String>,
+    check: impl FnOnce(&T) -> Result<(), String>,
+) -> Result<Duration, String> {
     let start = Instant::now();
     let result = run()?;
     let time = start.elapsed();

@@ -28,9 +28,11 @@ pub fn signatures(n: usize) -> (Vec<RecoverRequest>, Vec<Address>) {
 }
 
 fn signature(index: usize) -> (RecoverRequest, Address) {
-    let key = SecretKey::from_secret_bytes(keccak(&index.to_le_bytes()).0).unwrap_or_else(|error| panic!("key {index}: {error}"));
+    let key = SecretKey::from_secret_bytes(keccak(&index.to_le_bytes()).0)
+        .unwrap_or_else(|error| panic!("key {index}: {error}"));
     let hash = keccak(&(!index).to_le_bytes());
-    let (id, compact) = RecoverableSignature::sign_ecdsa_recoverable(Message::from_digest(hash.0), &key).serialize_compact();
+    let (id, compact) =
+        RecoverableSignature::sign_ecdsa_recoverable(Message::from_digest(hash.0), &key).serialize_compact();
     let public = PublicKey::from_secret_key(&key).serialize_uncompressed();
     let request = RecoverRequest {
         hash,
@@ -48,7 +50,8 @@ pub fn messages(n: usize, length: usize) -> (Vec<Vec<u8>>, Vec<B256>) {
         .into_par_iter()
         .with_min_len(64)
         .map(|index| {
-            let message: Vec<u8> = index.to_le_bytes().into_iter().cycle().zip(0_u8..=u8::MAX).map(|(byte, place)| byte ^ place).collect();
+            let message: Vec<u8> =
+                index.to_le_bytes().into_iter().cycle().zip(0_u8..=u8::MAX).map(|(byte, place)| byte ^ place).collect();
             let message: Vec<u8> = message.into_iter().cycle().take(length).collect();
             let hash = keccak(&message);
             (message, hash)
@@ -58,9 +61,11 @@ pub fn messages(n: usize, length: usize) -> (Vec<Vec<u8>>, Vec<B256>) {
 
 /// The shared block files: under `LOCKSTEP_DATA`, else under `shared` beside the workspace. Empty where there are none.
 pub fn block_files() -> Vec<PathBuf> {
-    let root = env::var_os("LOCKSTEP_DATA").map_or_else(|| Path::new(env!("CARGO_MANIFEST_DIR")).join("../../shared"), PathBuf::from);
+    let root = env::var_os("LOCKSTEP_DATA")
+        .map_or_else(|| Path::new(env!("CARGO_MANIFEST_DIR")).join("../../shared"), PathBuf::from);
     let entries = root.join("blocks").read_dir().into_iter().flatten().flatten();
-    let mut files: Vec<_> = entries.map(|entry| entry.path()).filter(|path| path.to_string_lossy().ends_with(".json.zst")).collect();
+    let mut files: Vec<_> =
+        entries.map(|entry| entry.path()).filter(|path| path.to_string_lossy().ends_with(".json.zst")).collect();
     files.sort();
     files
 }
@@ -103,7 +108,8 @@ mod tests {
     #[test]
     fn signers_are_those_that_the_reference_recovers() {
         let (requests, signers) = signatures(20);
-        let recovered: Vec<_> = requests.iter().map(|request| lockstep::recover::recover_one(request).unwrap()).collect();
+        let recovered: Vec<_> =
+            requests.iter().map(|request| lockstep::recover::recover_one(request).unwrap()).collect();
         assert_eq!(recovered, signers);
     }
 }

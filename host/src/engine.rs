@@ -82,8 +82,9 @@ impl EngineBuilder {
             BackendKind::Wgpu => Some(Arc::new(crate::backend::wgpu::WgpuBackend::open(self.device.as_deref())?)),
             kind => return Err(BackendError::Unavailable(format!("{kind} is not part of this build"))),
         };
-        if let (BackendKind::Cpu, Some(device)) = (self.backend, &self.device) {
-            return Err(BackendError::Unavailable(format!("the cpu backend has no device {device:?}")));
+        if let (None, Some(asked)) = (&device, &self.device) {
+            let advice = "name its backend too, e.g. wgpu";
+            return Err(BackendError::Unavailable(format!("{} has no device {asked:?}: {advice}", self.backend)));
         }
         let pool = ThreadPoolBuilder::new()
             .num_threads(self.threads.unwrap_or(0))

@@ -30,3 +30,8 @@ pub mod state;
 pub mod tx;
 pub mod validate;
 mod waves;
+
+/// Compiles and runs the example of the README.
+#[cfg(doctest)]
+#[doc = include_str!("../../README.md")]
+struct Readme;

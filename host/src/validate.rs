@@ -120,7 +120,7 @@ impl Speculation {
             refund: if success { u64::from(result.state.refund) } else { 0 },
             writes: if success { writes } else { Vec::new() },
             logs,
-            output: result.output.into(),
+            output: if halted { Bytes::new() } else { result.output.into() },
         }
     }
 

@@ -17,10 +17,16 @@ use crate::{
     validate::{End, Speculation, Verdict},
 };
 use alloy_primitives::Address;
-use std::time::Instant;
+use std::{collections::HashSet, time::Instant};
 
 /// Waves in which one transaction may miss a key before revm takes it.
 const MISS_ROUNDS: u32 = 64;
+
+/// Most keys taken from a state's hints: a sixteenth of the largest snapshot table that fits a binding.
+const MAX_HINTS: usize = 1 << 16;
+
+/// Bytes of code beyond which hinted accounts are left to misses; half of a binding.
+const MAX_HINTED_CODE: usize = 64 << 20;
 
 /// A block on its way: `routes[i]` and `results[i]` belong to transaction i; the prefix is in `revm`.
 struct Run<'a> {
@@ -98,11 +104,29 @@ impl Run<'_> {
         }
         lap(&mut self.report.time.plan, &mut self.clock);
         if self.routes.iter().any(|route| matches!(route, Route::Device(lane) if lane.code.is_some())) {
-            for key in self.revm.state().hints() {
-                self.snapshot.ensure(key, self.revm.state(), &mut self.codes).map_err(state_error(0))?;
-            }
+            self.load_hints()?;
         }
         lap(&mut self.report.time.lower, &mut self.clock);
+        Ok(())
+    }
+
+    /// Puts what the state expects to be read into the snapshot, in bounds: what is left out will be a miss.
+    fn load_hints(&mut self) -> Result<(), ExecuteError> {
+        let mut keys = self.revm.state().hints();
+        if keys.len() > MAX_HINTS {
+            let targets: HashSet<Address> = self.txs.iter().filter_map(|tx| tx.to).collect();
+            keys.retain(|key| match key {
+                StateKey::Account(address) | StateKey::Slot(address, _) => targets.contains(address),
+                StateKey::BlockHash(_) => true,
+            });
+            keys.truncate(MAX_HINTS);
+        }
+        for key in keys {
+            if self.codes.len_bytes() > MAX_HINTED_CODE && matches!(key, StateKey::Account(_)) {
+                continue;
+            }
+            self.snapshot.ensure(key, self.revm.state(), &mut self.codes).map_err(state_error(0))?;
+        }
         Ok(())
     }
 

@@ -224,8 +224,10 @@ mod tests {
                 assert_eq!(keccak256(source), *expected, "{}: {file} has changed: {hint}", contract.name);
             }
         }
-        let mut committed: Vec<_> =
-            fs::read_dir(folder.join("artifacts")).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+        let mut committed: Vec<_> = fs::read_dir(folder.join("artifacts"))
+            .unwrap()
+            .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+            .collect();
         committed.sort();
         assert_eq!(committed, names().map(|name| format!("{name}.json")).collect::<Vec<_>>());
     }

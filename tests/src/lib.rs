@@ -1,10 +1,12 @@
 //! What the suites share: data, devices, and generated programs.
 
+pub mod binary;
 pub mod contracts;
 pub mod generated;
 pub mod harness;
 pub mod programs;
 pub mod sample;
 pub mod sign;
+pub mod small_block;
 pub mod transactions;
 pub mod vectors;

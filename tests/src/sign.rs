@@ -45,13 +45,13 @@ impl Wallet {
         let body = body(tx);
         let signature = self.sign_hash(signing_hash(tx, &body));
         let mut payload = body;
-        match (tx.tx_type, tx.chain_id) {
-            (TxType::Legacy, None) => (27 + u64::from(signature.y_parity)).encode(&mut payload),
-            (TxType::Legacy, Some(id)) => {
-                (35 + 2 * u128::from(id) + u128::from(signature.y_parity)).encode(&mut payload)
-            }
-            _ => signature.y_parity.encode(&mut payload),
-        }
+        let parity = u128::from(signature.y_parity);
+        let v = match (tx.tx_type, tx.chain_id) {
+            (TxType::Legacy, None) => 27 + parity,
+            (TxType::Legacy, Some(id)) => 35 + 2 * u128::from(id) + parity,
+            _ => parity,
+        };
+        v.encode(&mut payload);
         signature.r.encode(&mut payload);
         signature.s.encode(&mut payload);
         envelope(tx.tx_type, &payload).into()

@@ -50,7 +50,7 @@ fn transactions() -> Vec<Bytes> {
         Transaction { value: U256::ONE, ..call(TxType::DynamicFee, 1, Some(REVERTER), &[]) },
         Transaction {
             max_fee_per_blob_gas: U256::from(10),
-            blob_hashes: vec![B256::with_last_byte(1) | B256::right_padding_from(&[1])],
+            blob_hashes: vec![B256::right_padding_from(&[1])],
             ..call(TxType::Blob, 0, Some(LOGGER), &word)
         },
         Transaction {
@@ -97,7 +97,8 @@ pub fn build() -> Result<BlockFile, String> {
         blob_params: BlobParams::of(Fork::Prague),
     };
     let (block, state) = (Block { env, transactions: transactions() }, state());
-    let engine = Engine::builder().backend(lockstep::backend::BackendKind::Cpu).build().map_err(|error| error.to_string())?;
+    let engine =
+        Engine::builder().backend(lockstep::backend::BackendKind::Cpu).build().map_err(|error| error.to_string())?;
     let output = engine.execute_block(&block, &state).map_err(|error| error.to_string())?;
     file(block, state, &output)
 }

@@ -27,6 +27,11 @@ pub(super) fn run(common: &Common, args: &Args) -> Result<Exit, Failure> {
                 complain(format_args!("{name}: {reason}"));
                 return Ok(Exit::Bad);
             }
+            // Nothing done is no success; the empty message is a line of its own.
+            Ok(bytes) if bytes.trim_ascii().is_empty() => {
+                complain(format_args!("{name}: no messages: one hex line each, `0x` for the empty one"));
+                return Ok(Exit::Bad);
+            }
             Ok(bytes) => hex_lines(&bytes).enumerate().map(|(index, line)| (format!("{name}: message {index}"), line)).collect(),
         }
     } else {

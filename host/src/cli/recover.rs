@@ -127,7 +127,11 @@ fn parse(bytes: &[u8]) -> Result<Input, String> {
             fork: file.block.env.fork,
         });
     }
-    let transactions = hex_lines(bytes).map(|line| line.map_err(|reason| format!("raw: {reason}")).and_then(|raw| decode(&raw))).collect();
+    let transactions = hex_lines(bytes).map(|line| line.map_err(|reason| format!("raw: {reason}")).and_then(|raw| decode(&raw))).collect::<Vec<_>>();
+    // Nothing done is no success: an empty file is a mistake made earlier.
+    if transactions.is_empty() {
+        return Err("no transactions: neither hex lines nor a block file".into());
+    }
     // Raw transactions name no fork: those of today's rules.
     Ok(Input { transactions, claimed: Vec::new(), fork: Fork::Osaka })
 }

@@ -57,6 +57,11 @@ impl CodeArena {
         Ok(index)
     }
 
+    /// Bytes of codes and their jump destinations.
+    pub fn len_bytes(&self) -> usize {
+        self.body.len() * 4
+    }
+
     /// Lays the arena out, if a code is new. Offsets change only here.
     pub(super) fn seal(&mut self) {
         if self.sealed == self.entries.len() && !self.words.is_empty() {

@@ -262,3 +262,46 @@ impl StateRef for Recorder<'_> {
         self.state.block_hash(number)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use lockstep::tx::TxType;
+
+    #[test]
+    fn two_builds_are_the_same_bytes_and_read_back_as_built() {
+        let bytes = packed().unwrap();
+        assert_eq!(bytes, packed().unwrap());
+        assert_eq!(BlockFile::parse(&bytes).unwrap(), build().unwrap().file);
+        assert!(bytes.len() < 200 << 10, "{} bytes are too many to carry along", bytes.len());
+    }
+
+    #[test]
+    fn every_transaction_ends_as_its_scene_means_it() {
+        let sample = build().unwrap();
+        for (tx, (kind, status)) in sample.kinds.iter().zip(&sample.statuses).enumerate() {
+            match *kind {
+                "creation" => {}
+                "revert" => assert_eq!(*status, TxStatus::Revert, "transaction {tx}"),
+                "halt" | "out of gas" => assert_eq!(*status, TxStatus::Halt, "transaction {tx}"),
+                kind => assert_eq!(*status, TxStatus::Success, "transaction {tx}: {kind}"),
+            }
+        }
+        let creations = sample.kinds.iter().zip(&sample.statuses).filter(|(kind, _)| **kind == "creation");
+        let ends: HashSet<_> = creations.map(|(_, status)| format!("{status:?}")).collect();
+        assert_eq!(ends.len(), 3, "one way to end is missing among creations: {ends:?}");
+    }
+
+    #[test]
+    fn the_sample_has_what_it_is_there_to_show() {
+        let BlockFile { block, state, claims, .. } = build().unwrap().file;
+        let txs: Vec<_> = block.transactions.iter().map(|raw| Transaction::decode(raw).unwrap()).collect();
+        for tx_type in [TxType::Legacy, TxType::AccessList, TxType::DynamicFee, TxType::Blob, TxType::SetCode] {
+            assert!(txs.iter().any(|tx| tx.tx_type == tx_type), "no {tx_type:?}");
+        }
+        assert!(txs.iter().any(|tx| tx.chain_id.is_none()), "none without EIP-155");
+        let absent = |address: &Address| state.account(address).unwrap().is_none();
+        assert!(claims.iter().any(|claim| absent(&claim.sender)), "no sender that the block itself funds");
+        assert!(claims.iter().any(|claim| claim.sender == block.env.beneficiary) && absent(&block.env.beneficiary));
+    }
+}

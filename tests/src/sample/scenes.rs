@@ -201,7 +201,7 @@ fn tokens(world: &World) -> Scene {
 /// Trades on four markets: those on one market are a chain of conflicts, those on two are independent.
 fn swaps(world: &World) -> Scene {
     let swap = |i: usize| {
-        let args = [Arg::from(i % 3 != 0), wad(10 + i as u64).into(), 1_u64.into()];
+        let args = [Arg::from(!i.is_multiple_of(3)), wad(10 + i as u64).into(), 1_u64.into()];
         Step::call(
             "swap",
             &world.users[i % world.users.len()],

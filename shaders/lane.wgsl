@@ -1,0 +1,201 @@
+// What a lane sees: the buffers of `execute`, and how bytes, keys and overlay entries are found in them.
+//
+// Buffers of a lane are interleaved, [row][lane], so that neighbours touch neighbouring words. Each function here is
+// called from as few places as can be: drivers inline them all, and compile time grows with the accesses.
+
+//#include "abi.wgsl"
+//#include "u256.wgsl"
+//#include "keccak.wgsl"
+
+@group(0) @binding(0) var<uniform> params: Params;
+// Opcode rows, block environment, transaction records, calldata, blob hashes.
+@group(0) @binding(1) var<storage, read> batch: array<u32>;
+// Table of contents (CodeEntry), then bytes and jump destination bits.
+@group(0) @binding(2) var<storage, read> codes: array<u32>;
+// SnapshotEntry as eight rows.
+@group(0) @binding(3) var<storage, read> snapshot: array<vec4<u32>>;
+// LaneState as eight rows, interleaved [row][lane] like every buffer below.
+@group(0) @binding(4) var<storage, read_write> lanes: array<vec4<u32>>;
+// EVM words as two rows, bottom of the stack first.
+@group(0) @binding(5) var<storage, read_write> stack: array<vec4<u32>>;
+// EVM memory in memory order, then log data; zero before the first dispatch.
+@group(0) @binding(6) var<storage, read_write> memory: array<u32>;
+// OverlayEntry as eight rows, params.slots of them; then LogEntry as nine rows.
+@group(0) @binding(7) var<storage, read_write> overlay: array<vec4<u32>>;
+// Running lanes, steps.
+@group(0) @binding(8) var<storage, read_write> counters: array<atomic<u32>>;
+
+// Where bytes are read from.
+const SOURCE_NONE = 0u;
+const SOURCE_BATCH = 1u;
+const SOURCE_CODE = 2u;
+const SOURCE_MEMORY = 3u;
+const SOURCE_WORD = 4u;
+
+// Beyond any length that a cap allows, and far from where byte offsets would wrap.
+const FAR = 0x70000000u;
+
+// The 32-bit limb at `index` of a source, zero at and past byte `limit` (rounded up to a limb: sources are padded with
+// zeros). `base` is the word offset of the source in its arena; `word` is the big-endian image of a word source.
+fn limb_at(source: u32, base: u32, index: u32, limit: u32, lane: u32, word: U256) -> u32 {
+    if (index >= (limit + 3u) >> 2u) {
+        return 0u;
+    }
+    switch source {
+        case SOURCE_BATCH: { return batch[base + index]; }
+        case SOURCE_CODE: { return codes[base + index]; }
+        case SOURCE_MEMORY: { return memory[index * params.lanes + lane]; }
+        case SOURCE_WORD: { return select(word.lo[index & 3u], word.hi[index & 3u], index >= 4u); }
+        default: { return 0u; }
+    }
+}
+
+// The bytes of a word in memory order: limb 0 holds the four most significant bytes.
+fn word_image(a: U256) -> U256 {
+    return U256(u32_swap4(a.hi.wzyx), u32_swap4(a.lo.wzyx));
+}
+
+// Up to 32 bytes from byte `offset` of a source, big-endian, right-aligned.
+fn load_bytes(source: u32, base: u32, limit: u32, offset: u32, len: u32, lane: u32) -> U256 {
+    // From up to three bytes before, so that the last group ends with the last byte.
+    let groups = (len + 3u) >> 2u;
+    let begin = offset + len - 4u * groups;
+    let shift = (begin & 3u) * 8u;
+    let index = u32(i32(begin) >> 2u);
+    let extra = (4u * groups - len) * 8u;
+    var word = u256_zero();
+    var left = limb_at(source, base, index, limit, lane, word);
+    for (var i = 0u; i < groups; i++) {
+        let right = limb_at(source, base, index + i + 1u, limit, lane, word);
+        let image = (left >> shift) | ((right << (31u - shift)) << 1u);
+        var limb = u32_swap4(vec4<u32>(image)).x;
+        if (i == 0u) { limb &= 0xffffffffu >> extra; }
+        word = U256(vec4<u32>(limb, word.lo.xyz), vec4<u32>(word.lo.w, word.hi.xyz));
+        left = right;
+    }
+    return word;
+}
+
+// Copies `len` > 0 bytes into the lane's memory at byte `to`; bytes of the source at and past `limit` are zero.
+// Memory onto itself may overlap. `image` is a word source.
+fn copy_bytes(source: u32, base: u32, limit: u32, begin: u32, to: u32, len: u32, lane: u32, image: U256) {
+    let first = to >> 2u;
+    let count = ((to + len - 1u) >> 2u) - first + 1u;
+    // Downwards where source and destination may overlap that way.
+    let backwards = to > begin;
+    for (var i = 0u; i < count; i++) {
+        let limb = first + select(i, count - 1u - i, backwards);
+        // Byte of the source that lands in the lowest byte of this limb; may lie up to three before its start.
+        let at = i32(begin) + i32(limb * 4u) - i32(to);
+        let index = u32(at >> 2u);
+        let shift = u32(at & 3) * 8u;
+        let left = limb_at(source, base, index, limit, lane, image);
+        let right = limb_at(source, base, index + 1u, limit, lane, image);
+        let value = (left >> shift) | ((right << (31u - shift)) << 1u);
+        let start = select(0u, to - limb * 4u, limb * 4u < to) * 8u;
+        let stop = min(to + len - limb * 4u, 4u) * 8u;
+        let above = select(0xffffffffu << stop, 0u, stop == 32u);
+        let write = (0xffffffffu << start) & ~above;
+        let address = limb * params.lanes + lane;
+        memory[address] = (memory[address] & ~write) | (value & write);
+    }
+}
+
+// Keccak-256 of `len` bytes of the lane's memory at byte `offset`, as a word.
+fn keccak_memory(offset: u32, len: u32, lane: u32) -> U256 {
+    var state = array<u32, 50>();
+    let shift = (offset & 3u) * 8u;
+    let limit = select(0u, FAR, len != 0u);
+    var index = offset >> 2u;
+    var position = 0u;
+    var blocks = len / 136u + 1u;
+    var left = limb_at(SOURCE_MEMORY, 0u, index, limit, lane, u256_zero());
+    loop {
+        if (blocks == 0u) { break; }
+        blocks -= 1u;
+        for (var i = 0u; i < KECCAK_RATE_WORDS; i++) {
+            var limb = 0u;
+            if (position < len) {
+                let right = limb_at(SOURCE_MEMORY, 0u, index + 1u, limit, lane, u256_zero());
+                limb = (left >> shift) | ((right << (31u - shift)) << 1u);
+                left = right;
+            }
+            // Padding: 0x01 after the last byte, 0x80 in the last byte of the last block.
+            let rest = len - position;
+            if (position <= len && rest < 4u) {
+                let bits = rest * 8u;
+                limb = (limb & ((1u << bits) - 1u)) | (1u << bits);
+            }
+            if (blocks == 0u && i == KECCAK_RATE_WORDS - 1u) { limb ^= 0x80000000u; }
+            keccak_absorb_word(&state, i, limb);
+            position += 4u;
+            index += 1u;
+        }
+        keccak_f1600(&state);
+    }
+    let digest = U256(vec4<u32>(state[0], state[1], state[2], state[3]), vec4<u32>(state[4], state[5], state[6], state[7]));
+    return word_image(digest);
+}
+
+// A key as the first three and a half rows of SnapshotEntry and OverlayEntry.
+struct Key {
+    row0: vec4<u32>,
+    row1: vec4<u32>,
+    row2: vec4<u32>,
+    row3: vec2<u32>,
+}
+
+fn key_of(kind: u32, address0: u32, address_rest: vec4<u32>, slot: U256) -> Key {
+    return Key(
+        vec4<u32>(kind, address0, slot.lo.xy),
+        vec4<u32>(slot.lo.zw, slot.hi.xy),
+        vec4<u32>(slot.hi.zw, address_rest.xy),
+        address_rest.zw,
+    );
+}
+
+// Index of the lane's overlay entry, `entries` if there is none.
+fn overlay_find(key: Key, entries: u32, lane: u32) -> u32 {
+    let n = params.lanes;
+    var entry = 0u;
+    var at = lane;
+    loop {
+        if (entry >= entries) { break; }
+        if (all(overlay[at] == key.row0) && all(overlay[at + n] == key.row1) && all(overlay[at + 2u * n] == key.row2)
+            && all(overlay[at + 3u * n].xy == key.row3)) { break; }
+        entry += 1u;
+        at += 8u * n;
+    }
+    return entry;
+}
+
+const SNAPSHOT_MISSING = 0xffffffffu;
+
+// Index of the snapshot entry, or SNAPSHOT_MISSING. The host fills the table by the same hash and leaves free entries.
+fn snapshot_find(key: Key) -> u32 {
+    var h = key.row0 * vec4<u32>(0x9e3779b1u) + key.row1 * vec4<u32>(0x85ebca77u);
+    h = (h ^ (h >> vec4<u32>(15u))) + key.row2 * vec4<u32>(0xc2b2ae3du) + vec4<u32>(key.row3, 0u, 0u) * vec4<u32>(0x27d4eb2fu);
+    h ^= h >> vec4<u32>(13u);
+    var found = (h.x * 0x165667b1u + h.y * 0x9e3779b1u) ^ (h.z * 0x85ebca77u + h.w * 0xc2b2ae3du);
+    found ^= found >> 16u;
+    loop {
+        found &= params.snapshot_mask;
+        let head = snapshot[8u * found];
+        if (head.x == 0u) {
+            found = SNAPSHOT_MISSING;
+            break;
+        }
+        if (all(head == key.row0) && all(snapshot[8u * found + 1u] == key.row1)
+            && all(snapshot[8u * found + 2u] == key.row2) && all(snapshot[8u * found + 3u].xy == key.row3)) { break; }
+        found += 1u;
+    }
+    return found;
+}
+
+// Whether an address is a precompile of the fork: warm from the start (EIP-2929).
+fn is_precompile(address0: u32, address_rest: vec4<u32>) -> bool {
+    // The number stands in the last, big-endian, limb of the address.
+    let low = u32_swap4(vec4<u32>(address_rest.w)).x;
+    let small = all(vec4<u32>(address0, address_rest.xyz) == vec4<u32>());
+    return small && ((low >= 1u && low <= params.precompiles) || (low == 0x100u && params.p256 == 1u));
+}
