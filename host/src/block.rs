@@ -3,6 +3,9 @@
 use crate::fork::Fork;
 use alloy_primitives::{Address, B256, Bytes, U256};
 
+/// Most blobs of a transaction from Osaka on (EIP-7594).
+pub const MAX_BLOBS_PER_TX_OSAKA: u64 = 6;
+
 /// EIP-4844 parameters in force (EIP-7840, EIP-7892).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct BlobParams {

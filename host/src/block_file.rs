@@ -294,7 +294,7 @@ impl<'a> Node<'a> {
     /// Exactly as many bytes as the type has.
     fn fixed<T: for<'b> TryFrom<&'b [u8]>>(&self) -> Result<T, BlockFileError> {
         let bytes = self.bytes()?;
-        T::try_from(&bytes).map_err(|_| self.error(format!("{} bytes are too few or too many", bytes.len())))
+        T::try_from(&bytes).map_err(|_| self.error(format!("{} bytes where {} are due", bytes.len(), size_of::<T>())))
     }
 }
 

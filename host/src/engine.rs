@@ -9,6 +9,7 @@ use crate::{
     fork::Fork,
     intrinsic::check_intrinsic,
     outcome::TxOutcome,
+    plan::is_call,
     receipt::{self, Receipt},
     recover::{RecoverError, RecoverRequest, recover_batch, sender_request},
     report::{ExecutionReport, lap},
@@ -62,7 +63,7 @@ impl EngineBuilder {
         self
     }
 
-    /// Runs every accepted lane's transaction on revm too, takes revm's result where they differ, and counts it as a mismatch.
+    /// Runs every accepted lane's transaction on revm too, takes revm's result where they differ, and reports the difference.
     #[must_use]
     pub const fn cross_check(mut self, on: bool) -> Self {
         self.cross_check = on;
@@ -267,12 +268,6 @@ fn execute_in_order(
     }
     lap(&mut report.time.fallback, &mut clock);
     Ok(outcomes)
-}
-
-/// Whether the target has code in `prefix`: an EIP-7702 delegation counts, precompiles and creations do not.
-pub fn is_call(tx: &Transaction, prefix: &dyn StateRef) -> Result<bool, StateError> {
-    let Some(to) = tx.to else { return Ok(false) };
-    Ok(prefix.account(&to)?.is_some_and(|info| info.has_code()))
 }
 
 /// Receipts, bloom and roots.

@@ -1,10 +1,9 @@
 //! The only file that names revm: the oracle, the fallback, and the conversions in both directions.
 
 use crate::{
-    block::BlockEnv,
+    block::{BlockEnv, MAX_BLOBS_PER_TX_OSAKA},
     error::{Invalid, TxError},
     fork::Fork,
-    intrinsic::{IntrinsicGas, MAX_BLOBS_PER_TX_OSAKA},
     outcome::{AccountChange, AccountChangeKind, Log, SlotChange, TxOutcome, TxStatus},
     recover::authority,
     state::{AccountInfo, StateError, StateRef},
@@ -56,7 +55,7 @@ const fn spec(fork: Fork) -> SpecId {
 }
 
 /// See [`crate::intrinsic::intrinsic_gas`].
-pub(crate) fn initial_gas(tx: &Transaction, fork: Fork) -> IntrinsicGas {
+pub(crate) fn initial_gas(tx: &Transaction, fork: Fork) -> (u64, u64) {
     let keys: usize = tx.access_list.iter().map(|(_, keys)| keys.len()).sum();
     let eip2780 = (fork >= Fork::Amsterdam).then_some(Eip2780TxInfo { value: tx.value, is_self_transfer: false });
     let gas = GasParams::new_spec(spec(fork)).initial_tx_gas(
@@ -67,7 +66,7 @@ pub(crate) fn initial_gas(tx: &Transaction, fork: Fork) -> IntrinsicGas {
         tx.authorizations.len() as u64,
         eip2780,
     );
-    IntrinsicGas { initial: gas.initial_regular_gas, floor: if fork >= Fork::Prague { gas.floor_gas } else { 0 } }
+    (gas.initial_regular_gas, if fork >= Fork::Prague { gas.floor_gas } else { 0 })
 }
 
 /// Turns anything that implements revm's `DatabaseRef` into a state.

@@ -1,6 +1,7 @@
 //! What can be said about a transaction from its bytes and the fork alone, before any state is read.
 
 use crate::{
+    block::MAX_BLOBS_PER_TX_OSAKA,
     error::Invalid,
     fork::Fork,
     tx::{Transaction, TxType},
@@ -15,9 +16,6 @@ pub const MAX_INITCODE_SIZE_AMSTERDAM: usize = 131_072;
 
 /// Highest gas limit of a transaction in Osaka (EIP-7825).
 pub const MAX_TX_GAS_OSAKA: u64 = 1 << 24;
-
-/// Most blobs of a transaction from Osaka on (EIP-7594).
-pub const MAX_BLOBS_PER_TX_OSAKA: u64 = 6;
 
 /// Version byte of KZG blob hashes (EIP-4844).
 const BLOB_HASH_VERSION: u8 = 1;
@@ -34,7 +32,8 @@ pub struct IntrinsicGas {
 /// Base, calldata, creation, access list and authorisations at `fork`, by revm's tables. In Amsterdam (EIP-2780), where the base depends on
 /// the sender, that of a transaction to somebody else.
 pub fn intrinsic_gas(tx: &Transaction, fork: Fork) -> IntrinsicGas {
-    crate::evm::initial_gas(tx, fork)
+    let (initial, floor) = crate::evm::initial_gas(tx, fork);
+    IntrinsicGas { initial, floor }
 }
 
 /// Checks every rule of `fork` that needs no state, and gives the intrinsic gas.

@@ -86,8 +86,8 @@ pub struct ExecutionReport {
     pub dispatches: u64,
     /// EVM steps run on the device.
     pub steps: u64,
-    /// Accepted lanes that revm, run beside them by [`crate::engine::EngineBuilder::cross_check`], disagreed with.
-    pub mismatches: u64,
+    /// Transactions whose lane revm, run beside it by [`crate::engine::EngineBuilder::cross_check`], disagreed with.
+    pub differences: Vec<usize>,
     /// Wall time by stage.
     pub time: StageTimes,
 }

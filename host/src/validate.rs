@@ -165,6 +165,11 @@ impl Speculation {
         if self.is_stale(lane, env.fork, prefix)? {
             return Ok(Verdict::Stale);
         }
+        // revm halts where the target cannot hold the value, before any code; a lane knows nothing of that balance.
+        let held = prefix.account(&lane.to)?.unwrap_or_default().balance;
+        if lane.to != lane.sender && held.checked_add(lane.tx.value).is_none() {
+            return Ok(Verdict::Invalid);
+        }
         Ok(Verdict::Accept(self.outcome(lane, status, env, prefix)?))
     }
 

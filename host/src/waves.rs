@@ -4,13 +4,12 @@ use crate::{
     backend::Backend,
     block::BlockEnv,
     commit::Committed,
-    engine::is_call,
     error::ExecuteError,
     evm::{BlockGas, Revm},
     fallback::FallbackReason,
-    lower::{CodeArena, LaneLimits, Lowering, SnapshotTable},
+    lower::{CodeArena, Lowering, SnapshotTable},
     outcome::TxOutcome,
-    plan::{self, Lane, Route},
+    plan::{self, Lane, LaneLimits, Route, is_call},
     report::{ExecutionReport, lap},
     state::{StateError, StateKey, StateRef},
     tx::Transaction,
@@ -227,7 +226,7 @@ impl Run<'_> {
         }
         let expected = self.revm.transact(&self.txs[index], self.senders[index]).map_err(|error| ExecuteError::at(index, error))?;
         if outcome != expected {
-            self.report.mismatches += 1;
+            self.report.differences.push(index);
             tracing::error!(tx = index, lane = ?outcome, revm = ?expected, "lane and revm differ");
         }
         Ok(expected)

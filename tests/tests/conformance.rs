@@ -74,10 +74,24 @@ fn caught(from: &'static str, to: &'static str) -> Result<(), Failed> {
         let edited = text.replacen(from, to, 1);
         if edited == text { Err(format!("the kernel has no {from:?}")) } else { Ok(edited) }
     })?;
-    let engine = Engine::builder().with_device(Arc::new(broken) as Arc<dyn Backend>).build()?;
+    let device: Arc<dyn Backend> = Arc::new(broken);
+    let engine = Engine::builder().with_device(Arc::clone(&device)).build()?;
     let mut differ = 0;
     for (_, generate) in GENERATORS {
         differ += compare(&engine, &generate(Fork::Cancun))?.1;
     }
-    if differ == 0 { Err("no outcome differs from revm's".into()) } else { Ok(()) }
+    if differ == 0 {
+        return Err("no outcome differs from revm's".into());
+    }
+    // A cross-check sees the same and takes revm's outcomes.
+    let checked = Engine::builder().with_device(device).cross_check(true).build()?;
+    let mut found = 0;
+    for (_, generate) in GENERATORS {
+        let (report, differ) = compare(&checked, &generate(Fork::Cancun))?;
+        found += report.differences.len();
+        if differ > 0 {
+            return Err("a cross-check let a wrong outcome through".into());
+        }
+    }
+    if found == 0 { Err("a cross-check found nothing".into()) } else { Ok(()) }
 }

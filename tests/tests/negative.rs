@@ -193,21 +193,9 @@ fn wrong_widths() -> Outcome {
     for (tx_type, fields) in FIELDS.iter().enumerate() {
         let parts = Parts::of_type(tx_type)?;
         for (index, field) in fields.iter().enumerate() {
-            // Not canonical: one small byte with a header, a long header for a short string; and a length beyond the end.
+            // Not canonical: one small byte with a header, a long header for a short string; then lengths beyond the end.
             for item in [&[0x81, 0x05][..], &[0xb8, 0x01, 0xff], &[0xb9, 0x00, 0x40], &[0xbf; 9], &[0xff; 9]] {
-                let named = if item.len() == 9 {
-                    Transaction::decode(&parts.join(&[])).map(|_| ()).map_err(|_| ())
-                } else {
-                    Ok(())
-                };
-                match named {
-                    Ok(()) => parts.fails_at(index, item, field)?,
-                    Err(()) => {
-                        let mut items = parts.items.clone();
-                        items[index] = item.to_vec();
-                        ensure(Transaction::decode(&parts.join(&items)).is_err(), || format!("{item:?} as {field}"))?;
-                    }
-                }
+                parts.fails_at(index, item, field)?;
             }
             match *field {
                 "to" => {

@@ -1,7 +1,8 @@
 //! The one contract of every backend. A backend decides nothing: what can be checked once on the host is.
 
 use crate::{
-    lower::{Batch, LaneLimits, LaneResult},
+    lower::{Batch, LaneResult},
+    plan::LaneLimits,
     recover::{RecoverError, RecoverRequest},
 };
 use alloy_primitives::{Address, B256};

@@ -60,6 +60,7 @@ pub(super) fn run(common: &Common, args: &Args) -> Result<Exit, Failure> {
                 exit = exit.max(Exit::Bad);
             }
             (Ok(address), Some(claimed)) if address != claimed => {
+                let [claimed, address] = [claimed, address].map(hex::encode_prefixed);
                 complain(format_args!("{name}: transaction {index}: sender: expected {claimed}, got {address}"));
                 exit = exit.max(Exit::Differs);
             }

@@ -88,7 +88,7 @@ pub(super) fn run(common: &Common, args: &Args) -> Result<Exit, Failure> {
         match replay(&engine, (!embedded).then_some(path)) {
             Err(error) => bar.suspend(|| bad(path, error, &mut exit)),
             Ok((file, output)) => {
-                let mismatch = compare(&file, &output);
+                let mismatch = compare(&file, &output).or_else(|| difference(&output));
                 totals.add(&output, mismatch.is_none());
                 if mismatch.is_some() {
                     exit = exit.max(Exit::Differs);
@@ -112,6 +112,13 @@ pub(super) fn run(common: &Common, args: &Args) -> Result<Exit, Failure> {
         print(totals.line())?;
     }
     Ok(exit)
+}
+
+/// The first transaction whose lane a cross-check found to differ from revm.
+fn difference(output: &BlockOutput) -> Option<Mismatch> {
+    let tx = *output.report.differences.first()?;
+    let [expected, actual] = ["revm's outcome", "another one from the lane: see the log"].map(String::from);
+    Some(Mismatch { tx: Some(tx), field: "cross_check", expected, actual })
 }
 
 /// No path is the embedded sample.

@@ -11,61 +11,13 @@ use crate::{
     block::BlockEnv,
     fork::Fork,
     opcode,
-    plan::Lane,
+    plan::{Lane, LaneLimits},
     state::{StateError, StateKey, StateRef},
-    tx::Transaction,
 };
 use alloy_primitives::{Address, B256, U256};
 use bytemuck::Zeroable;
 
 const RECORD_WORDS: usize = size_of::<TxRecord>() / 4;
-
-/// What a lane may use before it falls back. Values, so that size classes are only other values.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct LaneLimits {
-    /// Lanes a batch.
-    pub lanes: usize,
-    /// EVM words on the stack.
-    pub stack_words: u32,
-    /// EVM memory in 32-bit limbs, a multiple of 8.
-    pub memory_limbs: u32,
-    /// Log data in 32-bit limbs.
-    pub log_limbs: u32,
-    /// Overlay entries: slots, transient slots, accounts and block hashes together.
-    pub slots: u32,
-    /// Log entries.
-    pub logs: u32,
-    /// Steps in all.
-    pub max_steps: u32,
-    /// Calldata in bytes.
-    pub input_len: usize,
-    /// Code in bytes.
-    pub code_len: usize,
-}
-
-impl Default for LaneLimits {
-    /// 4,096 lanes fill no binding beyond 128 MiB: 32 + 80 + 52 MiB of stack, memory and overlay.
-    fn default() -> Self {
-        Self {
-            lanes: 4096,
-            stack_words: 256,
-            memory_limbs: 4096,
-            log_limbs: 1024,
-            slots: 64,
-            logs: 32,
-            max_steps: 1 << 20,
-            input_len: 128 * 1024,
-            code_len: 128 * 1024,
-        }
-    }
-}
-
-impl LaneLimits {
-    /// Rows of a lane in the overlay buffer.
-    pub const fn overlay_rows(&self) -> u32 {
-        self.slots * 8 + self.logs * 9
-    }
-}
 
 /// A wave as the device gets it.
 #[derive(Clone, Debug)]
@@ -174,27 +126,6 @@ fn image(value: U256) -> [u32; 8] {
 
 fn address_word(address: &Address) -> U256 {
     U256::from_be_slice(address.as_slice())
-}
-
-/// The gas price and what a sender must hold for gas before execution: gas at the effective price, and blob gas.
-#[derive(Clone, Copy, Debug)]
-pub struct Fees {
-    /// Effective gas price in wei.
-    pub gas_price: U256,
-    /// Gas limit times price, plus the blob fee.
-    pub upfront: U256,
-    /// The blob fee alone: burnt whatever happens.
-    pub blob: U256,
-}
-
-impl Fees {
-    /// Wraps where a transaction is invalid for its fees; validation refuses it before anything of this is used.
-    pub fn of(tx: &Transaction, env: &BlockEnv) -> Self {
-        let gas_price = tx.effective_gas_price(env.base_fee);
-        let blob_price = env.blob_base_fee().filter(|_| !tx.blob_hashes.is_empty()).unwrap_or_default();
-        let blob = U256::from(blob_price).wrapping_mul(U256::from(tx.blob_gas()));
-        Self { gas_price, upfront: gas_price.wrapping_mul(U256::from(tx.gas_limit)).wrapping_add(blob), blob }
-    }
 }
 
 /// The part of a batch that is the same for every wave of a block.
@@ -351,11 +282,6 @@ pub fn key_of(entry: &OverlayEntry) -> StateKey {
         abi::KIND_BLOCK_HASH => StateKey::BlockHash(from_limbs(entry.slot).saturating_to()),
         _ => StateKey::Slot(address, from_limbs(entry.slot)),
     }
-}
-
-/// How many overlay entries a lane starts with at most.
-pub fn initial_entry_count(tx: &Transaction) -> usize {
-    4 + tx.access_list.iter().map(|(_, slots)| slots.len() + 1).sum::<usize>()
 }
 
 /// What is warm from the start (EIP-2929, 2930, 3651, 7702), with what the sender has paid and the target received.

@@ -4,7 +4,8 @@ use super::gpu::{Checks, Gpu, MAX_BINDING, Source};
 use crate::{
     abi::{self, LaneState, OverlayEntry, Params},
     backend::{BackendError, Executed},
-    lower::{Batch, LaneLimits, LaneLog, LaneResult, from_limbs},
+    lower::{Batch, LaneLog, LaneResult, from_limbs},
+    plan::LaneLimits,
 };
 use alloy_primitives::B256;
 use bytemuck::Zeroable;

@@ -8,7 +8,8 @@ mod self_test;
 use super::{Backend, BackendError, BackendKind, Executed};
 use crate::{
     abi::RecoverResult,
-    lower::{Batch, LaneLimits},
+    lower::Batch,
+    plan::LaneLimits,
     recover::{RecoverError, RecoverRequest},
 };
 use alloy_primitives::{Address, B256};

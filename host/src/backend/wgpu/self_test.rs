@@ -7,9 +7,9 @@ use crate::{
     block::BlockEnv,
     fork::Fork,
     intrinsic::IntrinsicGas,
-    lower::{CodeArena, Fees, Lowering, SnapshotTable},
+    lower::{CodeArena, Lowering, SnapshotTable},
     memory::MemoryState,
-    plan::{Lane, TargetCode},
+    plan::{Fees, Lane, TargetCode},
     recover::{ORDER, RecoverRequest, recover_one},
     tx::{Signature, Transaction, TxType},
 };
