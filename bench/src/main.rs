@@ -37,7 +37,10 @@ fn options() -> Result<Options, String> {
         let value = arguments.next().ok_or_else(|| format!("{flag}: unknown, or no value"))?;
         let bad = |error: std::num::ParseIntError| format!("{flag} {value}: {error}");
         match flag.as_str() {
-            "--sizes" => options.sizes = value.split(',').map(|size| size.trim().parse().map_err(bad)).collect::<Result<_, _>>()?,
+            "--sizes" => {
+                options.sizes =
+                    value.split(',').map(|size| size.trim().parse().map_err(bad)).collect::<Result<_, _>>()?
+            }
             "--rounds" => options.rounds = value.parse::<usize>().map_err(bad)?.max(1),
             "--seconds" => options.limit = Duration::from_secs(value.parse().map_err(bad)?),
             "--markdown" => options.markdown = Some(value),

@@ -3,7 +3,9 @@
 use alloy_primitives::{Address, B256};
 use lockstep::{
     backend::{Backend, BackendError, BackendKind, wgpu::WgpuBackend},
+    block_file::BlockFile,
     engine::{BlockOutput, Engine},
+    fallback::FallbackReason,
     recover::{RecoverError, RecoverRequest},
 };
 use std::{env, sync::Arc};
@@ -73,9 +75,16 @@ impl Subject {
     /// A block, from raw transactions to receipts.
     ///
     /// # Errors
-    /// The block is bad.
-    pub fn execute(&self, file: &lockstep::block_file::BlockFile) -> Result<BlockOutput, String> {
-        self.engine.execute_block(&file.block, &file.state).map_err(|error| error.to_string())
+    /// The block is bad, the device failed, or it ran nothing of the block.
+    pub fn execute(&self, file: &BlockFile) -> Result<BlockOutput, String> {
+        let output = self.engine.execute_block(&file.block, &file.state).map_err(|error| error.to_string())?;
+        if output.report.fallbacks.contains_key(&FallbackReason::DeviceError) {
+            return Err("the device failed".into());
+        }
+        if self.device.is_some() && output.report.device.txs == 0 {
+            return Err("nothing of it runs on the device".into());
+        }
+        Ok(output)
     }
 }
 

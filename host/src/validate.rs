@@ -56,7 +56,7 @@ pub enum Verdict {
     Accept(TxOutcome),
     /// A value that it depends on has changed.
     Stale,
-    /// The transaction may not stand here: revm is to say why.
+    /// The transaction may not stand here, or ends before any code: revm is to say why.
     Invalid,
 }
 

@@ -10,7 +10,7 @@ use lockstep_tests::{
     generated,
     harness::{self, Suite},
 };
-use naga::valid::{Capabilities, ValidationFlags, Validator};
+use naga::valid::{Capabilities, ModuleInfo, ValidationFlags, Validator};
 use std::{
     fs,
     process::{Command, ExitCode},
@@ -57,13 +57,7 @@ fn offsets() -> Result<(), Failed> {
 fn limits(integers: Integers) -> Result<(), Failed> {
     for (name, text) in kernel_texts(integers) {
         let module = module(&text)?;
-        let capabilities = match integers {
-            Integers::Widest => Capabilities::SHADER_INT64,
-            Integers::Portable => Capabilities::empty(),
-        };
-        Validator::new(ValidationFlags::all(), capabilities)
-            .validate(&module)
-            .map_err(|error| format!("{name}: {}", error.emit_to_string(&text)))?;
+        validated(&module, integers).map_err(|error| format!("{name}: {error}"))?;
         let storage = module
             .global_variables
             .iter()
@@ -73,6 +67,34 @@ fn limits(integers: Integers) -> Result<(), Failed> {
         if storage > 8 || invocations > 256 {
             return Err(format!("{name}: {storage} storage buffers, {invocations} invocations a workgroup").into());
         }
+    }
+    Ok(())
+}
+
+fn validated(module: &naga::Module, integers: Integers) -> Result<ModuleInfo, String> {
+    let capabilities = match integers {
+        Integers::Widest => Capabilities::SHADER_INT64,
+        Integers::Portable => Capabilities::empty(),
+    };
+    Validator::new(ValidationFlags::all(), capabilities).validate(module).map_err(|error| format!("{error:?}"))
+}
+
+/// Every kernel can be written in the languages of the drivers that this machine need not have.
+fn languages(integers: Integers) -> Result<(), Failed> {
+    use naga::back::{hlsl, msl, spv};
+    for (name, text) in kernel_texts(integers) {
+        let module = module(&text)?;
+        let info = validated(&module, integers)?;
+        spv::write_vec(&module, &info, &spv::Options::default(), None).map_err(|error| format!("{name}, SPIR-V: {error}"))?;
+        // DX12's modern compiler and any Metal that has 64-bit integers.
+        let options = hlsl::Options { shader_model: hlsl::ShaderModel::V6_0, ..Default::default() };
+        let mut text = String::new();
+        hlsl::Writer::new(&mut text, &options, &hlsl::PipelineOptions::default())
+            .write(&module, &info, None)
+            .map_err(|error| format!("{name}, HLSL: {error}"))?;
+        let options = msl::Options { lang_version: (2, 3), ..Default::default() };
+        msl::write_string(&module, &info, &options, &msl::PipelineOptions::default())
+            .map_err(|error| format!("{name}, MSL: {error}"))?;
     }
     Ok(())
 }
@@ -103,6 +125,8 @@ fn main() -> ExitCode {
     suite.test("naga_offsets_are_rusts", offsets);
     suite.test("kernels_keep_to_webgpu_limits::u64", || limits(Integers::Widest));
     suite.test("kernels_keep_to_webgpu_limits::u32", || limits(Integers::Portable));
+    suite.test("kernels_translate::u64", || languages(Integers::Widest));
+    suite.test("kernels_translate::u32", || languages(Integers::Portable));
     let works = |name: &&str| Command::new(name).arg("--version").output().is_ok_and(|output| output.status.success());
     match ["c++", "g++", "clang++"].into_iter().find(works) {
         Some(compiler) => suite.test("header_compiles_as_cpp", move || header(compiler)),

@@ -8,6 +8,7 @@ use lockstep::{
     engine::Engine,
     fork::Fork,
     intrinsic::check_intrinsic,
+    outcome::TxStatus,
     recover::{recover_one, sender_request},
     tx::Transaction,
 };
@@ -38,6 +39,7 @@ fn main() -> ExitCode {
     for (name, _, place, change) in CASES {
         suite.each(&format!("block::{name}"), move |engine| bad_block(engine, *place, *change));
     }
+    suite.each("block::a_full_target_halts", full_target);
     match harness::data("blocks/2675000.json.zst") {
         Ok(path) => suite.test("mutants::a_real_block_file", move || mutant_files(&path)),
         Err(reason) => suite.skip("mutants::a_real_block_file", "data", reason),
@@ -377,6 +379,19 @@ fn bad_block(engine: &Engine, (tx, field): Place, change: fn(&mut Value)) -> Out
 /// A field that ends in a dot stands for any key behind it.
 fn is_field(named: &str, field: &str) -> bool {
     named == field || (field.ends_with('.') && named.starts_with(field))
+}
+
+/// Valid, and still nothing that a lane sees: the targets of both transfers of value already hold all that 256 bits can say.
+fn full_target(engine: &Engine) -> Outcome {
+    let mut json = small_block::build()?.to_json();
+    json["pre"][hex::encode_prefixed(small_block::REVERTER)]["balance"] = json!(format!("0x{}", "f".repeat(64)));
+    set_account(&mut json, 2, "balance", &format!("0x{}", "f".repeat(64)));
+    let file = BlockFile::parse(json.to_string().as_bytes())?;
+    let outcomes = engine.execute_block(&file.block, &file.state)?.outcomes;
+    ensure(outcomes[0].status == TxStatus::Halt && outcomes[small_block::REVERT].status == TxStatus::Halt, || {
+        format!("{outcomes:?}")
+    })?;
+    ensure(outcomes == cpu()?.execute_block(&file.block, &file.state)?.outcomes, || "not as on the CPU".into())
 }
 
 // Through the program.
