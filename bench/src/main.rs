@@ -39,7 +39,7 @@ fn options() -> Result<Options, String> {
         match flag.as_str() {
             "--sizes" => {
                 options.sizes =
-                    value.split(',').map(|size| size.trim().parse().map_err(bad)).collect::<Result<_, _>>()?
+                    value.split(',').map(|size| size.trim().parse().map_err(bad)).collect::<Result<_, _>>()?;
             }
             "--rounds" => options.rounds = value.parse::<usize>().map_err(bad)?.max(1),
             "--seconds" => options.limit = Duration::from_secs(value.parse().map_err(bad)?),

@@ -135,7 +135,8 @@ impl BlockFile {
         if text.len() as u64 > MAX_FILE_SIZE {
             return Err(BlockFileError::new("file", format!("larger than {MAX_FILE_SIZE} bytes unpacked")));
         }
-        let value: Value = serde_json::from_slice(text).map_err(|cause| BlockFileError::new("file", format!("not JSON: {cause}")))?;
+        let value: Value =
+            serde_json::from_slice(text).map_err(|cause| BlockFileError::new("file", format!("not JSON: {cause}")))?;
         read_file(Node { value: &value, path: String::new(), tx: None })
     }
 
@@ -234,7 +235,11 @@ struct Node<'a> {
 
 impl<'a> Node<'a> {
     fn error(&self, reason: impl fmt::Display) -> BlockFileError {
-        BlockFileError { tx: self.tx, field: if self.path.is_empty() { "file".into() } else { self.path.clone() }, reason: reason.to_string() }
+        BlockFileError {
+            tx: self.tx,
+            field: if self.path.is_empty() { "file".into() } else { self.path.clone() },
+            reason: reason.to_string(),
+        }
     }
 
     fn child(&self, key: &str, value: &'a Value) -> Self {
@@ -273,7 +278,8 @@ impl<'a> Node<'a> {
     }
 
     fn u256(&self) -> Result<U256, BlockFileError> {
-        quantity(self.text()?).ok_or_else(|| self.error(format!("{} is not a hex quantity of at most 256 bits", self.value)))
+        quantity(self.text()?)
+            .ok_or_else(|| self.error(format!("{} is not a hex quantity of at most 256 bits", self.value)))
     }
 
     fn u64(&self) -> Result<u64, BlockFileError> {
@@ -306,7 +312,10 @@ fn quantity(text: &str) -> Option<U256> {
 
 fn key<T: FromStr>(node: &Node<'_>, text: &str) -> Result<T, BlockFileError> {
     // alloy's parsers also take hex without a prefix.
-    text.starts_with("0x").then(|| text.parse().ok()).flatten().ok_or_else(|| node.error("the key is not hex of the right length"))
+    text.starts_with("0x")
+        .then(|| text.parse().ok())
+        .flatten()
+        .ok_or_else(|| node.error("the key is not hex of the right length"))
 }
 
 fn read_file(root: Node<'_>) -> Result<BlockFile, BlockFileError> {
@@ -360,7 +369,9 @@ fn read_env(root: &Node<'_>, header: &Node<'_>) -> Result<BlockEnv, BlockFileErr
         blob_params,
     };
     if env.blob_base_fee().is_none() {
-        return Err(header.get("excessBlobGas")?.error("the price of blob gas exceeds 128 bits, or the update fraction is zero"));
+        return Err(header
+            .get("excessBlobGas")?
+            .error("the price of blob gas exceeds 128 bits, or the update fraction is zero"));
     }
     Ok(env)
 }
@@ -464,7 +475,9 @@ mod tests {
     fn garbage_is_an_error_of_the_file() {
         let json = sample().to_json().to_string();
         let packed = zstd::encode_all(json.as_bytes(), 3).unwrap();
-        for bytes in [&b""[..], b"{", b"[]", b"null", &ZSTD_MAGIC, &packed[..packed.len() / 2], b"\xff\xfe", &[b'['; 100_000]] {
+        for bytes in
+            [&b""[..], b"{", b"[]", b"null", &ZSTD_MAGIC, &packed[..packed.len() / 2], b"\xff\xfe", &[b'['; 100_000]]
+        {
             assert_eq!(BlockFile::parse(bytes).unwrap_err().tx, None);
         }
         let bomb = zstd::encode_all(std::io::repeat(b' ').take(MAX_FILE_SIZE + 10), 1).unwrap();

@@ -84,8 +84,7 @@ impl EngineBuilder {
             kind => return Err(BackendError::Unavailable(format!("{kind} is not part of this build"))),
         };
         if let (None, Some(asked)) = (&device, &self.device) {
-            let advice = "name its backend too, e.g. wgpu";
-            return Err(BackendError::Unavailable(format!("{} has no device {asked:?}: {advice}", self.backend)));
+            tracing::warn!(device = asked, "not used: the backend is the CPU");
         }
         let pool = ThreadPoolBuilder::new()
             .num_threads(self.threads.unwrap_or(0))

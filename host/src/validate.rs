@@ -107,7 +107,11 @@ impl Speculation {
         }
         let success = end == End::Done(TxStatus::Success);
         let logs = if success {
-            result.logs.into_iter().map(|log| Log { address: lane.to, topics: log.topics, data: log.data.into() }).collect()
+            result
+                .logs
+                .into_iter()
+                .map(|log| Log { address: lane.to, topics: log.topics, data: log.data.into() })
+                .collect()
         } else {
             Vec::new()
         };
@@ -157,7 +161,13 @@ impl Speculation {
     ///
     /// # Errors
     /// The state could not be read.
-    pub fn validate(&self, lane: &Lane<'_>, status: TxStatus, env: &BlockEnv, prefix: &dyn StateRef) -> Result<Verdict, StateError> {
+    pub fn validate(
+        &self,
+        lane: &Lane<'_>,
+        status: TxStatus,
+        env: &BlockEnv,
+        prefix: &dyn StateRef,
+    ) -> Result<Verdict, StateError> {
         let sender = prefix.account(&lane.sender)?.unwrap_or_default();
         if !may_stand(lane, &sender, env, prefix)? {
             return Ok(Verdict::Invalid);
@@ -180,7 +190,13 @@ impl Speculation {
         (spent - self.refund.min(spent / quotient)).max(lane.gas.floor)
     }
 
-    fn outcome(&self, lane: &Lane<'_>, status: TxStatus, env: &BlockEnv, prefix: &dyn StateRef) -> Result<TxOutcome, StateError> {
+    fn outcome(
+        &self,
+        lane: &Lane<'_>,
+        status: TxStatus,
+        env: &BlockEnv,
+        prefix: &dyn StateRef,
+    ) -> Result<TxOutcome, StateError> {
         let gas_used = self.gas_used(lane, env.fork);
         let gas = U256::from(gas_used);
         let mut changes = Changes { prefix, accounts: BTreeMap::new() };
@@ -206,7 +222,14 @@ impl Speculation {
         for change in &mut changes {
             change.storage.sort_unstable_by_key(|change| change.slot);
         }
-        Ok(TxOutcome { status, gas_used, output: self.output.clone(), logs: self.logs.clone(), contract_address: None, changes })
+        Ok(TxOutcome {
+            status,
+            gas_used,
+            output: self.output.clone(),
+            logs: self.logs.clone(),
+            contract_address: None,
+            changes,
+        })
     }
 }
 
@@ -252,7 +275,8 @@ fn may_stand(lane: &Lane<'_>, sender: &AccountInfo, env: &BlockEnv, prefix: &dyn
     }
     let gas = tx.max_fee_per_gas.checked_mul(U256::from(tx.gas_limit));
     let blobs = tx.max_fee_per_blob_gas.checked_mul(U256::from(tx.blob_gas()));
-    let most = gas.zip(blobs).and_then(|(gas, blobs)| gas.checked_add(blobs)).and_then(|fees| fees.checked_add(tx.value));
+    let most =
+        gas.zip(blobs).and_then(|(gas, blobs)| gas.checked_add(blobs)).and_then(|fees| fees.checked_add(tx.value));
     if most.is_none_or(|most| sender.balance < most) {
         return Ok(false);
     }

@@ -58,6 +58,7 @@ fn round_trip(path: &Path) -> Result<(), Failed> {
 }
 
 /// What the device took of the blocks that it can run at all.
+#[expect(clippy::print_stdout, reason = "the shares are what the test is there to tell")]
 fn shares(engine: &Engine, folder: &Path) -> Result<(), Failed> {
     let mut device = RouteCount::default();
     let mut all = RouteCount::default();

@@ -354,7 +354,7 @@ fn recover(backend: &Backend) -> Outcome {
     equal("count, failed", (&json["count"], &json["failed"]), (&json!(raws.len()), &json!(0)))?;
     ensure(json.get("items").is_none(), || json.to_string())?;
 
-    let high_s = format!("{}{}", &raws[2][..raws[2].len() - 64], "7f".repeat(1) + &"ff".repeat(31));
+    let high_s = format!("{}{}", &raws[2][..raws[2].len() - 64], "7f".to_owned() + &"ff".repeat(31));
     let mixed = folder.write("mixed", [&raws[0], "0x02c0", "zz", &high_s, &raws[1]].join("\n"))?;
     let ran = backend.run(&["recover", &mixed, "--json", "--items"])?.exits(2)?;
     let json = ran.json()?;

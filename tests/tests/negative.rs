@@ -303,7 +303,7 @@ const CASES: &[Case] = &[
         set_account(file, 0, "balance", &format!("0x1{}", "0".repeat(64)));
     }),
     ("bad_address", "the key", (None, "pre.0x12"), |file| {
-        file["pre"]["0x12"] = json!({"balance": "0x0", "nonce": "0x0"})
+        file["pre"]["0x12"] = json!({"balance": "0x0", "nonce": "0x0"});
     }),
     ("bad_slot", "the key", (None, "pre."), |file| {
         let sender = sender(file, 0);
@@ -539,7 +539,7 @@ fn survive(mutants: u64, mut run: impl FnMut(&mut Random) -> bool) -> Result<u64
 
 fn mutant_transactions() -> Outcome {
     let raws = small_block::build()?.block.transactions;
-    let decoded = survive(20_000, |random| {
+    let decoded = survive(200_000, |random| {
         let mut raw = raws[random.below(0..raws.len())].to_vec();
         random.mutate(&mut raw, &[]);
         let Ok(tx) = Transaction::decode(&raw) else { return false };
@@ -551,7 +551,7 @@ fn mutant_transactions() -> Outcome {
         true
     })?;
     // Mutants that all fail at the first byte would prove nothing.
-    ensure(decoded > count(20_000) / 50, || format!("only {decoded} decode"))
+    ensure(decoded > count(200_000) / 50, || format!("only {decoded} decode"))
 }
 
 fn mutant_files(path: &Path) -> Outcome {
@@ -559,7 +559,7 @@ fn mutant_files(path: &Path) -> Outcome {
     let mut json = Vec::new();
     std::io::Read::read_to_end(&mut harness::unpacked(path)?, &mut json)?;
     let packed = fs::read(path)?;
-    let parsed = survive(6_000, |random| {
+    let parsed = survive(30_000, |random| {
         // Nothing but hex digits leaves the JSON whole and gets further than anything else.
         let (mut bytes, alphabet): (_, &[u8]) = match random.below(0..4) {
             0 => (packed.clone(), &[]),
@@ -580,7 +580,7 @@ fn mutant_files(path: &Path) -> Outcome {
         let _ = engine.execute_block(&file.block, &file.state).map(|output| lockstep::compare::compare(&file, &output));
         true
     })?;
-    ensure(parsed > count(6_000) / 50, || format!("only {parsed} parse"))
+    ensure(parsed > count(30_000) / 50, || format!("only {parsed} parse"))
 }
 
 /// Extreme numbers anywhere in the environment and the state, other forks and other code: as on the CPU, error or not.
@@ -600,7 +600,7 @@ fn mutant_quantities(engine: &Engine) -> Outcome {
     quantities(&good["header"], "/header", &mut places);
     quantities(&good["pre"], "/pre", &mut places);
     let mut differs = None;
-    let mutants = if engine.backend_kind() == cpu.backend_kind() { 2_000 } else { 150 };
+    let mutants = if engine.backend_kind() == cpu.backend_kind() { 10_000 } else { 1_500 };
     let ran = survive(mutants, |random| {
         let mut file = good.clone();
         for _ in 0..random.below(1..4) {
@@ -641,7 +641,9 @@ fn mutant_quantities(engine: &Engine) -> Outcome {
 fn quantities(value: &Value, path: &str, places: &mut Vec<String>) {
     match value {
         Value::Object(object) => {
-            object.iter().for_each(|(key, value)| quantities(value, &format!("{path}/{key}"), places))
+            for (key, value) in object {
+                quantities(value, &format!("{path}/{key}"), places);
+            }
         }
         Value::String(text) if text.len() <= 66 => places.push(path.to_owned()),
         _ => {}

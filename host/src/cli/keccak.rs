@@ -32,7 +32,9 @@ pub(super) fn run(common: &Common, args: &Args) -> Result<Exit, Failure> {
                 complain(format_args!("{name}: no messages: one hex line each, `0x` for the empty one"));
                 return Ok(Exit::Bad);
             }
-            Ok(bytes) => hex_lines(&bytes).enumerate().map(|(index, line)| (format!("{name}: message {index}"), line)).collect(),
+            Ok(bytes) => {
+                hex_lines(&bytes).enumerate().map(|(index, line)| (format!("{name}: message {index}"), line)).collect()
+            }
         }
     } else {
         args.files.iter().map(|path| (path.display().to_string(), read(Some(path)))).collect()

@@ -72,11 +72,13 @@ enum Verb {
 }
 
 fn backend_parser() -> impl TypedValueParser<Value = BackendKind> {
-    clap::builder::PossibleValuesParser::new(BackendKind::ALL.iter().map(|kind| kind.name())).try_map(|name| name.parse::<BackendKind>())
+    clap::builder::PossibleValuesParser::new(BackendKind::ALL.iter().map(|kind| kind.name()))
+        .try_map(|name| name.parse::<BackendKind>())
 }
 
 fn level_parser() -> impl TypedValueParser<Value = LevelFilter> {
-    clap::builder::PossibleValuesParser::new(["off", "error", "warn", "info", "debug", "trace"]).try_map(|name| name.parse::<LevelFilter>())
+    clap::builder::PossibleValuesParser::new(["off", "error", "warn", "info", "debug", "trace"])
+        .try_map(|name| name.parse::<LevelFilter>())
 }
 
 impl Common {

@@ -48,7 +48,9 @@ pub(super) fn run(common: &Common, args: &Args) -> Result<Exit, Failure> {
         .iter()
         .map(|tx| match tx {
             Err(reason) => Err(reason.clone()),
-            Ok(_) => recovered.next().map_or_else(|| Err("no result".into()), |result| result.map_err(|error| error.to_string())),
+            Ok(_) => recovered
+                .next()
+                .map_or_else(|| Err("no result".into()), |result| result.map_err(|error| error.to_string())),
         })
         .collect();
 
@@ -115,7 +117,11 @@ pub(super) fn read(path: Option<&Path>) -> Result<Vec<u8>, String> {
 /// The trimmed lines that are not empty.
 pub(super) fn hex_lines(bytes: &[u8]) -> impl Iterator<Item = Result<Vec<u8>, String>> {
     // Bytes that are no text are no hex either, and the line's error says so.
-    bytes.split(|byte| *byte == b'\n').map(<[u8]>::trim_ascii).filter(|line| !line.is_empty()).map(|line| hex::decode(line).map_err(|cause| cause.to_string()))
+    bytes
+        .split(|byte| *byte == b'\n')
+        .map(<[u8]>::trim_ascii)
+        .filter(|line| !line.is_empty())
+        .map(|line| hex::decode(line).map_err(|cause| cause.to_string()))
 }
 
 fn parse(bytes: &[u8]) -> Result<Input, String> {
@@ -128,7 +134,9 @@ fn parse(bytes: &[u8]) -> Result<Input, String> {
             fork: file.block.env.fork,
         });
     }
-    let transactions = hex_lines(bytes).map(|line| line.map_err(|reason| format!("raw: {reason}")).and_then(|raw| decode(&raw))).collect::<Vec<_>>();
+    let transactions = hex_lines(bytes)
+        .map(|line| line.map_err(|reason| format!("raw: {reason}")).and_then(|raw| decode(&raw)))
+        .collect::<Vec<_>>();
     // Nothing done is no success: an empty file is a mistake made earlier.
     if transactions.is_empty() {
         return Err("no transactions: neither hex lines nor a block file".into());

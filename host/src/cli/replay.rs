@@ -75,7 +75,8 @@ pub(super) fn run(common: &Common, args: &Args) -> Result<Exit, Failure> {
         *exit = (*exit).max(Exit::Bad);
         let place = bad.tx.map_or(String::new(), |tx| format!("transaction {tx}: "));
         complain(format_args!("{}: {place}{}: {}", file.display(), bad.field, bad.reason));
-        errors.push(json!({"file": file.display().to_string(), "tx": bad.tx, "field": bad.field, "reason": bad.reason}));
+        errors
+            .push(json!({"file": file.display().to_string(), "tx": bad.tx, "field": bad.field, "reason": bad.reason}));
     };
     let bar = progress(common, files.len());
     let mut totals = Totals { blocks: unreadable.len() as u64, ..Totals::default() };
@@ -140,9 +141,12 @@ fn collect(paths: &[PathBuf]) -> (Vec<PathBuf>, Vec<(PathBuf, Bad)>) {
             continue;
         }
         match std::fs::read_dir(path) {
-            Err(cause) => unreadable.push((path.clone(), Bad { tx: None, field: "file".into(), reason: cause.to_string() })),
+            Err(cause) => {
+                unreadable.push((path.clone(), Bad { tx: None, field: "file".into(), reason: cause.to_string() }))
+            }
             Ok(entries) => {
-                let mut found: Vec<_> = entries.flatten().map(|entry| entry.path()).filter(|path| is_block_file(path)).collect();
+                let mut found: Vec<_> =
+                    entries.flatten().map(|entry| entry.path()).filter(|path| is_block_file(path)).collect();
                 if found.is_empty() {
                     let reason = "no .json or .json.zst in this folder".into();
                     unreadable.push((path.clone(), Bad { tx: None, field: "file".into(), reason }));
@@ -156,7 +160,10 @@ fn collect(paths: &[PathBuf]) -> (Vec<PathBuf>, Vec<(PathBuf, Bad)>) {
 }
 
 fn is_block_file(path: &Path) -> bool {
-    path.file_name().and_then(|name| name.to_str()).is_some_and(|name| name.ends_with(".json") || name.ends_with(".json.zst")) && path.is_file()
+    path.file_name()
+        .and_then(|name| name.to_str())
+        .is_some_and(|name| name.ends_with(".json") || name.ends_with(".json.zst"))
+        && path.is_file()
 }
 
 fn number_in_name(path: &Path) -> u64 {
@@ -168,7 +175,8 @@ fn progress(common: &Common, files: usize) -> ProgressBar {
     if common.json || files < 2 || !std::io::stderr().is_terminal() {
         return ProgressBar::hidden();
     }
-    let style = ProgressStyle::with_template("{bar:40} {pos}/{len} blocks, {elapsed}").unwrap_or_else(|_| ProgressStyle::default_bar());
+    let style = ProgressStyle::with_template("{bar:40} {pos}/{len} blocks, {elapsed}")
+        .unwrap_or_else(|_| ProgressStyle::default_bar());
     ProgressBar::new(files as u64).with_style(style)
 }
 
@@ -179,8 +187,10 @@ fn route_json(route: RouteCount) -> Value {
 fn block_json(path: &Path, file: &BlockFile, output: &BlockOutput, mismatch: Option<&Mismatch>) -> Value {
     let report = &output.report;
     let total = report.total();
-    let fallbacks: Map<_, _> = report.fallbacks.iter().map(|(reason, txs)| (reason.name().to_owned(), json!(txs))).collect();
-    let time: Map<_, _> = report.time.iter().map(|(stage, time)| (stage.to_owned(), json!(round(time.as_secs_f64() * 1e3)))).collect();
+    let fallbacks: Map<_, _> =
+        report.fallbacks.iter().map(|(reason, txs)| (reason.name().to_owned(), json!(txs))).collect();
+    let time: Map<_, _> =
+        report.time.iter().map(|(stage, time)| (stage.to_owned(), json!(round(time.as_secs_f64() * 1e3)))).collect();
     json!({
         "file": path.display().to_string(), "number": file.block.env.number, "fork": file.block.env.fork.name(),
         "txs": total.txs, "calls": total.calls, "gas": total.gas, "ok": mismatch.is_none(),
