@@ -119,8 +119,8 @@ pub enum Route<'a> {
     Device(Box<Lane<'a>>),
     /// To revm, for a reason that counts.
     Fallback(FallbackReason),
-    /// To revm, which will say why it is invalid.
-    Invalid,
+    /// To revm, which is to judge: the transaction is invalid, or its fees are beyond what arithmetic is agreed on.
+    Revm,
 }
 
 /// EIP-7702 designator: 0xef0100 and an address.
@@ -189,7 +189,11 @@ pub fn route<'a>(
     if !(Fork::Berlin..=Fork::Osaka).contains(&env.fork) {
         return Ok(Route::Fallback(Reason::Fork));
     }
-    let Ok(gas) = check_intrinsic(tx, env.fork, env.chain_id) else { return Ok(Route::Invalid) };
+    let Ok(gas) = check_intrinsic(tx, env.fork, env.chain_id) else { return Ok(Route::Revm) };
+    // revm counts fees in 128 bits.
+    if tx.max_fee_per_gas.checked_mul(U256::from(tx.gas_limit)).is_none_or(|fees| fees.bit_len() > 127) {
+        return Ok(Route::Revm);
+    }
     let Some(to) = tx.to.filter(|_| tx.authorizations.is_empty()) else {
         return Ok(Route::Fallback(Reason::Create));
     };

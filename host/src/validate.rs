@@ -56,8 +56,8 @@ pub enum Verdict {
     Accept(TxOutcome),
     /// A value that it depends on has changed.
     Stale,
-    /// The transaction may not stand here, or ends before any code: revm is to say why.
-    Invalid,
+    /// revm is to judge: the transaction may not stand here, or ends before any code.
+    Revm,
 }
 
 fn ended(result: &LaneResult) -> End {
@@ -170,7 +170,7 @@ impl Speculation {
     ) -> Result<Verdict, StateError> {
         let sender = prefix.account(&lane.sender)?.unwrap_or_default();
         if !may_stand(lane, &sender, env, prefix)? {
-            return Ok(Verdict::Invalid);
+            return Ok(Verdict::Revm);
         }
         if self.is_stale(lane, env.fork, prefix)? {
             return Ok(Verdict::Stale);
@@ -178,7 +178,7 @@ impl Speculation {
         // revm halts where the target cannot hold the value, before any code; a lane knows nothing of that balance.
         let held = prefix.account(&lane.to)?.unwrap_or_default().balance;
         if lane.to != lane.sender && held.checked_add(lane.tx.value).is_none() {
-            return Ok(Verdict::Invalid);
+            return Ok(Verdict::Revm);
         }
         Ok(Verdict::Accept(self.outcome(lane, status, env, prefix)?))
     }

@@ -184,7 +184,7 @@ impl Run<'_> {
             self.gas.check(self.env, tx).map_err(|source| ExecuteError::Invalid { tx: index, source })?;
             let fallback = match &self.routes[index] {
                 Route::Fallback(reason) => Some(*reason),
-                Route::Invalid => None,
+                Route::Revm => None,
                 Route::Device(lane) => {
                     let Some(result) = &self.results[index] else { return Ok(()) };
                     match result.end {
@@ -203,7 +203,7 @@ impl Run<'_> {
                                     continue;
                                 }
                                 Verdict::Stale => return self.redo(index),
-                                Verdict::Invalid => None,
+                                Verdict::Revm => None,
                             }
                         }
                     }
