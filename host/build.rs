@@ -14,7 +14,8 @@ fn join(folder: &Path, name: &str, u64_limbs: bool, seen: &mut BTreeSet<String>,
     }
     let path = folder.join(name);
     println!("cargo::rerun-if-changed={}", path.display());
-    let source = fs::read_to_string(&path).map_err(|cause| io::Error::new(cause.kind(), format!("{}: {cause}", path.display())))?;
+    let source = fs::read_to_string(&path)
+        .map_err(|cause| io::Error::new(cause.kind(), format!("{}: {cause}", path.display())))?;
     let mut keep = true;
     for line in source.lines() {
         match line.trim() {

@@ -68,7 +68,8 @@ pub fn cuda() -> String {
         let _ = writeln!(text, "constexpr uint32_t {name} = {value:#x}u;");
     }
     for info in STRUCTS {
-        let body = members(info, |field| format!("uint32_t {field};"), |field, len| format!("uint32_t {field}[{len}];"));
+        let body =
+            members(info, |field| format!("uint32_t {field};"), |field, len| format!("uint32_t {field}[{len}];"));
         let _ = write!(text, "\nstruct {} {{\n{body}}};\n", info.name);
         let _ = writeln!(text, "static_assert(sizeof({}) == {}, \"size\");", info.name, info.words * 4);
         for (field, offset, _) in info.fields {

@@ -30,7 +30,10 @@ pub struct Committed<'a> {
 
 impl std::fmt::Debug for Committed<'_> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Committed").field("len", &self.len).field("accounts", &self.accounts.len()).finish_non_exhaustive()
+        f.debug_struct("Committed")
+            .field("len", &self.len)
+            .field("accounts", &self.accounts.len())
+            .finish_non_exhaustive()
     }
 }
 
@@ -128,7 +131,14 @@ mod tests {
     };
 
     fn outcome(change: AccountChange) -> TxOutcome {
-        TxOutcome { status: TxStatus::Success, gas_used: 0, output: Bytes::new(), logs: vec![], contract_address: None, changes: vec![change] }
+        TxOutcome {
+            status: TxStatus::Success,
+            gas_used: 0,
+            output: Bytes::new(),
+            logs: vec![],
+            contract_address: None,
+            changes: vec![change],
+        }
     }
 
     #[test]
@@ -150,7 +160,12 @@ mod tests {
         prefix.commit(&outcome(touched.clone()));
         assert_eq!(prefix.storage(&address, &U256::ONE), Ok(U256::from(7)));
         assert_eq!(prefix.storage(&address, &U256::from(2)), Ok(U256::from(9)));
-        prefix.commit(&outcome(AccountChange { kind: AccountChangeKind::Destroyed, after: AccountInfo::default(), storage: vec![], ..touched.clone() }));
+        prefix.commit(&outcome(AccountChange {
+            kind: AccountChangeKind::Destroyed,
+            after: AccountInfo::default(),
+            storage: vec![],
+            ..touched.clone()
+        }));
         assert_eq!(prefix.account(&address), Ok(None));
         assert_eq!(prefix.storage(&address, &U256::ONE), Ok(U256::ZERO));
         prefix.commit(&outcome(AccountChange { kind: AccountChangeKind::Created, ..touched }));

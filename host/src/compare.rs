@@ -39,12 +39,14 @@ pub fn compare(file: &BlockFile, output: &BlockOutput) -> Option<Mismatch> {
 
 fn compare_tx(file: &BlockFile, output: &BlockOutput, tx: usize) -> Option<Mismatch> {
     let (claim, expected) = (file.claims.get(tx)?, file.expected.results.get(tx)?);
-    let mismatch = compare_claim(claim, &output.transactions[tx].hash, &output.senders[tx]).or_else(|| compare_receipt(expected, &output.receipts[tx]))?;
+    let mismatch = compare_claim(claim, &output.transactions[tx].hash, &output.senders[tx])
+        .or_else(|| compare_receipt(expected, &output.receipts[tx]))?;
     Some(Mismatch { tx: Some(tx), ..mismatch })
 }
 
 fn compare_claim(claim: &TxClaim, hash: &B256, sender: &Address) -> Option<Mismatch> {
-    differ("hash", &claim.hash, hash).or_else(|| differ("sender", &hex::encode_prefixed(claim.sender), &hex::encode_prefixed(sender)))
+    differ("hash", &claim.hash, hash)
+        .or_else(|| differ("sender", &hex::encode_prefixed(claim.sender), &hex::encode_prefixed(sender)))
 }
 
 fn compare_receipt(expected: &ExpectedResult, receipt: &Receipt) -> Option<Mismatch> {
@@ -61,7 +63,10 @@ fn compare_block(file: &BlockFile, output: &BlockOutput) -> Option<Mismatch> {
     let expected = &file.expected;
     let root = || {
         let actual = output.receipts_root.map_or("none before BYZANTIUM".to_owned(), |root| root.to_string());
-        expected.receipts_root_checked.then(|| differ("receiptsRoot", &expected.receipts_root.to_string(), &actual)).flatten()
+        expected
+            .receipts_root_checked
+            .then(|| differ("receiptsRoot", &expected.receipts_root.to_string(), &actual))
+            .flatten()
     };
     differ("transactionsRoot", &expected.transactions_root, &output.transactions_root)
         .or_else(|| differ("gasUsed", &expected.gas_used, &output.gas_used))
@@ -70,7 +75,12 @@ fn compare_block(file: &BlockFile, output: &BlockOutput) -> Option<Mismatch> {
 }
 
 fn differ<T: PartialEq + fmt::Display>(field: &'static str, expected: &T, actual: &T) -> Option<Mismatch> {
-    (expected != actual).then(|| Mismatch { tx: None, field, expected: expected.to_string(), actual: actual.to_string() })
+    (expected != actual).then(|| Mismatch {
+        tx: None,
+        field,
+        expected: expected.to_string(),
+        actual: actual.to_string(),
+    })
 }
 
 #[cfg(test)]

@@ -225,7 +225,8 @@ impl Engine {
     fn decode(&self, block: &Block) -> Result<Vec<Transaction>, ExecuteError> {
         let decode = |(tx, raw): (usize, &alloy_primitives::Bytes)| {
             let decoded = Transaction::decode(raw).map_err(|source| ExecuteError::Decode { tx, source })?;
-            check_intrinsic(&decoded, block.env.fork, block.env.chain_id).map_err(|source| ExecuteError::Invalid { tx, source })?;
+            check_intrinsic(&decoded, block.env.fork, block.env.chain_id)
+                .map_err(|source| ExecuteError::Invalid { tx, source })?;
             Ok(decoded)
         };
         // Collected in two steps, so that the first error in block order wins whatever the threads do.
@@ -239,7 +240,11 @@ impl Engine {
 
     fn senders(&self, transactions: &[Transaction], fork: Fork) -> Result<Vec<Address>, ExecuteError> {
         let requests: Vec<_> = transactions.iter().map(|tx| sender_request(tx, fork)).collect();
-        self.recover(&requests).into_iter().enumerate().map(|(tx, sender)| sender.map_err(|source| ExecuteError::Recover { tx, source })).collect()
+        self.recover(&requests)
+            .into_iter()
+            .enumerate()
+            .map(|(tx, sender)| sender.map_err(|source| ExecuteError::Recover { tx, source }))
+            .collect()
     }
 }
 
@@ -270,7 +275,13 @@ fn execute_in_order(
 }
 
 /// Receipts, bloom and roots.
-fn finish(block: &Block, transactions: Vec<Transaction>, senders: Vec<Address>, outcomes: Vec<TxOutcome>, report: ExecutionReport) -> BlockOutput {
+fn finish(
+    block: &Block,
+    transactions: Vec<Transaction>,
+    senders: Vec<Address>,
+    outcomes: Vec<TxOutcome>,
+    report: ExecutionReport,
+) -> BlockOutput {
     let mut gas_used = 0;
     let mut logs_bloom = Bloom::ZERO;
     let mut receipts = Vec::with_capacity(outcomes.len());
@@ -282,5 +293,15 @@ fn finish(block: &Block, transactions: Vec<Transaction>, senders: Vec<Address>, 
     }
     let receipts_root = (block.env.fork >= Fork::Byzantium).then(|| receipt::receipts_root(&receipts));
     let transactions_root = receipt::transactions_root(&block.transactions);
-    BlockOutput { transactions, senders, outcomes, receipts, gas_used, logs_bloom, receipts_root, transactions_root, report }
+    BlockOutput {
+        transactions,
+        senders,
+        outcomes,
+        receipts,
+        gas_used,
+        logs_bloom,
+        receipts_root,
+        transactions_root,
+        report,
+    }
 }

@@ -95,7 +95,11 @@ impl ExecuteError {
     pub const fn tx(&self) -> Option<usize> {
         match self {
             Self::Block(_) => None,
-            Self::Decode { tx, .. } | Self::Recover { tx, .. } | Self::Invalid { tx, .. } | Self::State { tx, .. } | Self::Evm { tx, .. } => Some(*tx),
+            Self::Decode { tx, .. }
+            | Self::Recover { tx, .. }
+            | Self::Invalid { tx, .. }
+            | Self::State { tx, .. }
+            | Self::Evm { tx, .. } => Some(*tx),
         }
     }
 
@@ -129,7 +133,11 @@ mod tests {
         let cut = |raw: &Bytes| raw.slice(..raw.len() - 1);
         assert_eq!(error(|block| block.transactions[2] = cut(&block.transactions[2])), (Some(2), "raw"));
         assert_eq!(error(|block| block.transactions[1] = Bytes::new()), (Some(1), "raw"));
-        assert_eq!(error(|block| block.transactions[3] = fixture::legacy(2, 5, Some(1), to, 1)), (Some(3), "nonce"), "a gap");
+        assert_eq!(
+            error(|block| block.transactions[3] = fixture::legacy(2, 5, Some(1), to, 1)),
+            (Some(3), "nonce"),
+            "a gap"
+        );
         assert_eq!(error(|block| block.transactions[0] = fixture::legacy(1, 0, Some(5), to, 1)), (Some(0), "chain_id"));
         assert_eq!(error(|block| block.transactions[0] = fixture::legacy(9, 0, Some(1), to, 1)), (Some(0), "balance"));
         assert_eq!(error(|block| block.env.gas_limit = 121_000), (Some(2), "gas_limit"), "the block is full");
@@ -153,7 +161,8 @@ mod tests {
     #[test]
     fn a_state_without_the_code_is_an_error_of_the_state() {
         let (block, mut state) = fixture::block();
-        let unknown = crate::state::AccountInfo { code_hash: alloy_primitives::B256::repeat_byte(1), ..Default::default() };
+        let unknown =
+            crate::state::AccountInfo { code_hash: alloy_primitives::B256::repeat_byte(1), ..Default::default() };
         state.insert_account(fixture::LOGGER, unknown);
         let error = Engine::builder().threads(1).build().unwrap().execute_block(&block, &state).unwrap_err();
         assert_eq!((error.tx(), error.field()), (Some(1), "state"));

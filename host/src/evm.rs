@@ -84,7 +84,8 @@ impl<D: DatabaseRef + Sync> StateRef for RevmState<D> {
     }
 
     fn code(&self, code_hash: &B256) -> Result<Bytes, StateError> {
-        let code = self.0.code_by_hash_ref(*code_hash).map_err(|cause| StateError(format!("code {code_hash}: {cause}")))?;
+        let code =
+            self.0.code_by_hash_ref(*code_hash).map_err(|cause| StateError(format!("code {code_hash}: {cause}")))?;
         Ok(code.original_bytes())
     }
 
@@ -144,7 +145,13 @@ fn account_info(info: &RevmAccountInfo) -> AccountInfo {
 }
 
 fn revm_info(info: &AccountInfo) -> RevmAccountInfo {
-    RevmAccountInfo { balance: info.balance, nonce: info.nonce, code_hash: info.code_hash, code: None, ..Default::default() }
+    RevmAccountInfo {
+        balance: info.balance,
+        nonce: info.nonce,
+        code_hash: info.code_hash,
+        code: None,
+        ..Default::default()
+    }
 }
 
 type EvmContext<DB> = Context<RevmBlock, TxEnv, CfgEnv, DB, Journal<DB>, ()>;
@@ -163,12 +170,19 @@ fn build<DB: Database>(env: &BlockEnv, db: DB) -> Result<MainnetEvm<EvmContext<D
         slot_num: 0,
     };
     if env.fork >= Fork::Cancun {
-        let Some(params) = env.blob_params else { return Err(Invalid::new("blob_params", format!("missing at {}", env.fork))) };
-        let Some(blob_gasprice) = env.blob_base_fee() else {
-            return Err(Invalid::new("excess_blob_gas", "the price of blob gas exceeds 128 bits or the update fraction is zero"));
+        let Some(params) = env.blob_params else {
+            return Err(Invalid::new("blob_params", format!("missing at {}", env.fork)));
         };
-        block.blob_excess_gas_and_price = Some(BlobExcessGasAndPrice { excess_blob_gas: env.excess_blob_gas, blob_gasprice });
-        cfg.max_blobs_per_tx = Some(if env.fork >= Fork::Osaka { params.max.min(MAX_BLOBS_PER_TX_OSAKA) } else { params.max });
+        let Some(blob_gasprice) = env.blob_base_fee() else {
+            return Err(Invalid::new(
+                "excess_blob_gas",
+                "the price of blob gas exceeds 128 bits or the update fraction is zero",
+            ));
+        };
+        block.blob_excess_gas_and_price =
+            Some(BlobExcessGasAndPrice { excess_blob_gas: env.excess_blob_gas, blob_gasprice });
+        cfg.max_blobs_per_tx =
+            Some(if env.fork >= Fork::Osaka { params.max.min(MAX_BLOBS_PER_TX_OSAKA) } else { params.max });
         cfg.blob_base_fee_update_fraction = Some(params.update_fraction);
     }
     let context: EvmContext<DB> = Context::new(db, spec(env.fork));
@@ -177,7 +191,9 @@ fn build<DB: Database>(env: &BlockEnv, db: DB) -> Result<MainnetEvm<EvmContext<D
 
 fn tx_env(tx: &Transaction, sender: Address) -> Result<TxEnv, Invalid> {
     // revm's fees are 128 bits wide. A wider one is legal in a transaction, but no account on any chain can pay for it.
-    let narrow = |value: U256, field| u128::try_from(value).map_err(|_| Invalid::new(field, format!("{value} exceeds what any account can pay")));
+    let narrow = |value: U256, field| {
+        u128::try_from(value).map_err(|_| Invalid::new(field, format!("{value} exceeds what any account can pay")))
+    };
     Ok(TxEnv {
         tx_type: tx.tx_type as u8,
         caller: sender,
@@ -189,7 +205,10 @@ fn tx_env(tx: &Transaction, sender: Address) -> Result<TxEnv, Invalid> {
         nonce: tx.nonce,
         chain_id: tx.chain_id,
         access_list: AccessList(
-            tx.access_list.iter().map(|(address, keys)| AccessListItem { address: *address, storage_keys: keys.clone() }).collect(),
+            tx.access_list
+                .iter()
+                .map(|(address, keys)| AccessListItem { address: *address, storage_keys: keys.clone() })
+                .collect(),
         ),
         gas_priority_fee: tx.max_priority_fee_per_gas.map(|tip| narrow(tip, "max_priority_fee_per_gas")).transpose()?,
         blob_hashes: tx.blob_hashes.clone(),
@@ -216,9 +235,10 @@ fn invalid(error: &InvalidTransaction) -> Invalid {
     let field = match error {
         E::PriorityFeeGreaterThanMaxFee => "max_priority_fee_per_gas",
         E::GasPriceLessThanBasefee => "max_fee_per_gas",
-        E::CallerGasLimitMoreThanBlock | E::CallGasCostMoreThanGasLimit { .. } | E::GasFloorMoreThanGasLimit { .. } | E::TxGasLimitGreaterThanCap { .. } => {
-            "gas_limit"
-        }
+        E::CallerGasLimitMoreThanBlock
+        | E::CallGasCostMoreThanGasLimit { .. }
+        | E::GasFloorMoreThanGasLimit { .. }
+        | E::TxGasLimitGreaterThanCap { .. } => "gas_limit",
         E::RejectCallerWithCode => "sender",
         E::LackOfFundForMaxFee { .. } => "balance",
         E::OverflowPaymentInTransaction => "value",
@@ -226,9 +246,13 @@ fn invalid(error: &InvalidTransaction) -> Invalid {
         E::CreateInitCodeSizeLimit => "input",
         E::InvalidChainId | E::MissingChainId => "chain_id",
         E::BlobGasPriceGreaterThanMax { .. } | E::MaxFeePerBlobGasNotSupported => "max_fee_per_blob_gas",
-        E::EmptyBlobs | E::TooManyBlobs { .. } | E::BlobVersionNotSupported | E::BlobVersionedHashesNotSupported => "blob_hashes",
+        E::EmptyBlobs | E::TooManyBlobs { .. } | E::BlobVersionNotSupported | E::BlobVersionedHashesNotSupported => {
+            "blob_hashes"
+        }
         E::BlobCreateTransaction => "to",
-        E::AuthorizationListNotSupported | E::AuthorizationListInvalidFields | E::EmptyAuthorizationList => "authorization_list",
+        E::AuthorizationListNotSupported | E::AuthorizationListInvalidFields | E::EmptyAuthorizationList => {
+            "authorization_list"
+        }
         E::AccessListNotSupported => "access_list",
         _ => "type",
     };
@@ -318,7 +342,11 @@ fn outcome(result: ExecutionResult) -> TxOutcome {
 
 /// What revm's cache will see after the journal's `finalize`, which has already turned pre-EIP-161 cases into "created" or "not touched".
 fn changes(state: EvmState) -> Vec<AccountChange> {
-    let mut changes: Vec<_> = state.into_iter().filter(|(_, account)| account.is_touched()).map(|(address, account)| change(address, &account)).collect();
+    let mut changes: Vec<_> = state
+        .into_iter()
+        .filter(|(_, account)| account.is_touched())
+        .map(|(address, account)| change(address, &account))
+        .collect();
     changes.sort_unstable_by_key(|change| change.address);
     changes
 }
@@ -367,7 +395,10 @@ impl BlockGas {
             let max = env.blob_params.map_or(0, |params| params.max).saturating_mul(131_072);
             let left = max.saturating_sub(self.blob);
             if tx.blob_gas() > left {
-                return Err(Invalid::new("blob_hashes", format!("{} blob gas above the {left} left in the block", tx.blob_gas())));
+                return Err(Invalid::new(
+                    "blob_hashes",
+                    format!("{} blob gas above the {left} left in the block", tx.blob_gas()),
+                ));
             }
         }
         Ok(())
@@ -393,7 +424,12 @@ pub struct Sequential {
 ///
 /// # Errors
 /// The index of the transaction and what is wrong with it; a contradiction in `env` counts against transaction 0.
-pub fn sequential(env: &BlockEnv, txs: &[Transaction], senders: &[Address], state: &dyn StateRef) -> Result<Sequential, (usize, TxError)> {
+pub fn sequential(
+    env: &BlockEnv,
+    txs: &[Transaction],
+    senders: &[Address],
+    state: &dyn StateRef,
+) -> Result<Sequential, (usize, TxError)> {
     let database = State::builder().with_database(Source::new(state)).with_bundle_update().build();
     let mut evm = build(env, database).map_err(|error| (0, error.into()))?;
     let mut gas = BlockGas::default();
@@ -450,15 +486,22 @@ fn revm_account(change: &AccountChange, cached: Option<RevmAccountInfo>) -> Acco
         AccountChangeKind::Created => account.mark_created(),
         AccountChangeKind::Destroyed => account.mark_selfdestruct(),
     }
-    account.storage =
-        change.storage.iter().map(|slot| (slot.slot, EvmStorageSlot::new_changed(slot.original, slot.value, TransactionId::ZERO))).collect();
+    account.storage = change
+        .storage
+        .iter()
+        .map(|slot| (slot.slot, EvmStorageSlot::new_changed(slot.original, slot.value, TransactionId::ZERO)))
+        .collect();
     account
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{commit::Committed, fixture, recover::{recover_one, sender_request}};
+    use crate::{
+        commit::Committed,
+        fixture,
+        recover::{recover_one, sender_request},
+    };
 
     fn decoded() -> (BlockEnv, Vec<Transaction>, Vec<Address>, crate::memory::MemoryState) {
         let (block, state) = fixture::block();
@@ -487,10 +530,11 @@ mod tests {
     #[test]
     fn invalid_transactions_name_their_field() {
         let (env, txs, senders, state) = decoded();
-        let field = |env: &BlockEnv, tx: &Transaction, sender| match Revm::new(env, &state).unwrap().transact(tx, sender) {
-            Err(TxError::Invalid(invalid)) => invalid.field,
-            other => panic!("{other:?}"),
-        };
+        let field =
+            |env: &BlockEnv, tx: &Transaction, sender| match Revm::new(env, &state).unwrap().transact(tx, sender) {
+                Err(TxError::Invalid(invalid)) => invalid.field,
+                other => panic!("{other:?}"),
+            };
         assert_eq!(field(&env, &txs[1], senders[1]), "nonce", "a gap");
         assert_eq!(field(&env, &txs[0], Address::repeat_byte(3)), "balance");
         assert_eq!(field(&env, &txs[0], fixture::LOGGER), "sender", "EIP-3607");

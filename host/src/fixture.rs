@@ -31,7 +31,8 @@ pub(crate) fn sender(seed: u8) -> Address {
 }
 
 fn sign(seed: u8, hash: B256) -> Signature {
-    let (id, bytes) = RecoverableSignature::sign_ecdsa_recoverable(Message::from_digest(hash.0), &key(seed)).serialize_compact();
+    let (id, bytes) =
+        RecoverableSignature::sign_ecdsa_recoverable(Message::from_digest(hash.0), &key(seed)).serialize_compact();
     Signature::new(U256::from_be_slice(&bytes[..32]), U256::from_be_slice(&bytes[32..]), id.to_u8() == 1)
 }
 
@@ -54,7 +55,15 @@ pub(crate) fn dynamic_fee(seed: u8, nonce: u64, to: TxKind, value: u64, input: &
 
 /// A signed legacy transaction; EIP-155 where there is a chain id.
 pub(crate) fn legacy(seed: u8, nonce: u64, chain_id: Option<u64>, to: Address, value: u64) -> Bytes {
-    let tx = TxLegacy { chain_id, nonce, gas_price: 10, gas_limit: 21_000, to: to.into(), value: U256::from(value), input: Bytes::new() };
+    let tx = TxLegacy {
+        chain_id,
+        nonce,
+        gas_price: 10,
+        gas_limit: 21_000,
+        to: to.into(),
+        value: U256::from(value),
+        input: Bytes::new(),
+    };
     let signature = sign(seed, tx.signature_hash());
     TxEnvelope::from(tx.into_signed(signature)).encoded_2718().into()
 }
@@ -118,7 +127,12 @@ pub(crate) fn file(block: Block, state: MemoryState, output: &BlockOutput) -> Bl
         transactions_root: output.transactions_root,
         results: results.collect(),
     };
-    let claims = output.transactions.iter().zip(&output.senders).map(|(tx, sender)| TxClaim { hash: tx.hash, sender: *sender }).collect();
+    let claims = output
+        .transactions
+        .iter()
+        .zip(&output.senders)
+        .map(|(tx, sender)| TxClaim { hash: tx.hash, sender: *sender })
+        .collect();
     let header = header.as_object().unwrap().clone();
     BlockFile { source: None, block, header, withdrawals: serde_json::Value::Null, claims, state, expected }
 }

@@ -51,14 +51,20 @@ pub fn check_intrinsic(tx: &Transaction, fork: Fork, chain_id: u64) -> Result<In
         return Err(Invalid::new("nonce", "2^64 - 1 or above (EIP-2681)"));
     }
     if fork == Fork::Osaka && tx.gas_limit > MAX_TX_GAS_OSAKA {
-        return Err(Invalid::new("gas_limit", format!("{} above the cap of {MAX_TX_GAS_OSAKA} (EIP-7825)", tx.gas_limit)));
+        return Err(Invalid::new(
+            "gas_limit",
+            format!("{} above the cap of {MAX_TX_GAS_OSAKA} (EIP-7825)", tx.gas_limit),
+        ));
     }
     let gas = intrinsic_gas(tx, fork);
     if gas.initial > tx.gas_limit {
         return Err(Invalid::new("gas_limit", format!("{} below the intrinsic gas {}", tx.gas_limit, gas.initial)));
     }
     if gas.floor > tx.gas_limit {
-        return Err(Invalid::new("gas_limit", format!("{} below the calldata floor {} (EIP-7623)", tx.gas_limit, gas.floor)));
+        return Err(Invalid::new(
+            "gas_limit",
+            format!("{} below the calldata floor {} (EIP-7623)", tx.gas_limit, gas.floor),
+        ));
     }
     Ok(gas)
 }
@@ -79,8 +85,12 @@ fn check_type(tx: &Transaction, fork: Fork) -> Result<(), Invalid> {
 
 fn check_chain_id(tx: &Transaction, fork: Fork, expected: u64) -> Result<(), Invalid> {
     match tx.chain_id {
-        Some(_) if fork < Fork::SpuriousDragon => Err(Invalid::new("v", format!("EIP-155 comes with SPURIOUS_DRAGON, the block is {fork}"))),
-        Some(chain_id) if chain_id != expected => Err(Invalid::new("chain_id", format!("{chain_id}, expected {expected}"))),
+        Some(_) if fork < Fork::SpuriousDragon => {
+            Err(Invalid::new("v", format!("EIP-155 comes with SPURIOUS_DRAGON, the block is {fork}")))
+        }
+        Some(chain_id) if chain_id != expected => {
+            Err(Invalid::new("chain_id", format!("{chain_id}, expected {expected}")))
+        }
         _ => Ok(()),
     }
 }
@@ -89,7 +99,10 @@ fn check_fees(tx: &Transaction) -> Result<(), Invalid> {
     if let Some(tip) = tx.max_priority_fee_per_gas
         && tip > tx.max_fee_per_gas
     {
-        return Err(Invalid::new("max_priority_fee_per_gas", format!("{tip} above max_fee_per_gas {}", tx.max_fee_per_gas)));
+        return Err(Invalid::new(
+            "max_priority_fee_per_gas",
+            format!("{tip} above max_fee_per_gas {}", tx.max_fee_per_gas),
+        ));
     }
     if tx.max_fee_per_gas.checked_mul(U256::from(tx.gas_limit)).is_none() {
         return Err(Invalid::new("max_fee_per_gas", "times the gas limit exceeds 256 bits"));
@@ -100,7 +113,10 @@ fn check_fees(tx: &Transaction) -> Result<(), Invalid> {
 fn check_shape(tx: &Transaction, fork: Fork) -> Result<(), Invalid> {
     let max_initcode = if fork >= Fork::Amsterdam { MAX_INITCODE_SIZE_AMSTERDAM } else { MAX_INITCODE_SIZE };
     if fork >= Fork::Shanghai && tx.to.is_none() && tx.input.len() > max_initcode {
-        return Err(Invalid::new("input", format!("init code of {} bytes above {max_initcode} (EIP-3860)", tx.input.len())));
+        return Err(Invalid::new(
+            "input",
+            format!("init code of {} bytes above {max_initcode} (EIP-3860)", tx.input.len()),
+        ));
     }
     if tx.tx_type == TxType::Blob {
         if tx.blob_hashes.is_empty() {
@@ -110,7 +126,10 @@ fn check_shape(tx: &Transaction, fork: Fork) -> Result<(), Invalid> {
             return Err(Invalid::new("blob_hashes", format!("hash {index} is not of version 1 (EIP-4844)")));
         }
         if fork >= Fork::Osaka && tx.blob_hashes.len() as u64 > MAX_BLOBS_PER_TX_OSAKA {
-            return Err(Invalid::new("blob_hashes", format!("{} blobs above {MAX_BLOBS_PER_TX_OSAKA} (EIP-7594)", tx.blob_hashes.len())));
+            return Err(Invalid::new(
+                "blob_hashes",
+                format!("{} blobs above {MAX_BLOBS_PER_TX_OSAKA} (EIP-7594)", tx.blob_hashes.len()),
+            ));
         }
     }
     if tx.tx_type == TxType::SetCode && tx.authorizations.is_empty() {
@@ -135,7 +154,12 @@ mod tests {
 
     #[test]
     fn types_come_with_their_forks() {
-        for (tx_type, fork) in [(TxType::AccessList, Fork::Berlin), (TxType::DynamicFee, Fork::London), (TxType::Blob, Fork::Cancun), (TxType::SetCode, Fork::Prague)] {
+        for (tx_type, fork) in [
+            (TxType::AccessList, Fork::Berlin),
+            (TxType::DynamicFee, Fork::London),
+            (TxType::Blob, Fork::Cancun),
+            (TxType::SetCode, Fork::Prague),
+        ] {
             let mut tx = Transaction { tx_type, ..call() };
             tx.blob_hashes = vec![B256::repeat_byte(BLOB_HASH_VERSION)];
             tx.authorizations = vec![crate::tx::Authorization {

@@ -46,7 +46,8 @@ impl Receipt {
         if self.tx_type != TxType::Legacy {
             out.put_u8(self.tx_type as u8);
         }
-        let payload_length = self.success.length() + self.cumulative_gas_used.length() + self.bloom.length() + self.logs.length();
+        let payload_length =
+            self.success.length() + self.cumulative_gas_used.length() + self.bloom.length() + self.logs.length();
         Header { list: true, payload_length }.encode(out);
         self.success.encode(out);
         self.cumulative_gas_used.encode(out);
@@ -132,7 +133,10 @@ mod tests {
             cumulative_gas_used: 123_456,
             logs: logs
                 .iter()
-                .map(|log| alloy_primitives::Log { address: log.address, data: LogData::new_unchecked(log.topics.clone(), log.data.clone()) })
+                .map(|log| alloy_primitives::Log {
+                    address: log.address,
+                    data: LogData::new_unchecked(log.topics.clone(), log.data.clone()),
+                })
                 .collect(),
         };
         let theirs = ReceiptEnvelope::Eip1559(ReceiptWithBloom { logs_bloom: theirs.bloom(), receipt: theirs });

@@ -100,7 +100,9 @@ fn no_key(request: &RecoverRequest) -> RecoverError {
     let id = RecoveryId::from_u8_masked(request.recovery_id);
     let mut other = request.hash.0;
     other[31] ^= 1;
-    match RecoverableSignature::from_compact(&compact, id).and_then(|signature| signature.recover_ecdsa(Message::from_digest(other))) {
+    match RecoverableSignature::from_compact(&compact, id)
+        .and_then(|signature| signature.recover_ecdsa(Message::from_digest(other)))
+    {
         Ok(_) => RecoverError::Infinity,
         Err(_) => RecoverError::NoPoint,
     }
@@ -145,7 +147,8 @@ mod tests {
     fn signed(seed: u8) -> (RecoverRequest, Address) {
         let key = SecretKey::from_secret_bytes([seed; 32]).unwrap();
         let hash = keccak256([seed]);
-        let (id, compact) = RecoverableSignature::sign_ecdsa_recoverable(Message::from_digest(hash.0), &key).serialize_compact();
+        let (id, compact) =
+            RecoverableSignature::sign_ecdsa_recoverable(Message::from_digest(hash.0), &key).serialize_compact();
         let public = secp256k1::PublicKey::from_secret_key(&key).serialize_uncompressed();
         let request = RecoverRequest {
             hash,

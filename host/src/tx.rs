@@ -201,7 +201,8 @@ impl Transaction {
                 27 | 28 => v == 28,
                 35.. => {
                     let chain_id = (v - 35) / 2;
-                    let chain_id = u64::try_from(chain_id).map_err(|_| error("v", format!("chain id {chain_id} exceeds 64 bits")))?;
+                    let chain_id = u64::try_from(chain_id)
+                        .map_err(|_| error("v", format!("chain id {chain_id} exceeds 64 bits")))?;
                     self.chain_id = Some(chain_id);
                     (v - 35) % 2 == 1
                 }
@@ -268,7 +269,11 @@ impl<'a> Reader<'a> {
     }
 
     fn end(&self, field: &'static str) -> Result<(), DecodeError> {
-        if self.rest.is_empty() { Ok(()) } else { Err(error(field, format!("{} bytes too many in the list", self.rest.len()))) }
+        if self.rest.is_empty() {
+            Ok(())
+        } else {
+            Err(error(field, format!("{} bytes too many in the list", self.rest.len())))
+        }
     }
 
     fn bytes(&mut self, field: &'static str) -> Result<&'a [u8], DecodeError> {
@@ -283,7 +288,8 @@ impl<'a> Reader<'a> {
         if bytes.first() == Some(&0) {
             return Err(error(field, "integer with a leading zero"));
         }
-        U256::try_from_be_slice(bytes).ok_or_else(|| error(field, format!("integer of {} bytes exceeds 256 bits", bytes.len())))
+        U256::try_from_be_slice(bytes)
+            .ok_or_else(|| error(field, format!("integer of {} bytes exceeds 256 bits", bytes.len())))
     }
 
     fn u64(&mut self, field: &'static str) -> Result<u64, DecodeError> {
@@ -345,7 +351,8 @@ impl<'a> Reader<'a> {
             let address = entry.address("authorization_list.address")?;
             let nonce = entry.u64("authorization_list.nonce")?;
             let parity = entry.u64("authorization_list.y_parity")?;
-            let raw_parity = u8::try_from(parity).map_err(|_| error("authorization_list.y_parity", format!("{parity} exceeds 8 bits")))?;
+            let raw_parity = u8::try_from(parity)
+                .map_err(|_| error("authorization_list.y_parity", format!("{parity} exceeds 8 bits")))?;
             let r = entry.u256("authorization_list.r")?;
             let s = entry.u256("authorization_list.s")?;
             entry.end("authorization_list")?;
@@ -373,7 +380,10 @@ mod tests {
     #[test]
     fn eip155_example() {
         let tx = Transaction::decode(&hex::decode(EIP155).unwrap()).unwrap();
-        assert_eq!(tx.signing_hash, alloy_primitives::b256!("daf5a779ae972f972197303d7b574746c7ef83eadac0f2791ad23db92e4c8e53"));
+        assert_eq!(
+            tx.signing_hash,
+            alloy_primitives::b256!("daf5a779ae972f972197303d7b574746c7ef83eadac0f2791ad23db92e4c8e53")
+        );
         assert_eq!((tx.chain_id, tx.nonce, tx.gas_limit), (Some(1), 9, 21_000));
     }
 
@@ -415,14 +425,38 @@ mod tests {
         use alloy_eips::{Encodable2718, eip2930::AccessList, eip2930::AccessListItem, eip7702};
 
         let to = Address::repeat_byte(3);
-        let list = AccessList(vec![AccessListItem { address: to, storage_keys: vec![B256::ZERO, B256::repeat_byte(9)] }, Default::default()]);
+        let list = AccessList(vec![
+            AccessListItem { address: to, storage_keys: vec![B256::ZERO, B256::repeat_byte(9)] },
+            Default::default(),
+        ]);
         let signature = alloy_primitives::Signature::new(U256::from(5), U256::MAX, true);
         let inner = eip7702::Authorization { chain_id: U256::from(300), address: to, nonce: 128 };
         let hash = inner.signature_hash();
         let authorization = eip7702::SignedAuthorization::new_unchecked(inner, 255, U256::from(1), U256::ZERO);
-        let one = TxEip2930 { chain_id: 1 << 40, nonce: 7, gas_price: 1 << 100, gas_limit: 9, to: to.into(), access_list: list.clone(), ..Default::default() };
-        let three = TxEip4844 { chain_id: 1, to, access_list: list.clone(), blob_versioned_hashes: vec![B256::ZERO; 3], max_fee_per_blob_gas: 77, ..Default::default() };
-        let four = TxEip7702 { chain_id: 1, to, authorization_list: vec![authorization], input: vec![0; 100].into(), ..Default::default() };
+        let one = TxEip2930 {
+            chain_id: 1 << 40,
+            nonce: 7,
+            gas_price: 1 << 100,
+            gas_limit: 9,
+            to: to.into(),
+            access_list: list.clone(),
+            ..Default::default()
+        };
+        let three = TxEip4844 {
+            chain_id: 1,
+            to,
+            access_list: list.clone(),
+            blob_versioned_hashes: vec![B256::ZERO; 3],
+            max_fee_per_blob_gas: 77,
+            ..Default::default()
+        };
+        let four = TxEip7702 {
+            chain_id: 1,
+            to,
+            authorization_list: vec![authorization],
+            input: vec![0; 100].into(),
+            ..Default::default()
+        };
         let check = |signing_hash: B256, envelope: TxEnvelope| {
             let tx = Transaction::decode(&envelope.encoded_2718()).unwrap();
             assert_eq!((tx.hash, tx.signing_hash), (*envelope.tx_hash(), signing_hash));
@@ -430,11 +464,17 @@ mod tests {
             tx
         };
         let tx = check(one.signature_hash(), one.into_signed(signature).into());
-        assert_eq!((tx.tx_type, tx.chain_id, tx.nonce, tx.access_list.len()), (TxType::AccessList, Some(1 << 40), 7, 2));
+        assert_eq!(
+            (tx.tx_type, tx.chain_id, tx.nonce, tx.access_list.len()),
+            (TxType::AccessList, Some(1 << 40), 7, 2)
+        );
         let tx = check(three.signature_hash(), three.into_signed(signature).into());
         assert_eq!((tx.blob_hashes.len(), tx.max_fee_per_blob_gas, tx.to), (3, U256::from(77), Some(to)));
         let tx = check(four.signature_hash(), four.into_signed(signature).into());
         let authorization = &tx.authorizations[0];
-        assert_eq!((authorization.signing_hash, authorization.raw_parity, authorization.nonce, tx.input.len()), (hash, 255, 128, 100));
+        assert_eq!(
+            (authorization.signing_hash, authorization.raw_parity, authorization.nonce, tx.input.len()),
+            (hash, 255, 128, 100)
+        );
     }
 }

@@ -98,7 +98,8 @@ fn state_error(tx: usize) -> impl Fn(StateError) -> ExecuteError {
 impl Run<'_> {
     fn plan(&mut self, limits: &LaneLimits) -> Result<(), ExecuteError> {
         for (index, (tx, sender)) in self.txs.iter().zip(self.senders).enumerate() {
-            let route = plan::route(index, tx, *sender, self.env, limits, self.revm.state()).map_err(state_error(index))?;
+            let route =
+                plan::route(index, tx, *sender, self.env, limits, self.revm.state()).map_err(state_error(index))?;
             self.routes.push(route);
         }
         lap(&mut self.report.time.plan, &mut self.clock);
@@ -194,7 +195,9 @@ impl Run<'_> {
                         }
                         End::Miss(_) => Some(FallbackReason::MissRounds),
                         End::Done(status) => {
-                            let verdict = result.validate(lane, status, self.env, self.revm.state()).map_err(state_error(index))?;
+                            let verdict = result
+                                .validate(lane, status, self.env, self.revm.state())
+                                .map_err(state_error(index))?;
                             lap(&mut self.report.time.validate, &mut self.clock);
                             match verdict {
                                 Verdict::Accept(outcome) => {
@@ -209,7 +212,8 @@ impl Run<'_> {
                     }
                 }
             };
-            let outcome = self.revm.transact(tx, self.senders[index]).map_err(|error| ExecuteError::at(index, error))?;
+            let outcome =
+                self.revm.transact(tx, self.senders[index]).map_err(|error| ExecuteError::at(index, error))?;
             lap(&mut self.report.time.fallback, &mut self.clock);
             if let Some(reason) = fallback {
                 self.report.fall_back(reason);
@@ -224,7 +228,10 @@ impl Run<'_> {
         if !self.cross_check {
             return Ok(outcome);
         }
-        let expected = self.revm.transact(&self.txs[index], self.senders[index]).map_err(|error| ExecuteError::at(index, error))?;
+        let expected = self
+            .revm
+            .transact(&self.txs[index], self.senders[index])
+            .map_err(|error| ExecuteError::at(index, error))?;
         if outcome != expected {
             self.report.differences.push(index);
             tracing::error!(tx = index, lane = ?outcome, revm = ?expected, "lane and revm differ");
@@ -271,7 +278,8 @@ impl Run<'_> {
                 continue;
             }
             self.results[index] = None;
-            self.routes[index] = plan::route(index, &self.txs[index], self.senders[index], self.env, &limits, prefix).map_err(state_error(index))?;
+            self.routes[index] = plan::route(index, &self.txs[index], self.senders[index], self.env, &limits, prefix)
+                .map_err(state_error(index))?;
         }
         lap(&mut self.report.time.validate, &mut self.clock);
         Ok(())

@@ -153,17 +153,13 @@ impl Suite {
         if is_required(what) {
             self.trials.push(Trial::test(name, move || Err(Failed::from(reason))));
         } else {
-            self.trials.push(Trial::test(name, || Ok(())).with_kind(format!("skipped: {reason}")).with_ignored_flag(true));
+            self.trials
+                .push(Trial::test(name, || Ok(())).with_kind(format!("skipped: {reason}")).with_ignored_flag(true));
         }
     }
 
     /// A test on one target, or a skip where it is not there.
-    pub fn on(
-        &mut self,
-        target: Target,
-        name: &str,
-        run: impl FnOnce(&Engine) -> Result<(), Failed> + Send + 'static,
-    ) {
+    pub fn on(&mut self, target: Target, name: &str, run: impl FnOnce(&Engine) -> Result<(), Failed> + Send + 'static) {
         let name = format!("{}::{name}", target.name());
         match device(target) {
             Ok(_) => self.test(name, move || run(&engine(target)?)),

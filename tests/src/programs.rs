@@ -114,7 +114,17 @@ impl Calls {
 /// Operands at which carries, signs and limbs turn.
 pub fn edges() -> Vec<U256> {
     let one = U256::ONE;
-    let mut values = vec![U256::ZERO, one, U256::from(2), U256::from(31), U256::from(32), U256::from(255), U256::from(256), U256::MAX, U256::MAX - one];
+    let mut values = vec![
+        U256::ZERO,
+        one,
+        U256::from(2),
+        U256::from(31),
+        U256::from(32),
+        U256::from(255),
+        U256::from(256),
+        U256::MAX,
+        U256::MAX - one,
+    ];
     for bit in [31, 32, 63, 64, 127, 128, 224, 255] {
         values.extend([one << bit, (one << bit) - one, (one << bit) + one]);
     }
@@ -129,14 +139,21 @@ pub fn arithmetic(fork: Fork) -> Calls {
     let mut calls = Calls::new(fork);
     let values = edges();
     let unary: &[u8] = if fork >= Fork::Osaka { &[0x15, 0x19, 0x1e] } else { &[0x15, 0x19] };
-    let binary = [0x01, 0x02, 0x03, 0x04, 0x05, 0x06, 0x07, 0x0a, 0x0b, 0x10, 0x11, 0x12, 0x13, 0x14, 0x16, 0x17, 0x18, 0x1a, 0x1b, 0x1c, 0x1d];
+    let binary = [
+        0x01, 0x02, 0x03, 0x04, 0x05, 0x06, 0x07, 0x0a, 0x0b, 0x10, 0x11, 0x12, 0x13, 0x14, 0x16, 0x17, 0x18, 0x1a,
+        0x1b, 0x1c, 0x1d,
+    ];
     for op in unary {
-        let code = values.iter().enumerate().fold(Code::default(), |code, (slot, a)| code.push(*a).op(*op).keep(slot as u64));
+        let code =
+            values.iter().enumerate().fold(Code::default(), |code, (slot, a)| code.push(*a).op(*op).keep(slot as u64));
         calls.call(code.0, vec![], 5_000_000);
     }
     for op in binary {
         for a in &values {
-            let code = values.iter().enumerate().fold(Code::default(), |code, (slot, b)| code.push(*b).push(*a).op(op).keep(slot as u64));
+            let code = values
+                .iter()
+                .enumerate()
+                .fold(Code::default(), |code, (slot, b)| code.push(*b).push(*a).op(op).keep(slot as u64));
             calls.call(code.0, vec![], 5_000_000);
         }
     }
@@ -160,7 +177,13 @@ pub fn memory(fork: Fork) -> Calls {
     let offsets = [0_u64, 1, 2, 3, 4, 5, 31, 32, 33, 63, 64, 100, 300, 330, 333, 400];
     for offset in offsets {
         // MSTORE, MSTORE8, MLOAD around it, MSIZE.
-        let mut code = Code::default().push(word).push(U256::from(offset)).op(0x52).push(word).push(U256::from(offset + 40)).op(0x53);
+        let mut code = Code::default()
+            .push(word)
+            .push(U256::from(offset))
+            .op(0x52)
+            .push(word)
+            .push(U256::from(offset + 40))
+            .op(0x53);
         for (slot, back) in [0_u64, 1, 5, 31, 32, 44].into_iter().enumerate() {
             code = code.push(U256::from((offset + 40).saturating_sub(back))).op(0x51).keep(slot as u64);
         }
@@ -173,19 +196,45 @@ pub fn memory(fork: Fork) -> Calls {
             for (copy, extra) in [(0x37_u8, 0_u64), (0x39, 1)] {
                 let to = offset / 3 + extra;
                 let code = Code::default()
-                    .push(word).push(U256::from(to)).op(0x52)
-                    .push(U256::from(len)).push(U256::from(offset)).push(U256::from(to)).op(copy)
-                    .push(U256::from(len)).push(U256::from(to)).op(0x20).keep(0)
-                    .push(U256::from(len + 7)).push(U256::from(to / 2)).op(0x20).keep(1)
-                    .push(word).push(U256::from(9)).push(U256::from(len)).push(U256::from(to)).op(0xa2)
-                    .push(U256::from(len)).push(U256::from(to)).op(0xf3);
+                    .push(word)
+                    .push(U256::from(to))
+                    .op(0x52)
+                    .push(U256::from(len))
+                    .push(U256::from(offset))
+                    .push(U256::from(to))
+                    .op(copy)
+                    .push(U256::from(len))
+                    .push(U256::from(to))
+                    .op(0x20)
+                    .keep(0)
+                    .push(U256::from(len + 7))
+                    .push(U256::from(to / 2))
+                    .op(0x20)
+                    .keep(1)
+                    .push(word)
+                    .push(U256::from(9))
+                    .push(U256::from(len))
+                    .push(U256::from(to))
+                    .op(0xa2)
+                    .push(U256::from(len))
+                    .push(U256::from(to))
+                    .op(0xf3);
                 calls.call(code.0, input.clone(), 1_000_000);
             }
             if fork >= Fork::Cancun {
                 let code = Code::default()
-                    .push(U256::from(333)).push(U256::ZERO).push(U256::from(3)).op(0x37)
-                    .push(U256::from(len)).push(U256::from(offset)).push(U256::from(100)).op(0x5e)
-                    .push(U256::from(800)).push(U256::ZERO).op(0x20).keep(0);
+                    .push(U256::from(333))
+                    .push(U256::ZERO)
+                    .push(U256::from(3))
+                    .op(0x37)
+                    .push(U256::from(len))
+                    .push(U256::from(offset))
+                    .push(U256::from(100))
+                    .op(0x5e)
+                    .push(U256::from(800))
+                    .push(U256::ZERO)
+                    .op(0x20)
+                    .keep(0);
                 calls.call(code.0, input.clone(), 1_000_000);
             }
         }
@@ -196,8 +245,25 @@ pub fn memory(fork: Fork) -> Calls {
         calls.call(Code::default().push(huge).op(0x35).keep(0).0, input.clone(), 1_000_000);
         calls.call(Code::default().push(U256::ZERO).push(huge).op(0x20).keep(0).0, vec![], 1_000_000);
         calls.call(Code::default().push(huge).push(U256::ZERO).op(0x20).keep(0).0, vec![], 1_000_000);
-        calls.call(Code::default().push(U256::from(64)).push(huge).push(U256::from(1)).op(0x37).push(U256::from(80)).push(U256::ZERO).op(0x20).keep(0).0, input.clone(), 1_000_000);
-        calls.call(Code::default().push(U256::ZERO).push(huge).push(huge).op(0x37).op(0x59).keep(0).0, input.clone(), 1_000_000);
+        calls.call(
+            Code::default()
+                .push(U256::from(64))
+                .push(huge)
+                .push(U256::from(1))
+                .op(0x37)
+                .push(U256::from(80))
+                .push(U256::ZERO)
+                .op(0x20)
+                .keep(0)
+                .0,
+            input.clone(),
+            1_000_000,
+        );
+        calls.call(
+            Code::default().push(U256::ZERO).push(huge).push(huge).op(0x37).op(0x59).keep(0).0,
+            input.clone(),
+            1_000_000,
+        );
         calls.call(Code::default().push(huge).push(U256::ZERO).op(0xf3).0, vec![], 1_000_000);
         calls.call(Code::default().push(U256::ZERO).push(huge).op(0xfd).0, vec![], 1_000_000);
         calls.call(Code::default().push(U256::ZERO).push(huge).push(U256::ZERO).op(0x3e).0, vec![], 1_000_000);
@@ -219,7 +285,8 @@ pub fn flow(fork: Fork) -> Calls {
     for n in 1..=16_u8 {
         for op in [0x7f + n, 0x8f + n] {
             for items in [n, n + 1, 20] {
-                let code = (0..items).fold(Code::default(), |code, item| code.push(U256::from(item) + U256::from(1))).op(op);
+                let code =
+                    (0..items).fold(Code::default(), |code, item| code.push(U256::from(item) + U256::from(1))).op(op);
                 calls.call((0..items).fold(code, |code, slot| code.keep(slot.into())).0, vec![], 2_000_000);
             }
         }
@@ -244,23 +311,62 @@ pub fn flow(fork: Fork) -> Calls {
     }
     // Gas runs out at every point of a small program.
     for gas in 21_000..21_060 {
-        calls.call(Code::default().push(U256::from(5)).push(U256::from(7)).op(0x01).push(U256::ZERO).op(0x52).op(0x5a).op(0x50).0, vec![], gas);
+        calls.call(
+            Code::default()
+                .push(U256::from(5))
+                .push(U256::from(7))
+                .op(0x01)
+                .push(U256::ZERO)
+                .op(0x52)
+                .op(0x5a)
+                .op(0x50)
+                .0,
+            vec![],
+            gas,
+        );
     }
     calls
 }
 
+/// The target of calls that look at another account.
+const OTHER: Address = Address::repeat_byte(0x77);
+
 /// State: every transition of a slot, warm and cold, transient slots, accounts, the environment.
 pub fn state(fork: Fork) -> Calls {
     let mut calls = Calls::new(fork);
+    slots(&mut calls);
+    environment(&mut calls);
+    accounts(&mut calls);
+    if fork >= Fork::Cancun {
+        cancun(&mut calls);
+    }
+    access_lists(&mut calls);
+    if fork >= Fork::Prague {
+        delegations(&mut calls, OTHER);
+    }
+    caps(&mut calls);
+    calls
+}
+
+/// SSTORE from, over and to three values, and around the EIP-2200 sentry.
+fn slots(calls: &mut Calls) {
     let values = [0_u64, 1, 2];
     for original in values {
         for first in values {
             for second in values {
                 for third in values {
                     let code = Code::default()
-                        .push(U256::from(first)).keep(5).push(U256::from(second)).keep(5)
-                        .push(U256::from(5)).op(0x54).keep(6)
-                        .push(U256::from(third)).keep(5).op(0x5a).keep(7);
+                        .push(U256::from(first))
+                        .keep(5)
+                        .push(U256::from(second))
+                        .keep(5)
+                        .push(U256::from(5))
+                        .op(0x54)
+                        .keep(6)
+                        .push(U256::from(third))
+                        .keep(5)
+                        .op(0x5a)
+                        .keep(7);
                     calls.call(code.0, vec![], 200_000);
                     let to = calls.txs.last().and_then(|tx| tx.to).unwrap_or_default();
                     calls.state.insert_slot(to, U256::from(5), U256::from(original));
@@ -272,8 +378,13 @@ pub fn state(fork: Fork) -> Calls {
     for gas in 23_300..23_320 {
         calls.call(Code::default().push(U256::ZERO).keep(1).0, vec![], gas);
     }
-    // Environment.
-    let env_ops = [0x30, 0x32, 0x33, 0x34, 0x36, 0x38, 0x3a, 0x3d, 0x41, 0x42, 0x43, 0x44, 0x45, 0x46, 0x47, 0x48, 0x4a, 0x58, 0x59, 0x5a];
+}
+
+fn environment(calls: &mut Calls) {
+    let env_ops = [
+        0x30, 0x32, 0x33, 0x34, 0x36, 0x38, 0x3a, 0x3d, 0x41, 0x42, 0x43, 0x44, 0x45, 0x46, 0x47, 0x48, 0x4a, 0x58,
+        0x59, 0x5a,
+    ];
     for op in env_ops {
         calls.call(Code::default().op(op).keep(0).0, vec![7; 50], 100_000);
     }
@@ -282,21 +393,51 @@ pub fn state(fork: Fork) -> Calls {
         calls.call(Code::default().push(U256::from(20_000_000 + back)).op(0x40).keep(0).0, vec![], 100_000);
     }
     calls.call(Code::default().push(U256::MAX).op(0x40).keep(0).0, vec![], 100_000);
-    // Accounts: absent, empty, precompiles, itself, the sender, the beneficiary, another contract, garbage above 160 bits.
-    let other = Address::repeat_byte(0x77);
+}
+
+/// BALANCE and EXTCODE*: absent, empty, precompiles, itself, the sender, the beneficiary, another contract, garbage above
+/// 160 bits.
+fn accounts(calls: &mut Calls) {
     let code = Bytes::from((0..100_u8).collect::<Vec<_>>());
     let info = AccountInfo { balance: U256::from(12345), nonce: 3, code_hash: keccak256(&code) };
     calls.state.insert_code(info.code_hash, code);
-    calls.state.insert_account(other, info);
+    calls.state.insert_account(OTHER, info);
     let words = [
-        U256::from(0x99), U256::ZERO, U256::from(1), U256::from(9), U256::from(0x0a), U256::from(0x0b), U256::from(0x11), U256::from(0x12), U256::from(0x100),
-        U256::from_be_slice(other.as_slice()), U256::from_be_slice(other.as_slice()) | (U256::MAX << 160), U256::from_be_slice(calls.env.beneficiary.as_slice()),
+        U256::from(0x99),
+        U256::ZERO,
+        U256::from(1),
+        U256::from(9),
+        U256::from(0x0a),
+        U256::from(0x0b),
+        U256::from(0x11),
+        U256::from(0x12),
+        U256::from(0x100),
+        U256::from_be_slice(OTHER.as_slice()),
+        U256::from_be_slice(OTHER.as_slice()) | (U256::MAX << 160),
+        U256::from_be_slice(calls.env.beneficiary.as_slice()),
     ];
     for word in words {
         for op in [0x31, 0x3b, 0x3f] {
-            calls.call(Code::default().push(word).op(op).keep(0).push(word).op(op).keep(1).op(0x5a).keep(2).0, vec![], 200_000);
+            calls.call(
+                Code::default().push(word).op(op).keep(0).push(word).op(op).keep(1).op(0x5a).keep(2).0,
+                vec![],
+                200_000,
+            );
         }
-        let copy = |len: u64, from: u64| Code::default().push(U256::from(len)).push(U256::from(from)).push(U256::from(3)).push(word).op(0x3c).push(U256::from(160)).push(U256::ZERO).op(0x20).keep(0).op(0x5a).keep(1);
+        let copy = |len: u64, from: u64| {
+            Code::default()
+                .push(U256::from(len))
+                .push(U256::from(from))
+                .push(U256::from(3))
+                .push(word)
+                .op(0x3c)
+                .push(U256::from(160))
+                .push(U256::ZERO)
+                .op(0x20)
+                .keep(0)
+                .op(0x5a)
+                .keep(1)
+        };
         for (len, from) in [(0, 0), (10, 5), (120, 0), (50, 99), (20, 200)] {
             calls.call(copy(len, from).0, vec![], 200_000);
         }
@@ -306,39 +447,83 @@ pub fn state(fork: Fork) -> Calls {
             calls.call(Code::default().op(who).op(op).keep(0).op(0x5a).keep(1).0, vec![], 200_000);
         }
     }
-    if fork >= Fork::Cancun {
-        calls.call(Code::default().push(U256::from(9)).push(U256::from(1)).op(0x5d).push(U256::from(1)).op(0x5c).keep(0).push(U256::from(2)).op(0x5c).keep(1).push(U256::from(1)).op(0x54).keep(2).0, vec![], 200_000);
-        for index in [U256::ZERO, U256::from(1), U256::from(2), U256::from(1) << 40, U256::MAX] {
-            let tx = calls.call(Code::default().push(index).op(0x49).keep(0).0, vec![], 200_000);
-            let blob = |byte| { let mut hash = B256::repeat_byte(byte); hash.0[0] = 1; hash };
-            tx.tx_type = TxType::Blob;
-            tx.max_priority_fee_per_gas = Some(U256::from(1));
-            tx.max_fee_per_blob_gas = U256::from(1000);
-            tx.blob_hashes = vec![blob(3)];
-        }
+}
+
+/// Transient storage and blob hashes.
+fn cancun(calls: &mut Calls) {
+    calls.call(
+        Code::default()
+            .push(U256::from(9))
+            .push(U256::from(1))
+            .op(0x5d)
+            .push(U256::from(1))
+            .op(0x5c)
+            .keep(0)
+            .push(U256::from(2))
+            .op(0x5c)
+            .keep(1)
+            .push(U256::from(1))
+            .op(0x54)
+            .keep(2)
+            .0,
+        vec![],
+        200_000,
+    );
+    for index in [U256::ZERO, U256::from(1), U256::from(2), U256::from(1) << 40, U256::MAX] {
+        let tx = calls.call(Code::default().push(index).op(0x49).keep(0).0, vec![], 200_000);
+        let blob = |byte| {
+            let mut hash = B256::repeat_byte(byte);
+            hash.0[0] = 1;
+            hash
+        };
+        tx.tx_type = TxType::Blob;
+        tx.max_priority_fee_per_gas = Some(U256::from(1));
+        tx.max_fee_per_blob_gas = U256::from(1000);
+        tx.blob_hashes = vec![blob(3)];
     }
-    // Access lists.
+}
+
+fn access_lists(calls: &mut Calls) {
     let slots = vec![B256::with_last_byte(5), B256::with_last_byte(5), B256::with_last_byte(6)];
     for touch in [5_u64, 6, 7] {
-        let code = Code::default().push(U256::from(touch)).op(0x54).keep(9).push(U256::from_be_slice(other.as_slice())).op(0x31).keep(8).op(0x5a).keep(10);
+        let code = Code::default()
+            .push(U256::from(touch))
+            .op(0x54)
+            .keep(9)
+            .push(U256::from_be_slice(OTHER.as_slice()))
+            .op(0x31)
+            .keep(8)
+            .op(0x5a)
+            .keep(10);
         let tx = calls.call(code.0, vec![], 300_000);
         tx.tx_type = TxType::AccessList;
-        tx.access_list = vec![(tx.to.unwrap_or_default(), slots.clone()), (other, vec![]), (other, slots.clone())];
+        tx.access_list = vec![(tx.to.unwrap_or_default(), slots.clone()), (OTHER, vec![]), (OTHER, slots.clone())];
     }
-    if fork >= Fork::Prague {
-        delegations(&mut calls, other);
-    }
+}
+
+/// Logs of every kind, and more logs and slots than a lane holds.
+fn caps(calls: &mut Calls) {
     // Logs of every kind, and more than a lane holds.
     for topics in 0..=4_u8 {
-        let code = (0..topics).fold(Code::default(), |code, topic| code.push(U256::from(topic) + (U256::from(7) << 200)));
-        calls.call(code.push(U256::from(33)).push(U256::from(2)).op(0xa0 + topics).push(U256::ZERO).push(U256::ZERO).op(0xa0).0, vec![], 200_000);
+        let code =
+            (0..topics).fold(Code::default(), |code, topic| code.push(U256::from(topic) + (U256::from(7) << 200)));
+        calls.call(
+            code.push(U256::from(33))
+                .push(U256::from(2))
+                .op(0xa0 + topics)
+                .push(U256::ZERO)
+                .push(U256::ZERO)
+                .op(0xa0)
+                .0,
+            vec![],
+            200_000,
+        );
     }
     let many = (0..40).fold(Code::default(), |code, _| code.push(U256::from(8)).push(U256::ZERO).op(0xa0));
     calls.call(many.0, vec![], 1_000_000);
     // More slots than a lane holds.
     let many = (0..70_u64).fold(Code::default(), |code, slot| code.push(U256::from(slot)).op(0x54).op(0x50));
     calls.call(many.0, vec![], 1_000_000);
-    calls
 }
 
 /// EIP-7702: accounts that delegate to a contract, to nothing, to another delegation, to a precompile, to themselves.
@@ -346,7 +531,9 @@ fn delegations(calls: &mut Calls, other: Address) {
     let designator = |to: Address| Bytes::from([&[0xef, 0x01, 0x00], to.as_slice()].concat());
     let chained = Address::repeat_byte(0x78);
     let code = designator(other);
-    calls.state.insert_account(chained, AccountInfo { code_hash: keccak256(&code), nonce: 1, ..AccountInfo::default() });
+    calls
+        .state
+        .insert_account(chained, AccountInfo { code_hash: keccak256(&code), nonce: 1, ..AccountInfo::default() });
     calls.state.insert_code(keccak256(&code), code);
     let looker = Address::repeat_byte(0x79);
     // Keeps the gas and result of looking at the delegate, the delegator and another delegation.

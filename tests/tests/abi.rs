@@ -85,7 +85,8 @@ fn languages(integers: Integers) -> Result<(), Failed> {
     for (name, text) in kernel_texts(integers) {
         let module = module(&text)?;
         let info = validated(&module, integers)?;
-        spv::write_vec(&module, &info, &spv::Options::default(), None).map_err(|error| format!("{name}, SPIR-V: {error}"))?;
+        spv::write_vec(&module, &info, &spv::Options::default(), None)
+            .map_err(|error| format!("{name}, SPIR-V: {error}"))?;
         // DX12's modern compiler and any Metal that has 64-bit integers.
         let options = hlsl::Options { shader_model: hlsl::ShaderModel::V6_0, ..Default::default() };
         let mut text = String::new();

@@ -39,8 +39,8 @@ fn replay(engine: &Engine, path: &Path) -> Result<(Fork, ExecutionReport), Faile
 fn bundle(engine: &Engine, path: &Path) -> Result<(), Failed> {
     let file = BlockFile::read(path)?;
     let output = engine.execute_block(&file.block, &file.state)?;
-    let sequential =
-        lockstep::evm::sequential(&file.block.env, &output.transactions, &output.senders, &file.state).map_err(|(_, error)| error)?;
+    let sequential = lockstep::evm::sequential(&file.block.env, &output.transactions, &output.senders, &file.state)
+        .map_err(|(_, error)| error)?;
     for (tx, (outcome, expected)) in output.outcomes.iter().zip(&sequential.outcomes).enumerate() {
         // Its changes are in its bundle alone.
         if (TxOutcome { changes: Vec::default(), ..outcome.clone() }) != *expected {
@@ -84,7 +84,12 @@ fn main() -> ExitCode {
     match harness::data("blocks").and_then(|folder| Ok((files(&folder)?, folder))) {
         Ok((files, folder)) => {
             for path in files {
-                let stem = path.file_name().and_then(|name| name.to_str()).unwrap_or_default().trim_end_matches(".json.zst").to_owned();
+                let stem = path
+                    .file_name()
+                    .and_then(|name| name.to_str())
+                    .unwrap_or_default()
+                    .trim_end_matches(".json.zst")
+                    .to_owned();
                 let of_bundle = path.clone();
                 let of_file = path.clone();
                 suite.test(format!("file::{stem}"), move || round_trip(&of_file));

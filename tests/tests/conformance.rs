@@ -15,8 +15,12 @@ use std::{process::ExitCode, sync::Arc};
 
 type Generator = fn(Fork) -> Calls;
 
-const GENERATORS: [(&str, Generator); 4] =
-    [("arithmetic", programs::arithmetic), ("memory", programs::memory), ("flow", programs::flow), ("state", programs::state)];
+const GENERATORS: [(&str, Generator); 4] = [
+    ("arithmetic", programs::arithmetic),
+    ("memory", programs::memory),
+    ("flow", programs::flow),
+    ("state", programs::state),
+];
 
 const FORKS: [Fork; 7] =
     [Fork::Berlin, Fork::London, Fork::Merge, Fork::Shanghai, Fork::Cancun, Fork::Prague, Fork::Osaka];
@@ -25,7 +29,8 @@ const FORKS: [Fork; 7] =
 fn compare(engine: &Engine, calls: &Calls) -> Result<(ExecutionReport, usize), Failed> {
     let run = |engine: &Engine| {
         let mut report = ExecutionReport::default();
-        let outcomes = engine.execute_transactions(&calls.env, &calls.txs, &calls.senders, &calls.state, &mut report)?;
+        let outcomes =
+            engine.execute_transactions(&calls.env, &calls.txs, &calls.senders, &calls.state, &mut report)?;
         Ok::<_, Failed>((report, outcomes))
     };
     let (report, outcomes) = run(engine)?;
@@ -55,7 +60,13 @@ fn main() -> ExitCode {
                 // A suite that falls back everywhere proves nothing.
                 let on_device = engine.backend_kind() != BackendKind::Cpu;
                 if on_device && report.device.txs * 100 < calls.txs.len() as u64 * 98 {
-                    return Err(format!("only {} of {} ran on the device: {:?}", report.device.txs, calls.txs.len(), report.fallbacks).into());
+                    return Err(format!(
+                        "only {} of {} ran on the device: {:?}",
+                        report.device.txs,
+                        calls.txs.len(),
+                        report.fallbacks
+                    )
+                    .into());
                 }
                 Ok(())
             });

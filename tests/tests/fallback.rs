@@ -24,7 +24,11 @@ use lockstep_tests::{
 };
 use std::{process::ExitCode, sync::Arc};
 
-fn execute(engine: &Engine, calls: &Calls, state: &dyn StateRef) -> Result<(Vec<TxOutcome>, ExecutionReport), ExecuteError> {
+fn execute(
+    engine: &Engine,
+    calls: &Calls,
+    state: &dyn StateRef,
+) -> Result<(Vec<TxOutcome>, ExecutionReport), ExecuteError> {
     let mut report = ExecutionReport::default();
     let outcomes = engine.execute_transactions(&calls.env, &calls.txs, &calls.senders, state, &mut report)?;
     Ok((outcomes, report))
@@ -50,7 +54,15 @@ fn ensure(condition: bool, message: impl FnOnce() -> String) -> Result<(), Faile
 /// `count` callers of one contract that increments a slot chosen by the calldata.
 fn counters(count: u8, slots: u8) -> Calls {
     let mut calls = Calls::new(Fork::Cancun);
-    let code = Code::default().push(U256::ZERO).op(0x35).op(0x54).push(U256::from(1)).op(0x01).push(U256::ZERO).op(0x35).op(0x55);
+    let code = Code::default()
+        .push(U256::ZERO)
+        .op(0x35)
+        .op(0x54)
+        .push(U256::from(1))
+        .op(0x01)
+        .push(U256::ZERO)
+        .op(0x35)
+        .op(0x55);
     let to = calls.call(code.0.clone(), U256::ZERO.to_be_bytes_vec(), 100_000).to;
     for slot in 0..slots {
         calls.state.insert_slot(to.unwrap_or_default(), U256::from(slot), U256::from(100));
@@ -162,7 +174,16 @@ fn misses(engine: &Engine) -> Result<(), Failed> {
     let word = U256::from_be_slice(other.as_slice());
     for reads in 1..8_u64 {
         let code = (0..reads).fold(Code::default(), |code, slot| code.push(U256::from(slot)).op(0x54).keep(slot + 100));
-        let code = code.push(word).op(0x31).keep(50).push(word).op(0x3b).keep(51).push(U256::from(19_999_999)).op(0x40).keep(52);
+        let code = code
+            .push(word)
+            .op(0x31)
+            .keep(50)
+            .push(word)
+            .op(0x3b)
+            .keep(51)
+            .push(U256::from(19_999_999))
+            .op(0x40)
+            .keep(52);
         let to = calls.call(code.0, vec![], 2_000_000).to.unwrap_or_default();
         for slot in 0..reads {
             calls.state.insert_slot(to, U256::from(slot), U256::from(slot + 3));
@@ -196,7 +217,9 @@ fn invalid(engine: &Engine) -> Result<(), Failed> {
         spoil(&mut calls.txs[3]);
         let (got, want) = (execute(engine, &calls, &calls.state), execute(&cpu, &calls, &calls.state));
         ensure(want.is_err(), || format!("case {index} is valid on revm"))?;
-        ensure(got.as_ref().err() == want.as_ref().err(), || format!("case {index}: {:?} instead of {:?}", got.err(), want.err()))?;
+        ensure(got.as_ref().err() == want.as_ref().err(), || {
+            format!("case {index}: {:?} instead of {:?}", got.err(), want.err())
+        })?;
     }
     // A sender with code (EIP-3607).
     let mut calls = counters(3, 3);

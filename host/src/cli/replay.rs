@@ -142,7 +142,7 @@ fn collect(paths: &[PathBuf]) -> (Vec<PathBuf>, Vec<(PathBuf, Bad)>) {
         }
         match std::fs::read_dir(path) {
             Err(cause) => {
-                unreadable.push((path.clone(), Bad { tx: None, field: "file".into(), reason: cause.to_string() }))
+                unreadable.push((path.clone(), Bad { tx: None, field: "file".into(), reason: cause.to_string() }));
             }
             Ok(entries) => {
                 let mut found: Vec<_> =

@@ -41,7 +41,11 @@ impl CodeArena {
     ///
     /// # Errors
     /// Whatever `bytes` gives.
-    pub fn insert(&mut self, hash: B256, bytes: impl FnOnce() -> Result<Bytes, StateError>) -> Result<usize, StateError> {
+    pub fn insert(
+        &mut self,
+        hash: B256,
+        bytes: impl FnOnce() -> Result<Bytes, StateError>,
+    ) -> Result<usize, StateError> {
         if let Some(index) = self.index.get(&hash) {
             return Ok(*index);
         }

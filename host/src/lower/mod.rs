@@ -313,4 +313,3 @@ fn initial_entries(lane: &Lane<'_>, env: &BlockEnv) -> Vec<OverlayEntry> {
     }
     entries
 }
-

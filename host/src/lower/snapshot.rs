@@ -32,7 +32,9 @@ fn hash(entry: &SnapshotEntry) -> u32 {
     let last = [rows[3][0], rows[3][1], 0, 0];
     let h: [u32; 4] = std::array::from_fn(|i| {
         let h = rows[0][i].wrapping_mul(0x9e37_79b1).wrapping_add(rows[1][i].wrapping_mul(0x85eb_ca77));
-        let h = (h ^ (h >> 15)).wrapping_add(rows[2][i].wrapping_mul(0xc2b2_ae3d)).wrapping_add(last[i].wrapping_mul(0x27d4_eb2f));
+        let h = (h ^ (h >> 15))
+            .wrapping_add(rows[2][i].wrapping_mul(0xc2b2_ae3d))
+            .wrapping_add(last[i].wrapping_mul(0x27d4_eb2f));
         h ^ (h >> 13)
     });
     let left = h[0].wrapping_mul(0x1656_67b1).wrapping_add(h[1].wrapping_mul(0x9e37_79b1));
@@ -95,7 +97,12 @@ impl SnapshotTable {
     ///
     /// # Errors
     /// The state could not be read.
-    pub fn refresh(&mut self, outcome: &TxOutcome, state: &dyn StateRef, codes: &mut CodeArena) -> Result<(), StateError> {
+    pub fn refresh(
+        &mut self,
+        outcome: &TxOutcome,
+        state: &dyn StateRef,
+        codes: &mut CodeArena,
+    ) -> Result<(), StateError> {
         for change in &outcome.changes {
             let account = StateKey::Account(change.address);
             if self.places.contains_key(&account) {
@@ -103,7 +110,8 @@ impl SnapshotTable {
             }
             let wiped = change.kind != AccountChangeKind::Touched || change.after.is_empty();
             if wiped {
-                let of_account = |key: &&StateKey| matches!(key, StateKey::Slot(address, _) if *address == change.address);
+                let of_account =
+                    |key: &&StateKey| matches!(key, StateKey::Slot(address, _) if *address == change.address);
                 for key in self.places.keys().filter(of_account).copied().collect::<Vec<_>>() {
                     self.set(key, state, codes)?;
                 }

@@ -91,7 +91,11 @@ impl Crypto {
     ///
     /// # Errors
     /// As [`Crypto::recover`].
-    pub(super) fn recover_lanes(&self, gpu: &Gpu, requests: &[RecoverRequest]) -> Result<Vec<RecoverResult>, BackendError> {
+    pub(super) fn recover_lanes(
+        &self,
+        gpu: &Gpu,
+        requests: &[RecoverRequest],
+    ) -> Result<Vec<RecoverResult>, BackendError> {
         let mut results = Vec::with_capacity(requests.len());
         for chunk in requests.chunks(RECOVER_CHUNK) {
             results.extend(self.recover_chunk(gpu, chunk)?);
@@ -112,7 +116,8 @@ impl Crypto {
 
         let mut params = vec![0_u32; PARAMS_STRIDE * LADDER_SLICES.len()];
         for (block, (first, last)) in params.chunks_exact_mut(PARAMS_STRIDE).zip(LADDER_SLICES) {
-            let words: [u32; 4] = bytemuck::cast(BatchParams { count: count as u32, stride: *lanes as u32, first, last });
+            let words: [u32; 4] =
+                bytemuck::cast(BatchParams { count: count as u32, stride: *lanes as u32, first, last });
             block[..4].copy_from_slice(&words);
         }
         let params = gpu.upload(&params, wgpu::BufferUsages::UNIFORM);
@@ -195,7 +200,10 @@ fn keccak_chunks(messages: &[&[u8]]) -> Result<Vec<Range<usize>>, BackendError> 
     for (index, message) in messages.iter().enumerate() {
         let len = padded(message);
         if len > limit {
-            return Err(BackendError::OutOfMemory(format!("message {index} of {} bytes exceeds a binding", message.len())));
+            return Err(BackendError::OutOfMemory(format!(
+                "message {index} of {} bytes exceeds a binding",
+                message.len()
+            )));
         }
         if bytes + len > limit || index - start == KECCAK_CHUNK {
             ranges.push(start..index);

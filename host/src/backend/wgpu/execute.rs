@@ -161,7 +161,13 @@ impl Execute {
                 return Ok(dispatches);
             }
             let took = start.elapsed();
-            let next = if took > SLICE_AIM { slice_steps / 2 } else if took < SLICE_AIM / 4 { slice_steps * 2 } else { slice_steps };
+            let next = if took > SLICE_AIM {
+                slice_steps / 2
+            } else if took < SLICE_AIM / 4 {
+                slice_steps * 2
+            } else {
+                slice_steps
+            };
             self.slice_steps.store(next.clamp(*SLICE_STEPS.start(), *SLICE_STEPS.end()), Ordering::Relaxed);
         }
     }
@@ -187,8 +193,14 @@ fn read_back(gpu: &Gpu, buffers: &Buffers, lanes: usize, limits: &LaneLimits) ->
     let entry_rows = most(|state| state.entries) * ENTRY_ROWS;
     let log_rows = most(|state| state.logs) * LOG_ROWS;
     let data_limbs = most(|state| state.log_limbs);
-    let output_limbs = most(|state| if state.output_len == 0 { 0 } else { (state.output_offset + state.output_len).div_ceil(4) });
-    let sizes = [entry_rows as u64 * n * ROW, log_rows as u64 * n * ROW, data_limbs as u64 * n * 4, output_limbs as u64 * n * 4];
+    let output_limbs =
+        most(|state| if state.output_len == 0 { 0 } else { (state.output_offset + state.output_len).div_ceil(4) });
+    let sizes = [
+        entry_rows as u64 * n * ROW,
+        log_rows as u64 * n * ROW,
+        data_limbs as u64 * n * 4,
+        output_limbs as u64 * n * 4,
+    ];
     let words = gpu.download(&[
         (&buffers.overlay, 0, sizes[0]),
         (&buffers.overlay, u64::from(limits.slots) * ENTRY_ROWS as u64 * n * ROW, sizes[1]),
@@ -204,7 +216,8 @@ fn read_back(gpu: &Gpu, buffers: &Buffers, lanes: usize, limits: &LaneLimits) ->
         .map(|(lane, state)| LaneResult {
             entries: (0..state.entries as usize)
                 .map(|index| {
-                    let rows: [[u32; 4]; ENTRY_ROWS] = std::array::from_fn(|r| row(entries, lanes, index * ENTRY_ROWS + r, lane));
+                    let rows: [[u32; 4]; ENTRY_ROWS] =
+                        std::array::from_fn(|r| row(entries, lanes, index * ENTRY_ROWS + r, lane));
                     bytemuck::cast::<_, OverlayEntry>(rows)
                 })
                 .collect(),
@@ -237,5 +250,8 @@ fn read_log(logs: &[u32], data: &[u32], lanes: usize, index: usize, lane: usize)
         let high = row(logs, lanes, index * LOG_ROWS + 2 + 2 * topic, lane);
         B256::from(from_limbs(std::array::from_fn(|i| if i < 4 { low[i] } else { high[i - 4] })))
     };
-    LaneLog { topics: (0..topics as usize).map(topic).collect(), data: bytes(data, lanes, lane, data_limb as usize * 4, data_len as usize) }
+    LaneLog {
+        topics: (0..topics as usize).map(topic).collect(),
+        data: bytes(data, lanes, lane, data_limb as usize * 4, data_len as usize),
+    }
 }

@@ -97,7 +97,14 @@ impl Gpu {
         let slot = Arc::clone(&failure);
         device.on_uncaptured_error(Arc::new(move |error| {
             let text = error.to_string();
-            keep(&slot, if matches!(error, wgpu::Error::OutOfMemory { .. }) { BackendError::OutOfMemory(text) } else { BackendError::DeviceLost(text) });
+            keep(
+                &slot,
+                if matches!(error, wgpu::Error::OutOfMemory { .. }) {
+                    BackendError::OutOfMemory(text)
+                } else {
+                    BackendError::DeviceLost(text)
+                },
+            );
         }));
         let slot = Arc::clone(&failure);
         device.set_device_lost_callback(move |reason, text| {
@@ -139,13 +146,16 @@ impl Gpu {
     ) -> Result<[wgpu::ComputePipeline; N], BackendError> {
         let scope = self.device.push_error_scope(wgpu::ErrorFilter::Validation);
         let text = if self.int64 { source.u64.clone() } else { source.u32.clone() };
-        let descriptor = wgpu::ShaderModuleDescriptor { label: Some(source.name), source: wgpu::ShaderSource::Wgsl(text) };
+        let descriptor =
+            wgpu::ShaderModuleDescriptor { label: Some(source.name), source: wgpu::ShaderSource::Wgsl(text) };
         let module = match checks {
             Checks::On => self.device.create_shader_module(descriptor),
             // SAFETY: the host sizes every buffer for the lanes that the kernel is told of, lanes beyond return at once,
             // and every offset that a kernel follows was computed by the host or capped by the kernel. Loops end: each
             // counts towards a bound. The self-test runs before a module of this kind is used for anything else.
-            Checks::Off => unsafe { self.device.create_shader_module_trusted(descriptor, wgpu::ShaderRuntimeChecks::unchecked()) },
+            Checks::Off => unsafe {
+                self.device.create_shader_module_trusted(descriptor, wgpu::ShaderRuntimeChecks::unchecked())
+            },
         };
         let layout = self.device.create_pipeline_layout(&wgpu::PipelineLayoutDescriptor {
             label: Some(source.name),
@@ -158,7 +168,10 @@ impl Gpu {
                 layout: Some(&layout),
                 module: &module,
                 entry_point: Some(entry),
-                compilation_options: wgpu::PipelineCompilationOptions { zero_initialize_workgroup_memory: false, ..Default::default() },
+                compilation_options: wgpu::PipelineCompilationOptions {
+                    zero_initialize_workgroup_memory: false,
+                    ..Default::default()
+                },
                 cache: None,
             })
         });
@@ -177,15 +190,24 @@ impl Gpu {
             count: None,
         };
         let uniform = entry(0, wgpu::BufferBindingType::Uniform, dynamic_params);
-        let storage = (1..).zip(read_only).map(|(binding, read_only)| entry(binding, wgpu::BufferBindingType::Storage { read_only: *read_only }, false));
+        let storage = (1..).zip(read_only).map(|(binding, read_only)| {
+            entry(binding, wgpu::BufferBindingType::Storage { read_only: *read_only }, false)
+        });
         let entries: Vec<_> = std::iter::once(uniform).chain(storage).collect();
         self.device.create_bind_group_layout(&wgpu::BindGroupLayoutDescriptor { label: None, entries: &entries })
     }
 
     /// Binds a uniform and storage buffers in the order of [`Gpu::layout`].
-    pub(super) fn bind(&self, layout: &wgpu::BindGroupLayout, params: wgpu::BufferBinding<'_>, buffers: &[&wgpu::Buffer]) -> wgpu::BindGroup {
+    pub(super) fn bind(
+        &self,
+        layout: &wgpu::BindGroupLayout,
+        params: wgpu::BufferBinding<'_>,
+        buffers: &[&wgpu::Buffer],
+    ) -> wgpu::BindGroup {
         let uniform = wgpu::BindGroupEntry { binding: 0, resource: wgpu::BindingResource::Buffer(params) };
-        let storage = (1..).zip(buffers).map(|(binding, buffer)| wgpu::BindGroupEntry { binding, resource: buffer.as_entire_binding() });
+        let storage = (1..)
+            .zip(buffers)
+            .map(|(binding, buffer)| wgpu::BindGroupEntry { binding, resource: buffer.as_entire_binding() });
         let entries: Vec<_> = std::iter::once(uniform).chain(storage).collect();
         self.device.create_bind_group(&wgpu::BindGroupDescriptor { label: None, layout, entries: &entries })
     }
@@ -223,7 +245,13 @@ impl Gpu {
     }
 
     /// Queues one dispatch.
-    pub(super) fn dispatch(&self, pipeline: &wgpu::ComputePipeline, group: &wgpu::BindGroup, offsets: &[u32], workgroups: u32) {
+    pub(super) fn dispatch(
+        &self,
+        pipeline: &wgpu::ComputePipeline,
+        group: &wgpu::BindGroup,
+        offsets: &[u32],
+        workgroups: u32,
+    ) {
         self.submit(|encoder| {
             let mut pass = encoder.begin_compute_pass(&wgpu::ComputePassDescriptor::default());
             pass.set_pipeline(pipeline);

@@ -97,9 +97,9 @@ fn choose(device: Option<&str>) -> Result<wgpu::Adapter, BackendError> {
         }),
     };
     let names: Vec<_> = found.iter().map(|adapter| adapter.get_info().name).collect();
-    position
-        .map(|index| found.swap_remove(index))
-        .ok_or_else(|| BackendError::Unavailable(format!("no adapter {:?} among {}", device.unwrap_or_default(), names.join(", "))))
+    position.map(|index| found.swap_remove(index)).ok_or_else(|| {
+        BackendError::Unavailable(format!("no adapter {:?} among {}", device.unwrap_or_default(), names.join(", ")))
+    })
 }
 
 fn kernels() -> [Source; 3] {
