@@ -85,7 +85,7 @@ pub struct TargetCode {
     pub account_hash: B256,
     /// Code hash of what runs: the same, or the delegate's (EIP-7702).
     pub hash: B256,
-    /// What runs; not empty.
+    /// What runs; empty where the delegate has no code.
     pub bytes: Bytes,
     /// The delegate.
     pub delegate: Option<Address>,
@@ -102,7 +102,7 @@ pub struct Lane<'a> {
     pub sender: Address,
     /// Its target.
     pub to: Address,
-    /// What runs there; `None` for a plain transfer.
+    /// The target's code; `None` where it has none.
     pub code: Option<TargetCode>,
     /// Code hash of the target account as the plan saw it, `None` where it does not exist or has no code.
     pub account_hash: Option<B256>,
@@ -110,6 +110,13 @@ pub struct Lane<'a> {
     pub gas: IntrinsicGas,
     /// Price and advance payment.
     pub fees: Fees,
+}
+
+impl Lane<'_> {
+    /// What runs; `None` for a plain transfer, to which a delegation to nothing comes down.
+    pub fn running(&self) -> Option<&TargetCode> {
+        self.code.as_ref().filter(|code| !code.bytes.is_empty())
+    }
 }
 
 /// Where a transaction goes.
@@ -216,8 +223,6 @@ pub fn route<'a>(
             return Ok(Route::Fallback(Reason::Slots));
         }
     }
-    // A delegation to nothing runs nothing.
-    let code = code.filter(|code| !code.bytes.is_empty());
     let fees = Fees::of(tx, env);
     Ok(Route::Device(Box::new(Lane { index, tx, sender, to, code, account_hash, gas, fees })))
 }

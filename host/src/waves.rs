@@ -103,7 +103,7 @@ impl Run<'_> {
             self.routes.push(route);
         }
         lap(&mut self.report.time.plan, &mut self.clock);
-        if self.routes.iter().any(|route| matches!(route, Route::Device(lane) if lane.code.is_some())) {
+        if self.routes.iter().any(|route| matches!(route, Route::Device(lane) if lane.running().is_some())) {
             self.load_hints()?;
         }
         lap(&mut self.report.time.lower, &mut self.clock);

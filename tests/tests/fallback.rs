@@ -144,6 +144,21 @@ fn created(engine: &Engine) -> Result<(), Failed> {
     Ok(())
 }
 
+/// The code behind a delegation (EIP-7702) appears in the block, while the designator stays: lanes that ran nothing are stale.
+fn delegate_created(engine: &Engine) -> Result<(), Failed> {
+    let mut calls = Calls::new(Fork::Prague);
+    // Creates a contract whose code is the single byte 0xfe, from 1 byte of memory.
+    let init = vec![0x60, 0xfe, 0x60, 0x00, 0x53, 0x60, 0x01, 0x60, 0x00, 0xf3];
+    let tx = calls.call(vec![], init, 200_000);
+    (tx.to, tx.value) = (None, U256::ZERO);
+    let delegate = calls.senders[0].create(0);
+    for _ in 0..2 {
+        calls.call([&[0xef, 0x01, 0x00], delegate.as_slice()].concat(), vec![], 100_000);
+    }
+    let report = same_as_revm(engine, &calls, &calls.state)?;
+    ensure(engine.backend_kind() == BackendKind::Cpu || report.conflicts > 0, || format!("{report:?}"))
+}
+
 /// A state that gives no hints: every slot is a miss at first.
 struct Silent<'a>(&'a MemoryState);
 
@@ -296,6 +311,7 @@ fn main() -> ExitCode {
     suite.each("conflicts", conflicts);
     suite.each("chains", chains);
     suite.each("created", created);
+    suite.each("delegate_created", delegate_created);
     suite.each("misses", misses);
     suite.each("invalid", invalid);
     for fault in [Fault::Lost, Fault::OutOfMemory, Fault::NotRun, Fault::Unknown] {

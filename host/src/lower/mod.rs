@@ -196,7 +196,7 @@ impl Lowering {
         let mut indices = Vec::with_capacity(lanes.len());
         let mut entries = Vec::with_capacity(lanes.len());
         for lane in lanes {
-            indices.push(match &lane.code {
+            indices.push(match lane.running() {
                 Some(code) => Some(codes.insert(code.hash, || Ok(code.bytes.clone()))?),
                 None => None,
             });
@@ -288,7 +288,7 @@ pub fn key_of(entry: &OverlayEntry) -> StateKey {
 fn initial_entries(lane: &Lane<'_>, env: &BlockEnv) -> Vec<OverlayEntry> {
     let paid = lane.fees.upfront.wrapping_add(lane.tx.value).wrapping_neg();
     let mut entries = Vec::new();
-    if lane.code.is_none() {
+    if lane.running().is_none() {
         return entries;
     }
     if lane.sender == lane.to {
