@@ -56,8 +56,10 @@ fn execute(@builtin(global_invocation_id) id: vec3<u32>) {
     );
 
     let first_step = steps;
+    // Steps of this slice, long ones counted by what they do: a dispatch must end soon whatever runs in it.
+    var work = 0u;
     loop {
-        if (status != STATUS_RUNNING || steps - first_step >= params.slice_steps) {
+        if (status != STATUS_RUNNING || work >= params.slice_steps) {
             break;
         }
         if (steps >= params.max_steps) {
@@ -364,6 +366,8 @@ fn execute(@builtin(global_invocation_id) id: vec3<u32>) {
             output_offset = a.lo.x;
             output_len = b.lo.x;
         }
+
+        work += 1u + (expand_len.lo.x >> 6u) + (multiply >> 2u) + select(0u, 4u, divide != 0u);
 
         // Add, subtract, compare.
         let mask = select(0u, 0xffffffffu, subtract);

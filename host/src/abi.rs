@@ -50,7 +50,7 @@ abi_structs! {
     struct Params("PARAMS") {
         /// Lanes in the batch; invocations beyond do nothing.
         lanes: u32,
-        /// Most steps a lane runs in one dispatch.
+        /// Work that a lane does in one dispatch: steps, long ones counted several times.
         slice_steps: u32,
         /// Steps after which a lane falls back.
         max_steps: u32,

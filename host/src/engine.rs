@@ -216,6 +216,10 @@ impl Engine {
         state: &dyn StateRef,
         report: &mut ExecutionReport,
     ) -> Result<Vec<TxOutcome>, ExecuteError> {
+        if senders.len() != transactions.len() {
+            let reason = format!("{} for {} transactions", senders.len(), transactions.len());
+            return Err(ExecuteError::Block(Invalid::new("senders", reason)));
+        }
         match &self.device {
             Some(device) => waves::execute(env, transactions, senders, state, &**device, self.cross_check, report),
             None => execute_in_order(env, transactions, senders, state, report),

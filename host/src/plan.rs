@@ -6,7 +6,7 @@ use crate::{
     fork::Fork,
     intrinsic::{IntrinsicGas, check_intrinsic},
     state::{StateError, StateRef},
-    tx::Transaction,
+    tx::{Transaction, TxType},
 };
 use alloy_primitives::{Address, B256, Bytes, U256};
 
@@ -151,15 +151,14 @@ pub fn is_precompile(address: &Address, fork: Fork) -> bool {
     (1..=last).contains(&number) || (number == 0x100 && fork >= Fork::Osaka)
 }
 
-/// The code that a call to `to` runs on `state`, delegation followed once.
+/// The code that a call to `to` runs on `state`, delegation followed once: at every fork, since revm does.
 ///
 /// # Errors
 /// The state could not be read.
-pub fn target_code(to: &Address, fork: Fork, state: &dyn StateRef) -> Result<Option<TargetCode>, StateError> {
+pub fn target_code(to: &Address, state: &dyn StateRef) -> Result<Option<TargetCode>, StateError> {
     let Some(info) = state.account(to)?.filter(|info| info.has_code()) else { return Ok(None) };
     let bytes = state.code(&info.code_hash)?;
-    let delegate = if fork >= Fork::Prague { delegate_of(&bytes) } else { None };
-    let Some(delegate) = delegate else {
+    let Some(delegate) = delegate_of(&bytes) else {
         return Ok(Some(TargetCode { account_hash: info.code_hash, hash: info.code_hash, bytes, delegate: None }));
     };
     let (hash, bytes) = match state.account(&delegate)?.filter(|info| info.has_code()) {
@@ -180,6 +179,18 @@ pub fn is_call(tx: &Transaction, prefix: &dyn StateRef) -> Result<bool, StateErr
     Ok(prefix.account(&to)?.is_some_and(|info| info.has_code()))
 }
 
+/// Whether the fields are such as decoding gives: none that the type lacks. Others are for revm to judge.
+fn is_as_decoded(tx: &Transaction) -> bool {
+    let tip = tx.max_priority_fee_per_gas.is_some();
+    let no_blobs = tx.blob_hashes.is_empty() && tx.max_fee_per_blob_gas.is_zero();
+    match tx.tx_type {
+        TxType::Legacy => !tip && no_blobs && tx.access_list.is_empty(),
+        TxType::AccessList => !tip && no_blobs && tx.chain_id.is_some(),
+        TxType::DynamicFee | TxType::SetCode => tip && no_blobs && tx.chain_id.is_some(),
+        TxType::Blob => tip && tx.chain_id.is_some(),
+    }
+}
+
 /// Routes one transaction as the state stands at planning; validation notices if it has changed since.
 ///
 /// # Errors
@@ -197,8 +208,12 @@ pub fn route<'a>(
         return Ok(Route::Fallback(Reason::Fork));
     }
     let Ok(gas) = check_intrinsic(tx, env.fork, env.chain_id) else { return Ok(Route::Revm) };
-    // revm counts fees in 128 bits.
-    if tx.max_fee_per_gas.checked_mul(U256::from(tx.gas_limit)).is_none_or(|fees| fees.bit_len() > 127) {
+    if !is_as_decoded(tx) {
+        return Ok(Route::Revm);
+    }
+    // revm counts fees in 128 bits and refuses what does not fit.
+    let fits = |price: U256, gas: u64| price.checked_mul(U256::from(gas)).is_some_and(|fees| fees.bit_len() < 128);
+    if !fits(tx.max_fee_per_gas, tx.gas_limit) || !fits(tx.max_fee_per_blob_gas, tx.blob_gas()) {
         return Ok(Route::Revm);
     }
     let Some(to) = tx.to.filter(|_| tx.authorizations.is_empty()) else {
@@ -210,7 +225,7 @@ pub fn route<'a>(
     if tx.input.len() > limits.input_len {
         return Ok(Route::Fallback(Reason::Calldata));
     }
-    let code = target_code(&to, env.fork, state)?;
+    let code = target_code(&to, state)?;
     let account_hash = code.as_ref().map(|code| code.account_hash);
     if let Some(code) = &code {
         if code.delegate.is_some_and(|delegate| is_precompile(&delegate, env.fork)) {

@@ -132,7 +132,7 @@ impl Speculation {
     ///
     /// # Errors
     /// The state could not be read.
-    pub fn is_stale(&self, lane: &Lane<'_>, fork: Fork, prefix: &dyn StateRef) -> Result<bool, StateError> {
+    pub fn is_stale(&self, lane: &Lane<'_>, prefix: &dyn StateRef) -> Result<bool, StateError> {
         for read in &self.reads {
             let same = match read {
                 Read::Balance(address, balance) => prefix.account(address)?.unwrap_or_default().balance == *balance,
@@ -152,7 +152,7 @@ impl Speculation {
         }
         // The delegate's code may change while the designator stays.
         if let Some(code) = lane.code.as_ref().filter(|code| code.delegate.is_some()) {
-            return Ok(target_code(&lane.to, fork, prefix)?.is_none_or(|now| now.hash != code.hash));
+            return Ok(target_code(&lane.to, prefix)?.is_none_or(|now| now.hash != code.hash));
         }
         Ok(false)
     }
@@ -172,7 +172,7 @@ impl Speculation {
         if !may_stand(lane, &sender, env, prefix)? {
             return Ok(Verdict::Revm);
         }
-        if self.is_stale(lane, env.fork, prefix)? {
+        if self.is_stale(lane, prefix)? {
             return Ok(Verdict::Stale);
         }
         // revm halts where the target cannot hold the value, before any code; a lane knows nothing of that balance.
@@ -211,7 +211,9 @@ impl Speculation {
         }
         let burnt = if env.fork >= Fork::London { U256::from(env.base_fee) } else { U256::ZERO };
         let beneficiary = changes.account(env.beneficiary)?;
-        beneficiary.balance = beneficiary.balance.saturating_add((lane.fees.gas_price - burnt) * gas);
+        // revm leaves a balance that would overflow as it is.
+        let fees = (lane.fees.gas_price - burnt) * gas;
+        beneficiary.balance = beneficiary.balance.checked_add(fees).unwrap_or(beneficiary.balance);
 
         let mut changes = changes.finish();
         for (address, slot) in &self.writes {

@@ -27,6 +27,12 @@ const MAX_HINTS: usize = 1 << 16;
 /// Bytes of code beyond which hinted accounts are left to misses; half of a binding.
 const MAX_HINTED_CODE: usize = 64 << 20;
 
+/// Place in a wave up to which a transaction that was stale once runs again; halved with each time more.
+const STALE_WINDOW: usize = 128;
+
+/// Calldata of a batch in bytes; half of a binding.
+const MAX_INPUT: usize = 64 << 20;
+
 /// A block on its way: `routes[i]` and `results[i]` belong to transaction i; the prefix is in `revm`.
 struct Run<'a> {
     env: &'a BlockEnv,
@@ -38,6 +44,8 @@ struct Run<'a> {
     routes: Vec<Route<'a>>,
     results: Vec<Option<Speculation>>,
     misses: Vec<u32>,
+    /// How often each transaction's result was thrown away.
+    stale: Vec<u32>,
     revm: Revm<Committed<'a>>,
     gas: BlockGas,
     outcomes: Vec<TxOutcome>,
@@ -74,6 +82,7 @@ pub(crate) fn execute(
         routes: Vec::with_capacity(txs.len()),
         results: vec![None; txs.len()],
         misses: vec![0; txs.len()],
+        stale: vec![0; txs.len()],
         revm,
         gas: BlockGas::default(),
         outcomes: Vec::with_capacity(txs.len()),
@@ -83,9 +92,9 @@ pub(crate) fn execute(
         seen: 0,
         clock: Instant::now(),
     };
-    run.plan(&limits)?;
+    run.plan(&limits);
     while run.outcomes.len() < txs.len() {
-        run.wave()?;
+        run.wave();
         run.walk()?;
     }
     Ok(run.outcomes)
@@ -96,22 +105,21 @@ fn state_error(tx: usize) -> impl Fn(StateError) -> ExecuteError {
 }
 
 impl Run<'_> {
-    fn plan(&mut self, limits: &LaneLimits) -> Result<(), ExecuteError> {
+    fn plan(&mut self, limits: &LaneLimits) {
         for (index, (tx, sender)) in self.txs.iter().zip(self.senders).enumerate() {
-            let route =
-                plan::route(index, tx, *sender, self.env, limits, self.revm.state()).map_err(state_error(index))?;
+            // What cannot be read now may never be asked for: revm says so at its turn, or does not.
+            let route = plan::route(index, tx, *sender, self.env, limits, self.revm.state()).unwrap_or(Route::Revm);
             self.routes.push(route);
         }
         lap(&mut self.report.time.plan, &mut self.clock);
         if self.routes.iter().any(|route| matches!(route, Route::Device(lane) if lane.running().is_some())) {
-            self.load_hints()?;
+            self.load_hints();
         }
         lap(&mut self.report.time.lower, &mut self.clock);
-        Ok(())
     }
 
     /// Puts what the state expects to be read into the snapshot, in bounds: what is left out will be a miss.
-    fn load_hints(&mut self) -> Result<(), ExecuteError> {
+    fn load_hints(&mut self) {
         let mut keys = self.revm.state().hints();
         if keys.len() > MAX_HINTS {
             let targets: HashSet<Address> = self.txs.iter().filter_map(|tx| tx.to).collect();
@@ -125,35 +133,35 @@ impl Run<'_> {
             if self.codes.len_bytes() > MAX_HINTED_CODE && matches!(key, StateKey::Account(_)) {
                 continue;
             }
-            self.snapshot.ensure(key, self.revm.state(), &mut self.codes).map_err(state_error(0))?;
+            // A hint that cannot be read is left out too.
+            let _ = self.snapshot.ensure(key, self.revm.state(), &mut self.codes);
         }
-        Ok(())
     }
 
     /// Runs every lane that has no result, if the next transaction is among them.
-    fn wave(&mut self) -> Result<(), ExecuteError> {
+    fn wave(&mut self) {
         let next = self.outcomes.len();
         let waits = |index: usize| matches!(self.routes[index], Route::Device(_)) && self.results[index].is_none();
         if !waits(next) {
-            return Ok(());
+            return;
         }
         for outcome in &self.outcomes[self.seen..] {
-            self.snapshot.refresh(outcome, self.revm.state(), &mut self.codes).map_err(state_error(next))?;
+            if self.snapshot.refresh(outcome, self.revm.state(), &mut self.codes).is_err() {
+                // A snapshot that cannot be brought up to date serves nobody; revm asks for what it needs, no more.
+                self.routes[next..].fill_with(|| Route::Revm);
+                return;
+            }
         }
         self.seen = next;
-        let lanes: Vec<&Lane<'_>> = self.routes[next..]
+        let indices = self.prepare(next);
+        let lanes: Vec<&Lane<'_>> = indices
             .iter()
-            .zip(&self.results[next..])
-            .filter_map(|(route, result)| match (route, result) {
-                (Route::Device(lane), None) => Some(&**lane),
-                _ => None,
-            })
-            .take(self.lowering.limits().lanes)
+            .filter_map(|index| if let Route::Device(lane) = &self.routes[*index] { Some(&**lane) } else { None })
             .collect();
-        let batch = self
-            .lowering
-            .wave(self.env, &lanes, self.revm.state(), &mut self.codes, &mut self.snapshot)
-            .map_err(state_error(next))?;
+        if lanes.is_empty() {
+            return;
+        }
+        let batch = self.lowering.wave(self.env, &lanes, &mut self.codes, &self.snapshot);
         lap(&mut self.report.time.lower, &mut self.clock);
         let executed = self.device.execute(&batch);
         lap(&mut self.report.time.execute, &mut self.clock);
@@ -169,13 +177,35 @@ impl Run<'_> {
             }
             Err(error) => {
                 tracing::warn!(%error, "the device failed, its lanes go to the CPU");
-                let indices: Vec<usize> = lanes.iter().map(|lane| lane.index).collect();
                 for index in indices {
                     self.routes[index] = Route::Fallback(FallbackReason::DeviceError);
                 }
             }
         }
-        Ok(())
+    }
+
+    /// The transactions from `next` on that need a lane and fit one batch, read and ready; an unreadable one is revm's.
+    fn prepare(&mut self, next: usize) -> Vec<usize> {
+        let mut indices = Vec::new();
+        let mut input = 0;
+        for index in next..self.txs.len() {
+            let (Route::Device(lane), None) = (&self.routes[index], &self.results[index]) else { continue };
+            input += lane.tx.input.len();
+            // What was stale before is likely stale again unless it stands near the front.
+            if indices.len() >= (STALE_WINDOW >> self.stale[index].min(31)).max(1) && self.stale[index] > 0 {
+                continue;
+            }
+            if indices.len() == self.lowering.limits().lanes || (input > MAX_INPUT && !indices.is_empty()) {
+                break;
+            }
+            let state = self.revm.state();
+            if Lowering::prepare(self.env, lane, state, &mut self.codes, &mut self.snapshot).is_ok() {
+                indices.push(index);
+            } else {
+                self.routes[index] = Route::Revm;
+            }
+        }
+        indices
     }
 
     /// Commits in order up to the first transaction that needs another wave.
@@ -190,14 +220,15 @@ impl Run<'_> {
                     let Some(result) = &self.results[index] else { return Ok(()) };
                     match result.end {
                         End::Fallback(reason) => Some(reason),
-                        End::Miss(key) if self.misses[index] < MISS_ROUNDS => {
-                            return self.read_missing(index, key);
+                        End::Miss(_) if self.misses[index] < MISS_ROUNDS => {
+                            self.read_missing(index);
+                            return Ok(());
                         }
                         End::Miss(_) => Some(FallbackReason::MissRounds),
                         End::Done(status) => {
-                            let verdict = result
-                                .validate(lane, status, self.env, self.revm.state())
-                                .map_err(state_error(index))?;
+                            // Where the prefix cannot be read, revm says so, or does not need to.
+                            let verdict =
+                                result.validate(lane, status, self.env, self.revm.state()).unwrap_or(Verdict::Revm);
                             lap(&mut self.report.time.validate, &mut self.clock);
                             match verdict {
                                 Verdict::Accept(outcome) => {
@@ -205,7 +236,10 @@ impl Run<'_> {
                                     self.commit(index, outcome, true)?;
                                     continue;
                                 }
-                                Verdict::Stale => return self.redo(index),
+                                Verdict::Stale => {
+                                    self.redo(index);
+                                    return Ok(());
+                                }
                                 Verdict::Revm => None,
                             }
                         }
@@ -251,37 +285,34 @@ impl Run<'_> {
     }
 
     /// Every parked lane gets its key and runs again in the next wave.
-    fn read_missing(&mut self, next: usize, first: StateKey) -> Result<(), ExecuteError> {
-        let mut keys = vec![first];
+    fn read_missing(&mut self, next: usize) {
         for index in next..self.txs.len() {
             if let Some(End::Miss(key)) = self.results[index].as_ref().map(|result| &result.end) {
-                keys.push(*key);
+                if self.snapshot.ensure(*key, self.revm.state(), &mut self.codes).is_err() {
+                    self.routes[index] = Route::Revm;
+                }
                 self.misses[index] += 1;
                 self.results[index] = None;
             }
         }
-        for key in keys {
-            self.snapshot.ensure(key, self.revm.state(), &mut self.codes).map_err(state_error(next))?;
-        }
         lap(&mut self.report.time.lower, &mut self.clock);
-        Ok(())
     }
 
     /// Drops the stale result at `next`, and later ones that are stale already; their target's code is looked up again.
-    fn redo(&mut self, next: usize) -> Result<(), ExecuteError> {
+    fn redo(&mut self, next: usize) {
         self.report.conflicts += 1;
         let limits = *self.lowering.limits();
         for index in next..self.txs.len() {
             let (Route::Device(lane), Some(result)) = (&self.routes[index], &self.results[index]) else { continue };
             let prefix = self.revm.state();
-            if index > next && !result.is_stale(lane, self.env.fork, prefix).map_err(state_error(index))? {
+            if index > next && !result.is_stale(lane, prefix).unwrap_or(true) {
                 continue;
             }
             self.results[index] = None;
+            self.stale[index] += 1;
             self.routes[index] = plan::route(index, &self.txs[index], self.senders[index], self.env, &limits, prefix)
-                .map_err(state_error(index))?;
+                .unwrap_or(Route::Revm);
         }
         lap(&mut self.report.time.validate, &mut self.clock);
-        Ok(())
     }
 }

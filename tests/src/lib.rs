@@ -5,6 +5,7 @@ pub mod contracts;
 pub mod generated;
 pub mod harness;
 pub mod programs;
+pub mod random;
 pub mod sample;
 pub mod sign;
 pub mod small_block;

@@ -10,6 +10,7 @@ use lockstep::{
 use lockstep_tests::{
     harness::{Suite, Target},
     programs::{self, Calls},
+    random::random,
 };
 use std::{process::ExitCode, sync::Arc};
 
@@ -24,6 +25,21 @@ const GENERATORS: [(&str, Generator); 4] = [
 
 const FORKS: [Fork; 7] =
     [Fork::Berlin, Fork::London, Fork::Merge, Fork::Shanghai, Fork::Cancun, Fork::Prague, Fork::Osaka];
+
+/// Random blocks a fork; more of them were run when they were written.
+const SEEDS: u64 = 100;
+
+/// A random block gives the same outcomes, or the same error, as on revm.
+fn random_block(engine: &Engine, fork: Fork, seed: u64) -> Result<(), Failed> {
+    let calls = random(fork, seed);
+    let run = |engine: &Engine| {
+        let mut report = ExecutionReport::default();
+        engine.execute_transactions(&calls.env, &calls.txs, &calls.senders, &calls.state, &mut report)
+    };
+    let expected = run(&Engine::builder().backend(BackendKind::Cpu).threads(1).build()?);
+    let got = run(engine);
+    if got == expected { Ok(()) } else { Err(format!("seed {seed}: {got:?} instead of {expected:?}").into()) }
+}
 
 /// Runs the calls on an engine and on revm; gives the report and how many outcomes differ.
 fn compare(engine: &Engine, calls: &Calls) -> Result<(ExecutionReport, usize), Failed> {
@@ -71,6 +87,11 @@ fn main() -> ExitCode {
                 Ok(())
             });
         }
+    }
+    for fork in FORKS {
+        suite.each(&format!("random::{fork}"), move |engine| {
+            (0..SEEDS).try_for_each(|seed| random_block(engine, fork, seed))
+        });
     }
     for (name, from, to) in MUTANTS {
         suite.on(Target::Wgpu, &format!("broken_kernel::{name}"), move |_| caught(from, to));

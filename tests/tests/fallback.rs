@@ -90,7 +90,10 @@ fn conflicts(engine: &Engine) -> Result<(), Failed> {
     let report = same_as_revm(engine, &calls, &calls.state)?;
     if engine.backend_kind() == BackendKind::Wgpu {
         ensure(report.device.txs == 24, || format!("{report:?}"))?;
-        ensure(report.conflicts == 23 && report.waves == 24, || format!("one hot slot: {report:?}"))?;
+        // Each wave commits one; what was stale before is not run again and again.
+        ensure(report.conflicts > 0 && report.waves == 24 && report.lanes < 200, || {
+            format!("one hot slot: {report:?}")
+        })?;
     }
     let calls = counters(24, 24);
     let report = same_as_revm(engine, &calls, &calls.state)?;

@@ -78,10 +78,15 @@ impl CodeArena {
     }
 
     /// A code's entry, offsets counted from the start of [`CodeArena::words`].
-    pub(super) fn entry(&self, index: usize) -> CodeEntry {
+    fn entry(&self, index: usize) -> CodeEntry {
         let base = (self.sealed * size_of::<CodeEntry>() / 4) as u32;
         let entry = self.entries[index];
         CodeEntry { offset: entry.offset + base, jumps_offset: entry.jumps_offset + base, ..entry }
+    }
+
+    /// The entry of a code that is laid out.
+    pub(super) fn entry_of(&self, hash: &B256) -> Option<CodeEntry> {
+        self.index.get(hash).filter(|index| **index < self.sealed).map(|index| self.entry(*index))
     }
 
     /// The arena as the device gets it; never empty once lowered.

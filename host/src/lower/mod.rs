@@ -181,39 +181,39 @@ impl Lowering {
         &self.limits
     }
 
-    /// Lowers one wave. Keys that the plan knows (parties, access lists, the codes) are added to the snapshot first.
+    /// Reads what a lane starts with: its code, its parties, its access list.
     ///
     /// # Errors
     /// The state could not be read.
+    pub fn prepare(
+        env: &BlockEnv,
+        lane: &Lane<'_>,
+        state: &dyn StateRef,
+        codes: &mut CodeArena,
+        snapshot: &mut SnapshotTable,
+    ) -> Result<(), StateError> {
+        if let Some(code) = lane.running() {
+            codes.insert(code.hash, || Ok(code.bytes.clone()))?;
+        }
+        initial_entries(lane, env).iter().try_for_each(|entry| snapshot.ensure(key_of(entry), state, codes))
+    }
+
+    /// Lowers one wave of lanes that are prepared.
     pub fn wave<'a>(
         &self,
         env: &BlockEnv,
         lanes: &[&Lane<'_>],
-        state: &dyn StateRef,
         codes: &'a mut CodeArena,
-        snapshot: &'a mut SnapshotTable,
-    ) -> Result<Batch<'a>, StateError> {
-        let mut indices = Vec::with_capacity(lanes.len());
-        let mut entries = Vec::with_capacity(lanes.len());
-        for lane in lanes {
-            indices.push(match lane.running() {
-                Some(code) => Some(codes.insert(code.hash, || Ok(code.bytes.clone()))?),
-                None => None,
-            });
-            let initial = initial_entries(lane, env);
-            for entry in &initial {
-                snapshot.ensure(key_of(entry), state, codes)?;
-            }
-            entries.push(initial);
-        }
+        snapshot: &'a SnapshotTable,
+    ) -> Batch<'a> {
         codes.seal();
-
+        let entries: Vec<_> = lanes.iter().map(|lane| initial_entries(lane, env)).collect();
         let mut arena = self.head.clone();
         arena.resize(arena.len() + lanes.len() * RECORD_WORDS, 0);
         let mut states = Vec::with_capacity(lanes.len());
         for (position, lane) in lanes.iter().enumerate() {
-            let code = indices[position].map_or_else(abi::CodeEntry::zeroed, |index| codes.entry(index));
-            let mut record = record(lane, &code);
+            let code = lane.running().and_then(|code| codes.entry_of(&code.hash));
+            let mut record = record(lane, &code.unwrap_or_else(abi::CodeEntry::zeroed));
             record.input_offset = push_bytes(&mut arena, &lane.tx.input, 36);
             record.blobs_offset = arena.len() as u32;
             record.blobs = lane.tx.blob_hashes.len() as u32;
@@ -230,7 +230,7 @@ impl Lowering {
             });
         }
         let params = Params { lanes: lanes.len() as u32, snapshot_mask: snapshot.mask(), ..self.params };
-        Ok(Batch { params, arena, codes, snapshot, lanes: states, entries })
+        Batch { params, arena, codes, snapshot, lanes: states, entries }
     }
 }
 

@@ -131,9 +131,8 @@ fn run_code(backend: &WgpuBackend, bytes: Bytes, lanes: usize) -> Result<Vec<Vec
     };
     let mut codes = CodeArena::default();
     let mut snapshot = SnapshotTable::default();
-    let batch = Lowering::new(&env, backend.lane_limits())
-        .wave(&env, &vec![&lane; lanes], &MemoryState::default(), &mut codes, &mut snapshot)
-        .map_err(failed)?;
+    Lowering::prepare(&env, &lane, &MemoryState::default(), &mut codes, &mut snapshot).map_err(failed)?;
+    let batch = Lowering::new(&env, backend.lane_limits()).wave(&env, &vec![&lane; lanes], &mut codes, &snapshot);
     Ok(backend.execute(&batch)?.lanes.into_iter().map(|lane| lane.output).collect())
 }
 
