@@ -8,6 +8,7 @@ use crate::{
     evm::{self, BlockGas, BundleState, Revm},
     fork::Fork,
     intrinsic::check_intrinsic,
+    keccak,
     outcome::TxOutcome,
     plan::is_call,
     receipt::{self, Receipt},
@@ -17,12 +18,15 @@ use crate::{
     tx::Transaction,
     waves,
 };
-use alloy_primitives::{Address, B256, Bloom, keccak256};
+use alloy_primitives::{Address, B256, Bloom};
 use rayon::{ThreadPool, ThreadPoolBuilder, prelude::*};
 use std::{sync::Arc, time::Instant};
 
 /// Below this many transactions or messages threads cost more than they give.
 const PARALLEL_FROM: usize = 64;
+
+/// Messages that a thread hashes at once: full lanes of every engine.
+const KECCAK_CHUNK: usize = 64;
 
 /// What to build an [`Engine`] from.
 #[derive(Clone, Debug, Default)]
@@ -169,10 +173,15 @@ impl Engine {
         if let Some(hashes) = self.on_device("keccak256", |device| device.keccak256(messages)) {
             return hashes;
         }
-        if messages.len() < PARALLEL_FROM {
-            return messages.iter().map(keccak256).collect();
+        let engine = keccak::Engine::best();
+        let mut hashes = vec![B256::ZERO; messages.len()];
+        if messages.len() <= KECCAK_CHUNK {
+            keccak::keccak256_batch(engine, messages, &mut hashes);
+            return hashes;
         }
-        self.pool.install(|| messages.par_iter().with_min_len(16).map(keccak256).collect())
+        let chunks = messages.par_chunks(KECCAK_CHUNK).zip(hashes.par_chunks_mut(KECCAK_CHUNK));
+        self.pool.install(|| chunks.for_each(|(messages, hashes)| keccak::keccak256_batch(engine, messages, hashes)));
+        hashes
     }
 
     fn on_device<T>(&self, what: &str, run: impl FnOnce(&dyn Backend) -> Result<T, BackendError>) -> Option<T> {

@@ -17,6 +17,7 @@ pub mod fallback;
 mod fixture;
 pub mod fork;
 pub mod intrinsic;
+pub mod keccak;
 pub mod lower;
 pub mod memory;
 pub mod opcode;
