@@ -88,7 +88,10 @@ impl EngineBuilder {
             kind => return Err(BackendError::Unavailable(format!("{kind} is not part of this build"))),
         };
         if let (None, Some(asked)) = (&device, &self.device) {
-            tracing::warn!(device = asked, "not used: the backend is the CPU");
+            if self.backend == BackendKind::Cpu {
+                return Err(BackendError::Unavailable(format!("the cpu backend has no device {asked:?}")));
+            }
+            tracing::warn!(device = asked, "not used: auto is the CPU, name a backend");
         }
         let pool = ThreadPoolBuilder::new()
             .num_threads(self.threads.unwrap_or(0))

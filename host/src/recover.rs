@@ -1,5 +1,8 @@
 //! Sender recovery: requests, their errors, and the CPU reference that every engine must equal.
 
+#[cfg(target_arch = "x86_64")]
+pub mod ifma;
+
 use crate::{
     fork::Fork,
     tx::{Authorization, Transaction},
@@ -19,6 +22,14 @@ pub const HALF_ORDER: U256 = uint!(0x7FFFFFFF_FFFFFFFF_FFFFFFFF_FFFFFFFF_5D576E7
 
 /// p − n: recovery ids 2 and 3 exist only for r below it.
 pub const FIELD_MINUS_ORDER: U256 = uint!(0x1_45512319_50B75FC4_402DA172_2FC9BAEE_U256);
+
+/// Fewer than this are faster one by one: a vector costs two calls of libsecp256k1.
+#[cfg(target_arch = "x86_64")]
+const VECTOR_FROM: usize = 4;
+
+/// Requests that share the vector engine's inversions.
+#[cfg(target_arch = "x86_64")]
+const VECTOR_CHUNK: usize = 512;
 
 /// Below this many requests threads cost more than they give.
 const PARALLEL_FROM: usize = 16;
@@ -108,8 +119,27 @@ fn no_key(request: &RecoverRequest) -> RecoverError {
     }
 }
 
-/// [`recover_one`] for each request, in order; on the current rayon pool where there are enough of them.
+/// [`recover_one`] for each request, in order, by the fastest engine that this CPU has: AVX-512 IFMA, eight at a time, or
+/// libsecp256k1; on the current rayon pool where there are enough of them.
 pub fn recover_batch(requests: &[RecoverRequest]) -> Vec<Result<Address, RecoverError>> {
+    #[cfg(target_arch = "x86_64")]
+    if requests.len() >= VECTOR_FROM && ifma::is_supported() {
+        // Shares of whole vector pairs, one a thread or as many as share an inversion.
+        let share = requests.len().div_ceil(rayon::current_num_threads()).next_multiple_of(16).min(VECTOR_CHUNK);
+        let mut results = vec![Err(RecoverError::Range); requests.len()];
+        if requests.len() < PARALLEL_FROM {
+            ifma::recover_batch(requests, &mut results);
+        } else {
+            let shares = requests.par_chunks(share).zip(results.par_chunks_mut(share));
+            shares.for_each(|(requests, results)| ifma::recover_batch(requests, results));
+        }
+        return results;
+    }
+    recover_batch_scalar(requests)
+}
+
+/// The same by libsecp256k1 alone: what other CPUs run, and what the vector engine is measured against.
+pub fn recover_batch_scalar(requests: &[RecoverRequest]) -> Vec<Result<Address, RecoverError>> {
     if requests.len() < PARALLEL_FROM {
         return requests.iter().map(recover_one).collect();
     }
