@@ -1,7 +1,7 @@
 //! Executes an ordered block in waves on a device: speculate, validate against the committed prefix, redo what is stale, fall back in place.
 
 use crate::{
-    backend::Backend,
+    backend::{Backend, BackendError},
     block::BlockEnv,
     commit::Committed,
     error::ExecuteError,
@@ -163,7 +163,13 @@ impl Run<'_> {
         }
         let batch = self.lowering.wave(self.env, &lanes, &mut self.codes, &self.snapshot);
         lap(&mut self.report.time.lower, &mut self.clock);
-        let executed = self.device.execute(&batch);
+        // A device that leaves lanes out has failed: the block would wait for them for ever.
+        let executed = self.device.execute(&batch).and_then(|run| {
+            if run.lanes.len() == lanes.len() {
+                return Ok(run);
+            }
+            Err(BackendError::DeviceLost(format!("{} results for {} lanes", run.lanes.len(), lanes.len())))
+        });
         lap(&mut self.report.time.execute, &mut self.clock);
         self.report.waves += 1;
         self.report.lanes += lanes.len() as u64;
@@ -190,11 +196,11 @@ impl Run<'_> {
         let mut input = 0;
         for index in next..self.txs.len() {
             let (Route::Device(lane), None) = (&self.routes[index], &self.results[index]) else { continue };
-            input += lane.tx.input.len();
             // What was stale before is likely stale again unless it stands near the front.
             if indices.len() >= (STALE_WINDOW >> self.stale[index].min(31)).max(1) && self.stale[index] > 0 {
                 continue;
             }
+            input += lane.tx.input.len();
             if indices.len() == self.lowering.limits().lanes || (input > MAX_INPUT && !indices.is_empty()) {
                 break;
             }

@@ -256,6 +256,7 @@ enum Fault {
     OutOfMemory,
     NotRun,
     Unknown,
+    TooFew,
 }
 
 /// A device whose `execute` fails, or comes back with status words that mean nothing.
@@ -287,6 +288,7 @@ impl Backend for Faulty {
         let status = match self.0 {
             Fault::Lost => return Err(BackendError::DeviceLost("faulty".into())),
             Fault::OutOfMemory => return Err(BackendError::OutOfMemory("faulty".into())),
+            Fault::TooFew => return Ok(Executed { lanes: Vec::new(), dispatches: 1 }),
             Fault::NotRun => lockstep::abi::STATUS_NOT_RUN,
             Fault::Unknown => 0xdead,
         };
@@ -317,7 +319,7 @@ fn main() -> ExitCode {
     suite.each("delegate_created", delegate_created);
     suite.each("misses", misses);
     suite.each("invalid", invalid);
-    for fault in [Fault::Lost, Fault::OutOfMemory, Fault::NotRun, Fault::Unknown] {
+    for fault in [Fault::Lost, Fault::OutOfMemory, Fault::NotRun, Fault::Unknown, Fault::TooFew] {
         suite.test(format!("faulty::{fault:?}"), move || faulty(fault));
     }
     suite.on(Target::Cpu, "cpu_counts_no_lane", |engine| {
