@@ -98,6 +98,28 @@ pub struct DecodeError {
 }
 
 impl Transaction {
+    /// A transaction with every field zero or empty, to be filled in and signed.
+    pub fn blank(tx_type: TxType, chain_id: u64) -> Self {
+        Self {
+            hash: B256::ZERO,
+            signing_hash: B256::ZERO,
+            tx_type,
+            chain_id: Some(chain_id),
+            nonce: 0,
+            gas_limit: 0,
+            max_fee_per_gas: U256::ZERO,
+            max_priority_fee_per_gas: None,
+            to: None,
+            value: U256::ZERO,
+            input: Bytes::new(),
+            access_list: Vec::new(),
+            max_fee_per_blob_gas: U256::ZERO,
+            blob_hashes: Vec::new(),
+            authorizations: Vec::new(),
+            signature: Signature::default(),
+        }
+    }
+
     /// Price per gas that the sender pays (EIP-1559), in wei.
     pub fn effective_gas_price(&self, base_fee: u64) -> U256 {
         match self.max_priority_fee_per_gas {

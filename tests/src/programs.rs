@@ -6,7 +6,7 @@ use lockstep::{
     fork::Fork,
     memory::MemoryState,
     state::AccountInfo,
-    tx::{Signature, Transaction, TxType},
+    tx::{Transaction, TxType},
 };
 
 /// Bytecode, built by appending.
@@ -91,21 +91,12 @@ impl Calls {
         self.senders.push(sender);
         self.txs.push(Transaction {
             hash: keccak256(index.to_be_bytes()),
-            signing_hash: B256::ZERO,
-            tx_type: TxType::Legacy,
-            chain_id: Some(1),
-            nonce: 0,
             gas_limit,
             max_fee_per_gas: U256::from(10),
-            max_priority_fee_per_gas: None,
             to: Some(to),
             value: U256::from(index % 3),
             input: Bytes::from(input),
-            access_list: Vec::new(),
-            max_fee_per_blob_gas: U256::ZERO,
-            blob_hashes: Vec::new(),
-            authorizations: Vec::new(),
-            signature: Signature::default(),
+            ..Transaction::blank(TxType::Legacy, 1)
         });
         self.txs.last_mut().unwrap_or_else(|| unreachable!("just pushed"))
     }

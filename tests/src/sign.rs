@@ -67,28 +67,6 @@ impl Wallet {
     }
 }
 
-/// A transaction with every field zero or empty, to be filled in and signed.
-pub fn blank(tx_type: TxType, chain_id: u64) -> Transaction {
-    Transaction {
-        hash: B256::ZERO,
-        signing_hash: B256::ZERO,
-        tx_type,
-        chain_id: Some(chain_id),
-        nonce: 0,
-        gas_limit: 0,
-        max_fee_per_gas: U256::ZERO,
-        max_priority_fee_per_gas: None,
-        to: None,
-        value: U256::ZERO,
-        input: Bytes::new(),
-        access_list: Vec::new(),
-        max_fee_per_blob_gas: U256::ZERO,
-        blob_hashes: Vec::new(),
-        authorizations: Vec::new(),
-        signature: Signature::default(),
-    }
-}
-
 /// Everything before the signature, in the order of the type's EIP.
 fn body(tx: &Transaction) -> Vec<u8> {
     let typed = tx.tx_type != TxType::Legacy;
@@ -181,7 +159,7 @@ mod tests {
     fn transactions(wallet: &Wallet) -> Vec<Transaction> {
         use TxType::{AccessList, Blob, DynamicFee, Legacy, SetCode};
         let full = |tx_type: TxType, chain_id: Option<u64>| {
-            let mut tx = blank(tx_type, 0);
+            let mut tx = Transaction::blank(tx_type, 0);
             tx.chain_id = chain_id;
             (tx.nonce, tx.gas_limit, tx.max_fee_per_gas) = (300, 1 << 20, U256::from(u64::MAX));
             (tx.to, tx.value, tx.input) = (Some(Address::repeat_byte(3)), U256::from(1) << 200, vec![7; 100].into());
@@ -225,7 +203,7 @@ mod tests {
     #[test]
     fn a_label_gives_the_same_bytes_every_time_and_another_label_others() {
         let [one, again, other] = ["one", "one", "other"].map(Wallet::new);
-        let tx = blank(TxType::DynamicFee, 1);
+        let tx = Transaction::blank(TxType::DynamicFee, 1);
         assert_eq!(one.sign(&tx), again.sign(&tx));
         assert_ne!(one.sign(&tx), other.sign(&tx));
         assert_ne!(one.address(), other.address());

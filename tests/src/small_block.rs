@@ -1,6 +1,6 @@
 //! A small Prague block that needs no data: every type of transaction, a log, a creation, a revert, a chain of nonces.
 
-use crate::sign::{Wallet, blank};
+use crate::sign::Wallet;
 use alloy_primitives::{Address, B256, Bytes, KECCAK256_EMPTY, U256, address, hex, keccak256};
 use lockstep::{
     block::{BlobParams, Block, BlockEnv},
@@ -33,7 +33,7 @@ fn wallet(index: usize) -> Wallet {
 
 fn transactions() -> Vec<Bytes> {
     let call = |tx_type: TxType, nonce: u64, to: Option<Address>, input: &[u8]| {
-        let mut tx = blank(tx_type, 1);
+        let mut tx = Transaction::blank(tx_type, 1);
         (tx.nonce, tx.gas_limit, tx.max_fee_per_gas) = (nonce, 100_000, U256::from(10));
         (tx.to, tx.input) = (to, Bytes::copy_from_slice(input));
         tx.max_priority_fee_per_gas = (!matches!(tx_type, TxType::Legacy | TxType::AccessList)).then_some(U256::ONE);

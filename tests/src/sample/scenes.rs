@@ -3,7 +3,7 @@
 use super::world::{CHAIN_ID, Deployed, WAD, World, place, serial, wad, wallet};
 use crate::{
     contracts::{Arg, Contract, ContractError, word},
-    sign::{Wallet, blank},
+    sign::Wallet,
 };
 use alloy_primitives::{Address, B256, Bytes, U256, bytes};
 use lockstep::tx::{Transaction, TxType};
@@ -41,7 +41,7 @@ impl Step {
     /// An EIP-1559 transaction. Tips differ, as in life, so that fees do not all look alike.
     fn new(kind: &'static str, from: &Wallet, to: Option<Address>, input: Bytes) -> Self {
         let tip = GWEI + u64::from(from.address()[19]) * (GWEI / 100);
-        let mut tx = blank(TxType::DynamicFee, CHAIN_ID);
+        let mut tx = Transaction::blank(TxType::DynamicFee, CHAIN_ID);
         (tx.gas_limit, tx.to, tx.input) = (300_000, to, input);
         tx.max_fee_per_gas = U256::from(2 * GWEI + tip);
         tx.max_priority_fee_per_gas = Some(U256::from(tip));

@@ -11,7 +11,7 @@ use crate::{
     memory::MemoryState,
     plan::{Fees, Lane, TargetCode},
     recover::{ORDER, RecoverRequest, recover_one},
-    tx::{Signature, Transaction, TxType},
+    tx::{Transaction, TxType},
 };
 use alloy_primitives::{Address, B256, Bytes, U256, keccak256};
 
@@ -100,24 +100,7 @@ fn run_code(backend: &WgpuBackend, bytes: Bytes, lanes: usize) -> Result<Vec<Vec
         blob_params: None,
     };
     let to = Address::repeat_byte(1);
-    let tx = Transaction {
-        hash: B256::ZERO,
-        signing_hash: B256::ZERO,
-        tx_type: TxType::Legacy,
-        chain_id: Some(1),
-        nonce: 0,
-        gas_limit: 1_000_000,
-        max_fee_per_gas: U256::ZERO,
-        max_priority_fee_per_gas: None,
-        to: Some(to),
-        value: U256::ZERO,
-        input: Bytes::new(),
-        access_list: Vec::new(),
-        max_fee_per_blob_gas: U256::ZERO,
-        blob_hashes: Vec::new(),
-        authorizations: Vec::new(),
-        signature: Signature::default(),
-    };
+    let tx = Transaction { gas_limit: 1_000_000, to: Some(to), ..Transaction::blank(TxType::Legacy, env.chain_id) };
     let hash = keccak256(&bytes);
     let lane = Lane {
         index: 0,
