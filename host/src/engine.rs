@@ -12,7 +12,7 @@ use crate::{
     outcome::TxOutcome,
     plan::is_call,
     receipt::{self, Receipt},
-    recover::{RecoverError, RecoverRequest, recover_batch, sender_request},
+    recover::{self, RecoverError, RecoverRequest, sender_request},
     report::{ExecutionReport, lap},
     state::{StateError, StateRef},
     tx::Transaction,
@@ -168,7 +168,7 @@ impl Engine {
         if let Some(results) = self.on_device("recover", |device| device.recover(requests)) {
             return results;
         }
-        self.pool.install(|| recover_batch(requests))
+        self.pool.install(|| recover::recover_parallel(recover::Engine::best(), requests))
     }
 
     /// Keccak-256 of each message, in order. What a failing device leaves is done on the CPU.

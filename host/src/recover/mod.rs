@@ -1,18 +1,18 @@
-//! Sender recovery: requests, their errors, and the CPU reference that every engine must equal.
+//! Sender recovery: requests, their errors, and the CPU engines. Every one of them, and every device, equals [`recover_one`].
 
+mod engine;
 #[cfg(target_arch = "x86_64")]
-pub mod ifma;
+mod ifma;
+mod libsecp256k1;
 
 use crate::{
     fork::Fork,
     tx::{Authorization, Transaction},
 };
-use alloy_primitives::{Address, B256, U256, keccak256, uint};
-use rayon::prelude::*;
-use secp256k1::{
-    Message,
-    ecdsa::{RecoverableSignature, RecoveryId},
-};
+use alloy_primitives::{Address, B256, U256, uint};
+
+pub use engine::{Engine, recover_batch, recover_parallel};
+pub use libsecp256k1::recover_one;
 
 /// n, the order of the group of secp256k1 (SEC 2).
 pub const ORDER: U256 = uint!(0xFFFFFFFF_FFFFFFFF_FFFFFFFF_FFFFFFFE_BAAEDCE6_AF48A03B_BFD25E8C_D0364141_U256);
@@ -22,17 +22,6 @@ pub const HALF_ORDER: U256 = uint!(0x7FFFFFFF_FFFFFFFF_FFFFFFFF_FFFFFFFF_5D576E7
 
 /// p − n: recovery ids 2 and 3 exist only for r below it.
 pub const FIELD_MINUS_ORDER: U256 = uint!(0x1_45512319_50B75FC4_402DA172_2FC9BAEE_U256);
-
-/// Fewer than this are faster one by one: a vector costs two calls of libsecp256k1.
-#[cfg(target_arch = "x86_64")]
-const VECTOR_FROM: usize = 4;
-
-/// Requests that share the vector engine's inversions.
-#[cfg(target_arch = "x86_64")]
-const VECTOR_CHUNK: usize = 512;
-
-/// Below this many requests threads cost more than they give.
-const PARALLEL_FROM: usize = 16;
 
 /// One signature whose signer is sought.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -83,69 +72,6 @@ impl RecoverRequest {
     }
 }
 
-/// The CPU reference: libsecp256k1.
-///
-/// # Errors
-/// See [`RecoverError`]; every one is a fact about the signature.
-pub fn recover_one(request: &RecoverRequest) -> Result<Address, RecoverError> {
-    request.check_range()?;
-    if request.recovery_id >= 2 && request.r >= FIELD_MINUS_ORDER {
-        return Err(RecoverError::NoPoint);
-    }
-    let mut compact = [0; 64];
-    compact[..32].copy_from_slice(&request.r.to_be_bytes::<32>());
-    compact[32..].copy_from_slice(&request.s.to_be_bytes::<32>());
-    let id = RecoveryId::from_u8_masked(request.recovery_id);
-    let signature = RecoverableSignature::from_compact(&compact, id).map_err(|_| RecoverError::Range)?;
-    let key = signature.recover_ecdsa(Message::from_digest(request.hash.0)).map_err(|_| no_key(request))?;
-    let hash = keccak256(&key.serialize_uncompressed()[1..]);
-    Ok(Address::from_slice(&hash[12..]))
-}
-
-/// libsecp256k1 does not say why there is no key: either no point has this x, or the sum is infinity. A point exists iff another hash recovers,
-/// since for a given R and s at most one hash leads to infinity.
-fn no_key(request: &RecoverRequest) -> RecoverError {
-    let mut compact = [0; 64];
-    compact[..32].copy_from_slice(&request.r.to_be_bytes::<32>());
-    compact[32..].copy_from_slice(&request.s.to_be_bytes::<32>());
-    let id = RecoveryId::from_u8_masked(request.recovery_id);
-    let mut other = request.hash.0;
-    other[31] ^= 1;
-    match RecoverableSignature::from_compact(&compact, id)
-        .and_then(|signature| signature.recover_ecdsa(Message::from_digest(other)))
-    {
-        Ok(_) => RecoverError::Infinity,
-        Err(_) => RecoverError::NoPoint,
-    }
-}
-
-/// [`recover_one`] for each request, in order, by the fastest engine that this CPU has: AVX-512 IFMA, eight at a time, or
-/// libsecp256k1; on the current rayon pool where there are enough of them.
-pub fn recover_batch(requests: &[RecoverRequest]) -> Vec<Result<Address, RecoverError>> {
-    #[cfg(target_arch = "x86_64")]
-    if requests.len() >= VECTOR_FROM && ifma::is_supported() {
-        // Shares of whole vector pairs, one a thread or as many as share an inversion.
-        let share = requests.len().div_ceil(rayon::current_num_threads()).next_multiple_of(16).min(VECTOR_CHUNK);
-        let mut results = vec![Err(RecoverError::Range); requests.len()];
-        if requests.len() < PARALLEL_FROM {
-            ifma::recover_batch(requests, &mut results);
-        } else {
-            let shares = requests.par_chunks(share).zip(results.par_chunks_mut(share));
-            shares.for_each(|(requests, results)| ifma::recover_batch(requests, results));
-        }
-        return results;
-    }
-    recover_batch_scalar(requests)
-}
-
-/// The same by libsecp256k1 alone: what other CPUs run, and what the vector engine is measured against.
-pub fn recover_batch_scalar(requests: &[RecoverRequest]) -> Vec<Result<Address, RecoverError>> {
-    if requests.len() < PARALLEL_FROM {
-        return requests.iter().map(recover_one).collect();
-    }
-    requests.par_iter().with_min_len(4).map(recover_one).collect()
-}
-
 /// What recovers a transaction's sender under the rules of `fork`.
 pub fn sender_request(tx: &Transaction, fork: Fork) -> RecoverRequest {
     RecoverRequest {
@@ -172,7 +98,8 @@ pub fn authority(authorization: &Authorization) -> Option<Address> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use secp256k1::SecretKey;
+    use alloy_primitives::keccak256;
+    use secp256k1::{Message, SecretKey, ecdsa::RecoverableSignature};
 
     fn signed(seed: u8) -> (RecoverRequest, Address) {
         let key = SecretKey::from_secret_bytes([seed; 32]).unwrap();
@@ -190,24 +117,10 @@ mod tests {
         (request, Address::from_slice(&keccak256(&public[1..])[12..]))
     }
 
-    /// The engine that this CPU does not choose gives the same, errors included, at sizes around every threshold.
-    #[test]
-    fn engines_agree() {
-        let mut requests: Vec<_> = (1..100).map(|seed| signed(seed).0).collect();
-        requests[3].r = U256::ZERO;
-        requests[50].s = ORDER - requests[50].s;
-        for request in requests.iter_mut().skip(60).step_by(3) {
-            request.r += U256::ONE;
-        }
-        for count in [0, 1, 3, 4, 15, 16, 17, 99] {
-            assert_eq!(recover_batch(&requests[..count]), recover_batch_scalar(&requests[..count]), "{count}");
-        }
-    }
-
     #[test]
     fn signatures_recover_to_their_signers() {
         let (requests, addresses): (Vec<_>, Vec<_>) = (1..100).map(signed).unzip();
-        let recovered: Vec<_> = recover_batch(&requests).into_iter().map(Result::unwrap).collect();
+        let recovered: Vec<_> = recover_parallel(Engine::best(), &requests).into_iter().map(Result::unwrap).collect();
         assert_eq!(recovered, addresses);
     }
 

@@ -1,0 +1,141 @@
+//! The CPU engines of recovery: one contract, chosen by what the CPU can do when the program runs.
+
+#[cfg(target_arch = "x86_64")]
+use super::ifma;
+use super::{RecoverError, RecoverRequest, recover_one};
+use alloy_primitives::Address;
+use rayon::prelude::*;
+use std::fmt;
+
+/// Fewer than this are faster one by one: a vector costs two calls of libsecp256k1.
+#[cfg(target_arch = "x86_64")]
+const VECTOR_FROM: usize = 4;
+
+/// The most requests that a thread takes at once: what shares the vector engines' inversions.
+const SHARE: usize = 512;
+
+/// Below this many requests threads cost more than they give.
+const PARALLEL_FROM: usize = 16;
+
+/// What recovers. All give the same results, errors included; they differ in speed, and in the CPUs that have them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Engine {
+    /// Eight signatures a vector, with 52-bit multiply-adds.
+    Avx512Ifma,
+    /// One signature at a time, by libsecp256k1; on every CPU.
+    Libsecp256k1,
+}
+
+impl Engine {
+    /// Fastest first.
+    pub const ALL: [Self; 2] = [Self::Avx512Ifma, Self::Libsecp256k1];
+
+    /// The fastest that this CPU has.
+    pub fn best() -> Self {
+        Self::available().next().unwrap_or(Self::Libsecp256k1)
+    }
+
+    /// Those that this CPU has, fastest first; the last is always [`Engine::Libsecp256k1`].
+    pub fn available() -> impl Iterator<Item = Self> {
+        Self::ALL.into_iter().filter(|engine| engine.is_available())
+    }
+
+    /// Whether this CPU has it.
+    pub fn is_available(self) -> bool {
+        match self {
+            #[cfg(target_arch = "x86_64")]
+            Self::Avx512Ifma => ifma::is_supported(),
+            #[cfg(not(target_arch = "x86_64"))]
+            Self::Avx512Ifma => false,
+            Self::Libsecp256k1 => true,
+        }
+    }
+
+    /// As the command line and the benches write it.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Avx512Ifma => "avx512-ifma",
+            Self::Libsecp256k1 => "libsecp256k1",
+        }
+    }
+
+    /// How many signatures a vector holds.
+    const fn lanes(self) -> usize {
+        match self {
+            Self::Avx512Ifma => 8,
+            Self::Libsecp256k1 => 1,
+        }
+    }
+}
+
+impl fmt::Display for Engine {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.name())
+    }
+}
+
+/// The signer of each request, into the place of the same index in `out`, on the calling thread. Requests that the vector
+/// engines flag as exceptional, and batches too small for a vector, are done by libsecp256k1.
+///
+/// # Panics
+/// If the slices differ in length, or this CPU does not have `engine`: a named engine that is absent is never replaced
+/// quietly.
+pub fn recover_batch(engine: Engine, requests: &[RecoverRequest], out: &mut [Result<Address, RecoverError>]) {
+    assert_eq!(requests.len(), out.len(), "one place for each request");
+    assert!(engine.is_available(), "this CPU has no {engine}");
+    match engine {
+        #[cfg(target_arch = "x86_64")]
+        Engine::Avx512Ifma if requests.len() >= VECTOR_FROM => ifma::recover_batch(requests, out),
+        _ => requests.iter().zip(out).for_each(|(request, out)| *out = recover_one(request)),
+    }
+}
+
+/// The same on the threads of the current rayon pool; small batches stay on the calling thread.
+///
+/// # Panics
+/// If this CPU does not have `engine`.
+pub fn recover_parallel(engine: Engine, requests: &[RecoverRequest]) -> Vec<Result<Address, RecoverError>> {
+    let mut results = vec![Err(RecoverError::Range); requests.len()];
+    let threads = rayon::current_num_threads();
+    if requests.len() < PARALLEL_FROM || threads == 1 {
+        recover_batch(engine, requests, &mut results);
+        return results;
+    }
+    // Shares of whole pairs of vectors.
+    let share = requests.len().div_ceil(threads).next_multiple_of(2 * engine.lanes()).min(SHARE);
+    let shares = requests.par_chunks(share).zip(results.par_chunks_mut(share));
+    shares.for_each(|(requests, results)| recover_batch(engine, requests, results));
+    results
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::recover::ORDER;
+    use alloy_primitives::{U256, keccak256};
+
+    /// Every engine of this CPU gives the same, errors included, at sizes around every threshold.
+    #[test]
+    fn engines_agree() {
+        // Half of these have no point, some are out of range.
+        let word = |n: u64| U256::from_be_bytes(keccak256(n.to_be_bytes()).0);
+        let mut requests: Vec<_> = (0..99)
+            .map(|n| RecoverRequest {
+                hash: keccak256([n as u8]),
+                r: word(2 * n),
+                s: word(2 * n + 1),
+                recovery_id: n as u8 % 2,
+                low_s: n % 5 == 0,
+            })
+            .collect();
+        requests[3].r = U256::ZERO;
+        requests[50].s = ORDER;
+        requests[60].recovery_id = 255;
+        let expected: Vec<_> = requests.iter().map(recover_one).collect();
+        for engine in Engine::available() {
+            for count in [0, 1, 3, 4, 15, 16, 17, 99] {
+                assert_eq!(recover_parallel(engine, &requests[..count]), expected[..count], "{engine} {count}");
+            }
+        }
+    }
+}
