@@ -8,31 +8,32 @@ use crate::{
     evm::{self, BlockGas, BundleState, Revm},
     fork::Fork,
     intrinsic::check_intrinsic,
-    keccak,
+    offload::Offload,
     outcome::TxOutcome,
     plan::is_call,
     receipt::{self, Receipt},
-    recover::{self, RecoverError, RecoverRequest, sender_request},
+    recover::{RecoverError, RecoverRequest},
     report::{ExecutionReport, lap},
+    router::Router,
+    signers::{Decoded, SignerError, SignerRequest, SignerResults, Signers},
     state::{StateError, StateRef},
-    tx::Transaction,
+    submit::{Pending, Progress},
+    tx::{DecodeError, Transaction},
     waves,
 };
 use alloy_primitives::{Address, B256, Bloom};
 use rayon::{ThreadPool, ThreadPoolBuilder, prelude::*};
 use std::{sync::Arc, time::Instant};
 
-/// Below this many transactions or messages threads cost more than they give.
-const PARALLEL_FROM: usize = 64;
-
-/// Messages that a thread hashes at once: full lanes of every engine.
-const KECCAK_CHUNK: usize = 64;
+/// Transactions that a thread decodes at once.
+const DECODE_CHUNK: usize = 64;
 
 /// What to build an [`Engine`] from.
 #[derive(Clone, Debug, Default)]
 pub struct EngineBuilder {
     backend: BackendKind,
     opened: Option<Arc<dyn Backend>>,
+    offered: Option<Arc<dyn Backend>>,
     device: Option<String>,
     threads: Option<usize>,
     cross_check: bool,
@@ -50,6 +51,13 @@ impl EngineBuilder {
     #[must_use]
     pub fn with_device(mut self, device: Arc<dyn Backend>) -> Self {
         self.opened = Some(device);
+        self
+    }
+
+    /// A device that is open already, for `auto` to use where it wins, instead of the GPU that it would look for.
+    #[must_use]
+    pub fn offer_device(mut self, device: Arc<dyn Backend>) -> Self {
+        self.offered = Some(device);
         self
     }
 
@@ -74,38 +82,70 @@ impl EngineBuilder {
         self
     }
 
-    /// Starts the backend.
+    /// Starts the backend. `auto` looks for a real GPU, measures it against the CPU, and keeps it only where it wins somewhere.
     ///
     /// # Errors
     /// [`BackendError::Unavailable`] where a named backend is not built in or finds no device: never a quiet CPU run.
     pub fn build(self) -> Result<Engine, BackendError> {
-        let device: Option<Arc<dyn Backend>> = match self.backend {
-            _ if self.opened.is_some() => self.opened,
-            // The router that lets a device win comes with its measured rates; until then only a name chooses one.
-            BackendKind::Auto | BackendKind::Cpu => None,
-            #[cfg(feature = "wgpu")]
-            BackendKind::Wgpu => Some(Arc::new(crate::backend::wgpu::WgpuBackend::open(self.device.as_deref())?)),
-            kind => return Err(BackendError::Unavailable(format!("{kind} is not part of this build"))),
-        };
-        if let (None, Some(asked)) = (&device, &self.device) {
-            if self.backend == BackendKind::Cpu {
-                return Err(BackendError::Unavailable(format!("the cpu backend has no device {asked:?}")));
-            }
-            tracing::warn!(device = asked, "not used: auto is the CPU, name a backend");
-        }
         let pool = ThreadPoolBuilder::new()
             .num_threads(self.threads.unwrap_or(0))
             .build()
             .map_err(|cause| BackendError::Unavailable(format!("CPU threads: {cause}")))?;
-        Ok(Engine { pool, device, cross_check: self.cross_check })
+        let asked = self.device.as_deref();
+        let (device, router): (Option<Arc<dyn Backend>>, Option<Router>) = match self.backend {
+            _ if self.opened.is_some() => (self.opened, None),
+            BackendKind::Auto => {
+                self.offered.or_else(|| real_gpu(asked)).and_then(|device| routed(&pool, device)).unzip()
+            }
+            BackendKind::Cpu if asked.is_none() => (None, None),
+            BackendKind::Cpu => {
+                return Err(BackendError::Unavailable(format!(
+                    "the cpu backend has no device {:?}",
+                    asked.unwrap_or_default()
+                )));
+            }
+            #[cfg(feature = "wgpu")]
+            BackendKind::Wgpu => (Some(Arc::new(crate::backend::wgpu::WgpuBackend::open(asked)?)), None),
+            kind => return Err(BackendError::Unavailable(format!("{kind} is not part of this build"))),
+        };
+        if self.backend == BackendKind::Auto && device.is_none() && asked.is_some() {
+            tracing::warn!(device = asked, "not used: auto found no GPU of this name that wins, name a backend");
+        }
+        Ok(Engine { offload: Arc::new(Offload { pool, device, router }), cross_check: self.cross_check })
+    }
+}
+
+/// The GPU that `auto` considers: never a software adapter, and none that fails its self-test.
+fn real_gpu(asked: Option<&str>) -> Option<Arc<dyn Backend>> {
+    #[cfg(feature = "wgpu")]
+    match crate::backend::wgpu::WgpuBackend::open_gpu(asked) {
+        Ok(device) => return Some(Arc::new(device)),
+        Err(error) => tracing::info!(%error, "auto is the CPU"),
+    }
+    #[cfg(not(feature = "wgpu"))]
+    let _ = asked;
+    None
+}
+
+/// A device with its measured rates, if it wins anywhere.
+fn routed(pool: &ThreadPool, device: Arc<dyn Backend>) -> Option<(Arc<dyn Backend>, Router)> {
+    match Router::calibrate(pool, &*device) {
+        Ok(router) if router.recover.cross_over().or(router.keccak.cross_over()).is_some() => Some((device, router)),
+        Ok(router) => {
+            tracing::info!(?router, device = device.name(), "auto is the CPU: the device is slower");
+            None
+        }
+        Err(error) => {
+            tracing::warn!(%error, device = device.name(), "auto is the CPU: the device failed its calibration");
+            None
+        }
     }
 }
 
 /// Runs batches of EVM work and gives exactly what sequential revm gives.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Engine {
-    pool: ThreadPool,
-    device: Option<Arc<dyn Backend>>,
+    offload: Arc<Offload>,
     cross_check: bool,
 }
 
@@ -148,48 +188,46 @@ impl Engine {
         EngineBuilder::default()
     }
 
-    /// The backend in use, after `auto` has chosen.
+    /// The backend in use, after `auto` has chosen: the CPU, one device, or `auto` where a device helps the CPU.
     pub fn backend_kind(&self) -> BackendKind {
-        self.device.as_ref().map_or(BackendKind::Cpu, |device| device.kind())
+        self.offload.kind()
     }
 
     /// The device's own name; `revm` on the CPU.
     pub fn backend_name(&self) -> &str {
-        self.device.as_ref().map_or("revm", |device| device.name())
+        self.offload.device.as_ref().map_or("revm", |device| device.name())
     }
 
     /// CPU threads in use.
     pub fn threads(&self) -> usize {
-        self.pool.current_num_threads()
+        self.offload.pool.current_num_threads()
     }
 
-    /// The signer of each request, in order. What a failing device leaves is done on the CPU.
+    /// The measured costs by which `auto` divides work between the CPU and a device; `None` where one of them does it all.
+    pub fn router(&self) -> Option<&Router> {
+        self.offload.router.as_ref()
+    }
+
+    /// The signer of each request, in order. What a failing device leaves is done on the CPU. Batches of a few are done on the
+    /// calling thread.
     pub fn recover(&self, requests: &[RecoverRequest]) -> Vec<Result<Address, RecoverError>> {
-        if let Some(results) = self.on_device("recover", |device| device.recover(requests)) {
-            return results;
-        }
-        self.pool.install(|| recover::recover_parallel(recover::Engine::best(), requests))
+        self.offload.recover(requests)
+    }
+
+    /// The sender of each item, in order, and the authorities of its EIP-7702 tuples, all in one batch.
+    pub fn recover_signers(&self, items: &[SignerRequest]) -> SignerResults {
+        self.offload.recover_items(items, &Progress::default()).unwrap_or_default()
+    }
+
+    /// [`Engine::recover_signers`] in the background. Wait for the handle, with a deadline or without, or cancel; dropping it cancels. A batch of a
+    /// few is done before this returns.
+    pub fn submit(&self, items: Vec<SignerRequest>) -> Pending<SignerResults> {
+        self.offload.submit(items)
     }
 
     /// Keccak-256 of each message, in order. What a failing device leaves is done on the CPU.
     pub fn keccak256(&self, messages: &[&[u8]]) -> Vec<B256> {
-        if let Some(hashes) = self.on_device("keccak256", |device| device.keccak256(messages)) {
-            return hashes;
-        }
-        let engine = keccak::Engine::best();
-        let mut hashes = vec![B256::ZERO; messages.len()];
-        if messages.len() <= KECCAK_CHUNK {
-            keccak::keccak256_batch(engine, messages, &mut hashes);
-            return hashes;
-        }
-        let chunks = messages.par_chunks(KECCAK_CHUNK).zip(hashes.par_chunks_mut(KECCAK_CHUNK));
-        self.pool.install(|| chunks.for_each(|(messages, hashes)| keccak::keccak256_batch(engine, messages, hashes)));
-        hashes
-    }
-
-    fn on_device<T>(&self, what: &str, run: impl FnOnce(&dyn Backend) -> Result<T, BackendError>) -> Option<T> {
-        let device = self.device.as_deref()?;
-        run(device).inspect_err(|error| tracing::warn!(%error, what, "the device failed, the CPU takes over")).ok()
+        self.offload.keccak256(messages)
     }
 
     /// Executes an ordered block on `state`: its transactions only, without system calls, withdrawals or rewards.
@@ -201,10 +239,10 @@ impl Engine {
         let mut clock = start;
         let mut report = ExecutionReport::default();
 
-        let transactions = self.decode(block)?;
+        let mut transactions = self.decode(block)?;
         lap(&mut report.time.decode, &mut clock);
 
-        let senders = self.senders(&transactions, block.env.fork)?;
+        let senders = self.senders(&mut transactions, block.env.fork)?;
         lap(&mut report.time.recover, &mut clock);
 
         let outcomes = self.execute_transactions(&block.env, &transactions, &senders, state, &mut report)?;
@@ -232,35 +270,42 @@ impl Engine {
             let reason = format!("{} for {} transactions", senders.len(), transactions.len());
             return Err(ExecuteError::Block(Invalid::new("senders", reason)));
         }
-        match &self.device {
-            Some(device) => waves::execute(env, transactions, senders, state, &**device, self.cross_check, report),
+        match self.offload.named_device() {
+            Some(device) => waves::execute(env, transactions, senders, state, device, self.cross_check, report),
             None => execute_in_order(env, transactions, senders, state, report),
         }
     }
 
     fn decode(&self, block: &Block) -> Result<Vec<Transaction>, ExecuteError> {
-        let decode = |(tx, raw): (usize, &alloy_primitives::Bytes)| {
-            let decoded = Transaction::decode(raw).map_err(|source| ExecuteError::Decode { tx, source })?;
+        let check = |(tx, decoded): (usize, Result<Transaction, DecodeError>)| {
+            let decoded = decoded.map_err(|source| ExecuteError::Decode { tx, source })?;
             check_intrinsic(&decoded, block.env.fork, block.env.chain_id)
                 .map_err(|source| ExecuteError::Invalid { tx, source })?;
             Ok(decoded)
         };
-        // Collected in two steps, so that the first error in block order wins whatever the threads do.
-        let decoded: Vec<_> = if block.transactions.len() < PARALLEL_FROM {
-            block.transactions.iter().enumerate().map(decode).collect()
+        // Checked in order, so that the first error in block order wins whatever the threads do.
+        let chunks = || block.transactions.par_chunks(DECODE_CHUNK).flat_map_iter(Transaction::decode_batch);
+        let decoded: Vec<_> = if block.transactions.len() <= DECODE_CHUNK {
+            Transaction::decode_batch(&block.transactions)
         } else {
-            self.pool.install(|| block.transactions.par_iter().enumerate().with_min_len(16).map(decode).collect())
+            self.offload.pool.install(|| chunks().collect())
         };
-        decoded.into_iter().collect()
+        decoded.into_iter().enumerate().map(check).collect()
     }
 
-    fn senders(&self, transactions: &[Transaction], fork: Fork) -> Result<Vec<Address>, ExecuteError> {
-        let requests: Vec<_> = transactions.iter().map(|tx| sender_request(tx, fork)).collect();
-        self.recover(&requests)
-            .into_iter()
-            .enumerate()
-            .map(|(tx, sender)| sender.map_err(|source| ExecuteError::Recover { tx, source }))
-            .collect()
+    /// The senders, and into each EIP-7702 tuple its authority.
+    fn senders(&self, transactions: &mut [Transaction], fork: Fork) -> Result<Vec<Address>, ExecuteError> {
+        let low_s = fork >= Fork::Homestead;
+        let items = transactions.iter().map(|tx| Decoded::of_transaction(tx, low_s)).collect();
+        let signers = self.offload.signers(items, &Progress::default()).unwrap_or_default();
+        let place = |(tx, (transaction, signers)): (usize, (&mut Transaction, Result<Signers, SignerError>))| {
+            let Signers { signer, authorities } = signers.map_err(|source| ExecuteError::signer(tx, source))?;
+            for (authorization, authority) in transaction.authorizations.iter_mut().zip(authorities) {
+                authorization.authority = Some(authority);
+            }
+            Ok(signer)
+        };
+        transactions.iter_mut().zip(signers).enumerate().map(place).collect()
     }
 }
 

@@ -1,6 +1,6 @@
 //! The errors of executing a block, kept apart by who is at fault. What a transaction did (success, revert, halt) is never an error.
 
-use crate::{recover::RecoverError, state::StateError, tx::DecodeError};
+use crate::{recover::RecoverError, signers::SignerError, state::StateError, tx::DecodeError};
 
 /// The transaction may not be in this block at this place.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -88,6 +88,14 @@ impl ExecuteError {
             TxError::Invalid(source) => Self::Invalid { tx, source },
             TxError::State(source) => Self::State { tx, source },
             TxError::Evm(reason) => Self::Evm { tx, reason },
+        }
+    }
+
+    /// Places an error of recovery in its block.
+    pub(crate) fn signer(tx: usize, error: SignerError) -> Self {
+        match error {
+            SignerError::Decode(source) => Self::Decode { tx, source },
+            SignerError::Recover(source) => Self::Recover { tx, source },
         }
     }
 

@@ -5,7 +5,7 @@ use crate::{
     error::{Invalid, TxError},
     fork::Fork,
     outcome::{AccountChange, AccountChangeKind, Log, SlotChange, TxOutcome, TxStatus},
-    recover::authority,
+    recover::{authority_request, recover_one},
     state::{AccountInfo, StateError, StateRef},
     tx::{Transaction, TxType},
 };
@@ -222,7 +222,12 @@ fn tx_env(tx: &Transaction, sender: Address) -> Result<TxEnv, Invalid> {
                     address: authorization.address,
                     nonce: authorization.nonce,
                 };
-                let authority = authority(authorization).map_or(RecoveredAuthority::Invalid, RecoveredAuthority::Valid);
+                // Recovered beside the senders in a block; by itself in a transaction that comes alone.
+                let alone = || authority_request(authorization).and_then(|request| recover_one(&request).ok());
+                let authority = authorization
+                    .authority
+                    .unwrap_or_else(alone)
+                    .map_or(RecoveredAuthority::Invalid, RecoveredAuthority::Valid);
                 Either::Right(RecoveredAuthorization::new_unchecked(inner, authority))
             })
             .collect(),

@@ -169,6 +169,7 @@ mod tests {
                 signing_hash: B256::ZERO,
                 signature: Default::default(),
                 raw_parity: 0,
+                authority: None,
             }];
             let before = Fork::ALL[fork as usize - 1];
             assert_eq!(field(&tx, before), "type");

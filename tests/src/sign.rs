@@ -63,7 +63,15 @@ impl Wallet {
         let chain_id = U256::from(chain_id);
         let signing_hash = Authorization::hash_for_signing(chain_id, address, nonce);
         let signature = self.sign_hash(signing_hash);
-        Authorization { chain_id, address, nonce, signing_hash, signature, raw_parity: u8::from(signature.y_parity) }
+        Authorization {
+            chain_id,
+            address,
+            nonce,
+            signing_hash,
+            signature,
+            raw_parity: u8::from(signature.y_parity),
+            authority: None,
+        }
     }
 }
 

@@ -1,11 +1,12 @@
 //! `lockstep keccak`: messages in, Keccak-256 hashes out.
 
 use super::{
-    Common, Exit, Failure, complain, print,
-    recover::{hex_lines, read},
+    Common, Exit, Failure, complain,
+    lines::{self, Input, hex_lines},
+    print,
 };
 use serde_json::json;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
@@ -21,7 +22,7 @@ pub(super) fn run(common: &Common, args: &Args) -> Result<Exit, Failure> {
     let engine = common.engine()?;
     // What people call it, and its content or why there is none.
     let messages: Vec<(String, Result<Vec<u8>, String>)> = if args.files.is_empty() {
-        let name = args.input.as_deref().map_or("stdin".into(), |path| path.display().to_string());
+        let name = lines::name(args.input.as_deref());
         match read(args.input.as_deref()) {
             Err(reason) => {
                 complain(format_args!("{name}: {reason}"));
@@ -62,4 +63,8 @@ pub(super) fn run(common: &Common, args: &Args) -> Result<Exit, Failure> {
         print(json!({"schema": "lockstep-keccak/1", "count": items.len(), "items": items}))?;
     }
     Ok(exit)
+}
+
+fn read(path: Option<&Path>) -> Result<Vec<u8>, String> {
+    Input::open(path)?.whole()
 }

@@ -2,6 +2,7 @@
 
 mod devices;
 mod keccak;
+mod lines;
 mod recover;
 mod replay;
 

@@ -10,7 +10,11 @@ mod lanes;
 mod scalar;
 
 use alloy_primitives::B256;
+use rayon::prelude::*;
 use std::fmt;
+
+/// Messages that a thread hashes at once: full lanes of every engine.
+pub(crate) const CHUNK: usize = 64;
 
 /// What computes the hashes. All give the same bytes; they differ in speed, and in the CPUs that have them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -88,4 +92,19 @@ pub fn keccak256_batch(engine: Engine, messages: &[&[u8]], out: &mut [B256]) {
         }
     };
     assert!(detected.is_some(), "this CPU has no {engine}");
+}
+
+/// The same on the threads of the current rayon pool; few messages stay on the calling thread.
+///
+/// # Panics
+/// If this CPU does not have `engine`.
+pub fn keccak256_parallel(engine: Engine, messages: &[&[u8]]) -> Vec<B256> {
+    let mut hashes = vec![B256::ZERO; messages.len()];
+    if messages.len() <= CHUNK {
+        keccak256_batch(engine, messages, &mut hashes);
+    } else {
+        let chunks = messages.par_chunks(CHUNK).zip(hashes.par_chunks_mut(CHUNK));
+        chunks.for_each(|(messages, hashes)| keccak256_batch(engine, messages, hashes));
+    }
+    hashes
 }

@@ -3,6 +3,7 @@
 #[cfg(target_arch = "x86_64")]
 use super::ifma;
 use super::{RecoverError, RecoverRequest, recover_one};
+use crate::submit::Progress;
 use alloy_primitives::Address;
 use rayon::prelude::*;
 use std::fmt;
@@ -15,7 +16,7 @@ const VECTOR_FROM: usize = 4;
 const SHARE: usize = 512;
 
 /// Below this many requests threads cost more than they give.
-const PARALLEL_FROM: usize = 16;
+pub(crate) const PARALLEL_FROM: usize = 16;
 
 /// What recovers. All give the same results, errors included; they differ in speed, and in the CPUs that have them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -95,16 +96,30 @@ pub fn recover_batch(engine: Engine, requests: &[RecoverRequest], out: &mut [Res
 /// # Panics
 /// If this CPU does not have `engine`.
 pub fn recover_parallel(engine: Engine, requests: &[RecoverRequest]) -> Vec<Result<Address, RecoverError>> {
+    recover_until(engine, requests, &Progress::default())
+}
+
+/// The same, counted in `progress`; what is left when that is cancelled has no meaning.
+pub(crate) fn recover_until(
+    engine: Engine,
+    requests: &[RecoverRequest],
+    progress: &Progress,
+) -> Vec<Result<Address, RecoverError>> {
+    let run = |(requests, results): (&[RecoverRequest], &mut [Result<Address, RecoverError>])| {
+        if !progress.is_cancelled() {
+            recover_batch(engine, requests, results);
+            progress.add(requests.len());
+        }
+    };
     let mut results = vec![Err(RecoverError::Range); requests.len()];
     let threads = rayon::current_num_threads();
-    if requests.len() < PARALLEL_FROM || threads == 1 {
-        recover_batch(engine, requests, &mut results);
-        return results;
-    }
     // Shares of whole pairs of vectors.
-    let share = requests.len().div_ceil(threads).next_multiple_of(2 * engine.lanes()).min(SHARE);
-    let shares = requests.par_chunks(share).zip(results.par_chunks_mut(share));
-    shares.for_each(|(requests, results)| recover_batch(engine, requests, results));
+    let share = requests.len().div_ceil(threads).next_multiple_of(2 * engine.lanes()).clamp(1, SHARE);
+    if requests.len() < PARALLEL_FROM || threads == 1 {
+        requests.chunks(SHARE).zip(results.chunks_mut(SHARE)).for_each(run);
+    } else {
+        requests.par_chunks(share).zip(results.par_chunks_mut(share)).for_each(run);
+    }
     results
 }
 

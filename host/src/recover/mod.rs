@@ -9,9 +9,10 @@ use crate::{
     fork::Fork,
     tx::{Authorization, Transaction},
 };
-use alloy_primitives::{Address, B256, U256, uint};
+use alloy_primitives::{B256, U256, uint};
 
 pub use engine::{Engine, recover_batch, recover_parallel};
+pub(crate) use engine::{PARALLEL_FROM, recover_until};
 pub use libsecp256k1::recover_one;
 
 /// n, the order of the group of secp256k1 (SEC 2).
@@ -83,22 +84,22 @@ pub fn sender_request(tx: &Transaction, fork: Fork) -> RecoverRequest {
     }
 }
 
-/// The authority of an EIP-7702 tuple; `None` where its signature makes the tuple invalid (which leaves the transaction valid).
-pub fn authority(authorization: &Authorization) -> Option<Address> {
-    let request = RecoverRequest {
+/// What recovers the authority of an EIP-7702 tuple; `None` where its parity alone makes the tuple invalid. A tuple without
+/// a signer is invalid too, and leaves its transaction valid.
+pub fn authority_request(authorization: &Authorization) -> Option<RecoverRequest> {
+    (authorization.raw_parity <= 1).then_some(RecoverRequest {
         hash: authorization.signing_hash,
         r: authorization.signature.r,
         s: authorization.signature.s,
         recovery_id: authorization.raw_parity,
         low_s: true,
-    };
-    (authorization.raw_parity <= 1).then(|| recover_one(&request).ok()).flatten()
+    })
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use alloy_primitives::keccak256;
+    use alloy_primitives::{Address, keccak256};
     use secp256k1::{Message, SecretKey, ecdsa::RecoverableSignature};
 
     fn signed(seed: u8) -> (RecoverRequest, Address) {

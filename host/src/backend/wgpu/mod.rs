@@ -139,10 +139,27 @@ impl WgpuBackend {
     /// # Errors
     /// As [`WgpuBackend::open`].
     pub fn open_variant(device: Option<&str>, integers: Integers) -> Result<Self, BackendError> {
+        Self::open_adapter(&choose(device)?, integers)
+    }
+
+    /// The same among real GPUs: what `auto` considers.
+    ///
+    /// # Errors
+    /// As [`WgpuBackend::open`].
+    pub fn open_gpu(device: Option<&str>) -> Result<Self, BackendError> {
         let adapter = choose(device)?;
+        match adapter.get_info() {
+            info if info.device_type == wgpu::DeviceType::Cpu => {
+                Err(BackendError::Unavailable(format!("{} is a software adapter", info.name)))
+            }
+            _ => Self::open_adapter(&adapter, Integers::Widest),
+        }
+    }
+
+    fn open_adapter(adapter: &wgpu::Adapter, integers: Integers) -> Result<Self, BackendError> {
         let mut last = None;
         for checks in [Checks::Off, Checks::On] {
-            let backend = Self::with_kernels(Gpu::open(&adapter, integers)?, checks, &kernels())?;
+            let backend = Self::with_kernels(Gpu::open(adapter, integers)?, checks, &kernels())?;
             match self_test::run(&backend) {
                 Ok(()) => return Ok(backend),
                 Err(error) => {

@@ -1,0 +1,118 @@
+//! Hex input: whole, or line by line in batches that a reading thread keeps ready.
+
+use alloy_primitives::hex;
+use lockstep::block_file::MAX_FILE_SIZE;
+use std::{
+    fs::File,
+    io::{self, BufRead, BufReader, Read},
+    path::Path,
+    sync::mpsc::{Receiver, sync_channel},
+    thread,
+};
+
+/// Lines of a batch, and the bytes that end one earlier.
+const BATCH_LINES: usize = 1 << 15;
+const BATCH_BYTES: usize = 16 << 20;
+/// A longer line is an error of its own: no transaction is as long, and memory stays bounded.
+const LONGEST_LINE: usize = 64 << 20;
+
+/// A line's bytes, or what is wrong with it.
+pub(super) type Line = Result<Vec<u8>, String>;
+
+/// What people call an input: `-` and nothing are stdin.
+pub(super) fn name(path: Option<&Path>) -> String {
+    path.filter(|path| *path != Path::new("-")).map_or_else(|| "stdin".into(), |path| path.display().to_string())
+}
+
+/// An input that is open, and its length where that is known. Errors do not name it.
+pub(super) struct Input {
+    pub(super) length: Option<u64>,
+    reader: Box<dyn BufRead + Send>,
+}
+
+impl Input {
+    /// A file, or stdin for `-` and nothing.
+    ///
+    /// # Errors
+    /// Why it cannot be opened.
+    pub(super) fn open(path: Option<&Path>) -> Result<Self, String> {
+        let Some(path) = path.filter(|path| *path != Path::new("-")) else {
+            return Ok(Self { length: None, reader: Box::new(BufReader::new(io::stdin())) });
+        };
+        let file = File::open(path).map_err(|cause| cause.to_string())?;
+        let length = file.metadata().ok().filter(|metadata| metadata.is_file()).map(|metadata| metadata.len());
+        Ok(Self { length, reader: Box::new(BufReader::with_capacity(1 << 20, file)) })
+    }
+
+    /// Its first bytes, which stay to be read.
+    ///
+    /// # Errors
+    /// It cannot be read.
+    pub(super) fn head(&mut self) -> Result<&[u8], String> {
+        self.reader.fill_buf().map_err(|cause| cause.to_string())
+    }
+
+    /// All of it.
+    ///
+    /// # Errors
+    /// It cannot be read, or is longer than what is read in one piece.
+    pub(super) fn whole(&mut self) -> Result<Vec<u8>, String> {
+        let mut bytes = Vec::new();
+        let limit = MAX_FILE_SIZE + 1;
+        let read = self.reader.by_ref().take(limit).read_to_end(&mut bytes);
+        read.map_err(|cause| cause.to_string())?;
+        if bytes.len() as u64 == limit {
+            return Err(format!("more than {MAX_FILE_SIZE} bytes: split it"));
+        }
+        Ok(bytes)
+    }
+
+    /// Its lines in batches, each with the bytes that it took; an error ends them.
+    pub(super) fn batches(mut self) -> Receiver<Result<(Vec<Line>, usize), String>> {
+        let (sender, receiver) = sync_channel(1);
+        thread::spawn(move || {
+            loop {
+                // Nobody reads on if sending fails.
+                let sent = match self.batch() {
+                    Ok((_, 0)) => return,
+                    Ok(batch) => sender.send(Ok(batch)).is_ok(),
+                    Err(reason) => return drop(sender.send(Err(reason))),
+                };
+                if !sent {
+                    return;
+                }
+            }
+        });
+        receiver
+    }
+
+    fn batch(&mut self) -> Result<(Vec<Line>, usize), String> {
+        let (mut lines, mut taken, mut line) = (Vec::new(), 0, Vec::new());
+        while lines.len() < BATCH_LINES && taken < BATCH_BYTES {
+            line.clear();
+            let read = self.reader.by_ref().take(LONGEST_LINE as u64).read_until(b'\n', &mut line);
+            taken += read.map_err(|cause| cause.to_string())?;
+            if line.is_empty() {
+                break;
+            }
+            if line.len() == LONGEST_LINE && !line.ends_with(b"\n") {
+                taken += self.reader.skip_until(b'\n').map_err(|cause| cause.to_string())?;
+                lines.push(Err(format!("a line of more than {LONGEST_LINE} bytes")));
+                continue;
+            }
+            lines.extend(hex_line(&line));
+        }
+        Ok((lines, taken))
+    }
+}
+
+/// The trimmed lines that are not empty.
+pub(super) fn hex_lines(bytes: &[u8]) -> impl Iterator<Item = Line> {
+    bytes.split(|byte| *byte == b'\n').filter_map(hex_line)
+}
+
+fn hex_line(line: &[u8]) -> Option<Line> {
+    let line = line.trim_ascii();
+    // Bytes that are no text are no hex either, and the line's error says so.
+    (!line.is_empty()).then(|| hex::decode(line).map_err(|cause| cause.to_string()))
+}
