@@ -14,7 +14,7 @@ use crate::{
     receipt::{self, Receipt},
     recover::{RecoverError, RecoverRequest},
     report::{ExecutionReport, lap},
-    router::Router,
+    router::{Cost, Router, cpu_recover_cost},
     signers::{Decoded, SignerError, SignerRequest, SignerResults, Signers},
     state::{StateError, StateRef},
     submit::{Pending, Progress},
@@ -206,6 +206,22 @@ impl Engine {
     /// The measured costs by which `auto` divides work between the CPU and a device; `None` where one of them does it all.
     pub fn router(&self) -> Option<&Router> {
         self.offload.router.as_ref()
+    }
+
+    /// Measures what work costs on this engine's CPU threads and on `device`, in some tenths of a second; known by heart from then on.
+    ///
+    /// # Errors
+    /// The device fails, or gives other results than the CPU.
+    pub fn calibrate(&self, device: &dyn Backend) -> Result<Router, BackendError> {
+        Router::calibrate(&self.offload.pool, device)
+    }
+
+    /// Measures what a recovery costs on this engine's CPU threads.
+    ///
+    /// # Errors
+    /// [`BackendError::Abi`] where this CPU's fastest engine differs from libsecp256k1.
+    pub fn calibrate_cpu(&self) -> Result<Cost, BackendError> {
+        cpu_recover_cost(&self.offload.pool)
     }
 
     /// The signer of each request, in order. What a failing device leaves is done on the CPU. Batches of a few are done on the

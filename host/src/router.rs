@@ -21,7 +21,7 @@ const MARGIN: f64 = 0.03;
 const SMALL: usize = 256;
 const LARGE: usize = 65_536;
 /// A sample grows until it is predicted to last as long, in seconds.
-const SAMPLE_SECONDS: f64 = 0.03;
+const SAMPLE_SECONDS: f64 = 0.01;
 /// How often a sample is taken; the fastest counts.
 const REPEATS: usize = 2;
 
@@ -101,7 +101,7 @@ impl Router {
     ///
     /// # Errors
     /// The device fails, or gives other results than the CPU.
-    pub fn calibrate(pool: &ThreadPool, device: &dyn Backend) -> Result<Self, BackendError> {
+    pub(crate) fn calibrate(pool: &ThreadPool, device: &dyn Backend) -> Result<Self, BackendError> {
         static KNOWN: Mutex<Option<HashMap<(String, usize), Router>>> = Mutex::new(None);
         let key = (format!("{} {}", device.kind(), device.name()), pool.current_num_threads());
         let known = || KNOWN.lock().unwrap_or_else(PoisonError::into_inner);
@@ -124,12 +124,16 @@ fn recover_route(pool: &ThreadPool, device: &dyn Backend) -> Result<Route, Backe
     Ok(Route { cpu: cost(|units| Ok(on_cpu(units)))?, device: cost(|units| device.recover(&requests[..units]))? })
 }
 
-/// The CPU side alone: what `lockstep devices` shows of it.
+/// The CPU's side of [`Router::recover`].
 ///
 /// # Errors
-/// Never where a key of the field can be made.
-pub fn cpu_recover_cost(pool: &ThreadPool) -> Result<Cost, BackendError> {
+/// [`BackendError::Abi`] where this CPU's fastest engine differs from libsecp256k1.
+pub(crate) fn cpu_recover_cost(pool: &ThreadPool) -> Result<Cost, BackendError> {
     let requests = recover_samples()?;
+    let few = &requests[..64];
+    if !cpu_recover(pool, few).into_iter().eq(few.iter().map(recover::recover_one)) {
+        return Err(BackendError::Abi(format!("{} differs from libsecp256k1", recover::Engine::best())));
+    }
     cost(|units| Ok(cpu_recover(pool, &requests[..units])))
 }
 
