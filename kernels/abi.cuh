@@ -212,7 +212,8 @@ constexpr uint32_t BATCHPARAMS_COUNT = 0x0u;
 constexpr uint32_t BATCHPARAMS_STRIDE = 0x1u;
 constexpr uint32_t BATCHPARAMS_FIRST = 0x2u;
 constexpr uint32_t BATCHPARAMS_LAST = 0x3u;
-constexpr uint32_t BATCHPARAMS_WORDS = 0x4u;
+constexpr uint32_t BATCHPARAMS_INVERTERS = 0x4u;
+constexpr uint32_t BATCHPARAMS_WORDS = 0x8u;
 constexpr uint32_t ITEM_Z = 0x0u;
 constexpr uint32_t ITEM_R = 0x8u;
 constexpr uint32_t ITEM_S = 0x10u;
@@ -388,12 +389,20 @@ struct BatchParams {
     uint32_t stride;
     uint32_t first;
     uint32_t last;
+    uint32_t inverters;
+    uint32_t pad0;
+    uint32_t pad1;
+    uint32_t pad2;
 };
-static_assert(sizeof(BatchParams) == 16, "size");
+static_assert(sizeof(BatchParams) == 32, "size");
 static_assert(offsetof(BatchParams, count) == 0, "count");
 static_assert(offsetof(BatchParams, stride) == 4, "stride");
 static_assert(offsetof(BatchParams, first) == 8, "first");
 static_assert(offsetof(BatchParams, last) == 12, "last");
+static_assert(offsetof(BatchParams, inverters) == 16, "inverters");
+static_assert(offsetof(BatchParams, pad0) == 20, "pad0");
+static_assert(offsetof(BatchParams, pad1) == 24, "pad1");
+static_assert(offsetof(BatchParams, pad2) == 28, "pad2");
 
 struct RecoverItem {
     uint32_t z[8];

@@ -207,7 +207,8 @@ const BATCHPARAMS_COUNT = 0x0u;
 const BATCHPARAMS_STRIDE = 0x1u;
 const BATCHPARAMS_FIRST = 0x2u;
 const BATCHPARAMS_LAST = 0x3u;
-const BATCHPARAMS_WORDS = 0x4u;
+const BATCHPARAMS_INVERTERS = 0x4u;
+const BATCHPARAMS_WORDS = 0x8u;
 const ITEM_Z = 0x0u;
 const ITEM_R = 0x8u;
 const ITEM_S = 0x10u;
@@ -311,6 +312,10 @@ struct BatchParams {
     stride: u32,
     first: u32,
     last: u32,
+    inverters: u32,
+    pad0: u32,
+    pad1: u32,
+    pad2: u32,
 }
 
 struct RecoverItem {

@@ -22,21 +22,17 @@ struct GejSum {
     ratio: Fe,
 }
 
-// 2 p (dbl-2009-l): 2 multiplications, 5 squarings. Z = 0 stays.
+// 2 p, as in libsecp256k1: 5 multiplications (two of them reduced as one), 3 squarings. Z = 0 stays.
 fn gej_double(p: Gej) -> Gej {
-    let a = fe_sqr(p.x);
-    let b = fe_sqr(p.y);
-    let c = fe_sqr(b);
-    let s = fe_sqr(fe_add(p.x, b));
-    let d = fe_lin(2u, fe_sub(fe_sub(s, a), c), 0u, a);
-    let e = fe_lin(3u, a, 0u, a);
-    let x = fe_lin(1u, fe_sqr(e), 2u, d);
-    let y = fe_lin(1u, fe_mul(e, fe_sub(d, x)), 8u, c);
-    let yz = fe_mul(p.y, p.z);
-    return Gej(x, y, fe_lin(2u, yz, 0u, yz));
+    let l = fe_three_halves(fe_sqr(p.x));
+    let s = fe_sqr(p.y);
+    let t = fe_mul(p.x, s);
+    let x = fe_lin(fe_sqr(l), 2u, t, 0u, t);
+    return Gej(x, fe_mul_sub_sqr(l, fe_sub(t, x), s), fe_mul(p.y, p.z));
 }
 
-// p + q for an affine q: 8 multiplications, 3 squarings. Z = 0 when p = q, p = -q, or p has Z = 0.
+// p + q for an affine q: 8 multiplications (two of them reduced as one), 3 squarings. Z = 0 when p = q, p = -q, or p has
+// Z = 0.
 fn gej_add_ge(p: Gej, q: Ge) -> GejSum {
     let z2 = fe_sqr(p.z);
     let h = fe_sub(fe_mul(q.x, z2), p.x);
@@ -44,7 +40,6 @@ fn gej_add_ge(p: Gej, q: Ge) -> GejSum {
     let h2 = fe_sqr(h);
     let h3 = fe_mul(h2, h);
     let v = fe_mul(p.x, h2);
-    let x = fe_sub(fe_lin(1u, fe_sqr(r), 2u, v), h3);
-    let y = fe_sub(fe_mul(r, fe_sub(v, x)), fe_mul(p.y, h3));
-    return GejSum(Gej(x, y, fe_mul(p.z, h)), h);
+    let x = fe_lin(fe_sqr(r), 1u, h3, 2u, v);
+    return GejSum(Gej(x, fe_mul_sub(r, fe_sub(v, x), p.y, h3), fe_mul(p.z, h)), h);
 }

@@ -1,10 +1,16 @@
-// Address recovery (ecrecover) for a batch: one lane, one signature, five short dispatches over the same buffers.
+// Address recovery (ecrecover) for a batch: one lane, one signature, seven short dispatches over the same buffers.
 //
-//   recover_lift     validates by compare, finds the point R = (x, y) of the signature
-//   recover_scalars  u1 = -z / r, u2 = s / r, recoded into signed odd digits
-//   recover_table    odd multiples of R up to 15, on a common Z
-//   recover_ladder   Q = u2 R + u1 G, rounds [first, last) of 49; may be dispatched in slices
-//   recover_finish   affine Q, keccak256, address, status
+//   recover_lift      validates by compare, finds the point R = (x, y) of the signature
+//   recover_invert_r  1 / (2 r), one inversion for many lanes
+//   recover_scalars   u1 = -z / r, u2 = s / r, recoded into signed odd digits
+//   recover_table     odd multiples of R up to 15, on a common Z
+//   recover_ladder    Q = u2 R + u1 G, rounds [first, last) of 49; may be dispatched in slices
+//   recover_invert_z  1 / Z, one inversion for many lanes
+//   recover_finish    affine Q, keccak256, address, status
+//
+// The inversions are Montgomery's trick: invocation i of `inverters` multiplies the values of the lanes i, i + inverters, ..
+// together, inverts the product and takes it apart again. A value of zero would take its neighbours with it, so such a lane
+// contributes one and is told apart by its status.
 //
 // A scalar a is recoded as v with a = 2 v + 1 - 2^L (mod n), so that a window digit d of w bits stands for the odd number
 // 2 d + 1 - 2^w: no digit is zero, no lane ever skips, and the accumulator never starts at infinity.
@@ -21,6 +27,8 @@ const STATE_X: u32 = 1u;
 const STATE_Y: u32 = 9u;
 const STATE_Z: u32 = 17u;
 const STATE_TABLE_Z: u32 = 25u;
+// 1 / (2 r) until recover_scalars, 1 / Z after recover_ladder: STATE_TABLE_Z lives between.
+const STATE_INVERSE: u32 = 25u;
 const STATE_V1: u32 = 33u;
 const STATE_V2: u32 = 38u;
 const STATE_VG: u32 = 43u;
@@ -148,21 +156,50 @@ fn recover_lift(@builtin(global_invocation_id) id: vec3<u32>) {
     state_set_words(lane, STATE_Y, words_select(GE_G_Y_WORDS, y_words, valid));
 }
 
-// Writes STATE_V1, STATE_V2 (the halves of u2) and STATE_VG (u1). After recover_lift; invalid lanes use r = s = 1.
+// r of the lane, or 1 where it is invalid; in [1, n).
+fn scalar_r(lane: u32) -> Words {
+    let invalid = state[STATE_STATUS * params.stride + lane] != STATUS_NOT_RUN;
+    return words_select(item_words(lane, ITEM_R), Words(1u, 0u, 0u, 0u, 0u, 0u, 0u, 0u), invalid);
+}
+
+// Writes 1 / (2 r) in Montgomery's form to STATE_INVERSE. After recover_lift.
+@compute @workgroup_size(64)
+fn recover_invert_r(@builtin(global_invocation_id) id: vec3<u32>) {
+    if (id.x >= params.inverters) {
+        return;
+    }
+    // Each lane's plane first takes the product of the values before it. Every product is short of a factor M, and the
+    // inverse has them back: what comes out of the last loop is x M^2 / r, for the x by which the inverse is multiplied.
+    var product = Sc();
+    product[0] = 1u;
+    var lane = id.x;
+    for (; lane < params.count; lane += params.inverters) {
+        state_set_words(lane, STATE_INVERSE, limb_to_words(sc_reduce(product)));
+        product = sc_mul(product, limb_from_words(scalar_r(lane)));
+    }
+    // sc_mul divides 1 / 2 by M, which leaves M / (2 r).
+    var inverse = sc_mul(sc_inv(product), SC_HALF);
+    while (lane > id.x) {
+        lane -= params.inverters;
+        let before = limb_from_words(state_words(lane, STATE_INVERSE));
+        state_set_words(lane, STATE_INVERSE, limb_to_words(sc_reduce(sc_mul(inverse, before))));
+        inverse = sc_mul(inverse, limb_from_words(scalar_r(lane)));
+    }
+}
+
+// Writes STATE_V1, STATE_V2 (the halves of u2) and STATE_VG (u1). After recover_invert_r; invalid lanes have r = 1.
 @compute @workgroup_size(64)
 fn recover_scalars(@builtin(global_invocation_id) id: vec3<u32>) {
     let lane = id.x;
     if (lane >= params.count) {
         return;
     }
-    let invalid = state[STATE_STATUS * params.stride + lane] != STATUS_NOT_RUN;
-    let one = Words(1u, 0u, 0u, 0u, 0u, 0u, 0u, 0u);
-    let r = limb_from_words(words_select(item_words(lane, ITEM_R), one, invalid));
-    let s = limb_from_words(words_select(item_words(lane, ITEM_S), one, invalid));
+    // s is a number below 2^256 in any case, and what becomes of an invalid lane's does not matter.
+    let s = limb_from_words(item_words(lane, ITEM_S));
     let z = limb_from_words(item_words(lane, ITEM_Z));
 
-    // 1 / (2 r): the recodings want halves.
-    let inverse = sc_inv(sc_mul(r, SC_TWO_MONT2));
+    // The recodings want halves: 1 / (2 r).
+    let inverse = limb_from_words(state_words(lane, STATE_INVERSE));
     // (-z / r + 2^256 - 1) / 2.
     let half_u1 = sc_mul(z, inverse);
     let vg = sc_sub_from_offset(half_u1);
@@ -302,19 +339,47 @@ fn recover_ladder(@builtin(global_invocation_id) id: vec3<u32>) {
     state_set_words(lane, STATE_Z, fe_to_words(p.z));
 }
 
+// Z of the lane as words, or 1 where Z = 0.
+fn nonzero_z(lane: u32) -> Words {
+    let z = state_words(lane, STATE_Z);
+    return words_select(z, Words(1u, 0u, 0u, 0u, 0u, 0u, 0u, 0u), words_equal(z, Words()));
+}
+
+// Writes 1 / Z to STATE_INVERSE, 1 where Z = 0. After the last slice of recover_ladder.
+@compute @workgroup_size(64)
+fn recover_invert_z(@builtin(global_invocation_id) id: vec3<u32>) {
+    if (id.x >= params.inverters) {
+        return;
+    }
+    // Each lane's plane first takes the product of the values before it.
+    var product = Fe();
+    product[0] = 1u;
+    var lane = id.x;
+    for (; lane < params.count; lane += params.inverters) {
+        state_set_words(lane, STATE_INVERSE, fe_to_words(product));
+        product = fe_mul(product, fe_from_words(nonzero_z(lane)));
+    }
+    var inverse = fe_chain(product, true);
+    while (lane > id.x) {
+        lane -= params.inverters;
+        let before = fe_from_words(state_words(lane, STATE_INVERSE));
+        state_set_words(lane, STATE_INVERSE, fe_to_words(fe_mul(inverse, before)));
+        inverse = fe_mul(inverse, fe_from_words(nonzero_z(lane)));
+    }
+}
+
 fn swap_bytes(w: u32) -> u32 {
     return (w << 24u) | ((w & 0xff00u) << 8u) | ((w >> 8u) & 0xff00u) | (w >> 24u);
 }
 
-// Writes the result. Only SUCCESS carries an address.
+// Writes the result. Only RECOVERED carries an address. After recover_invert_z.
 @compute @workgroup_size(64)
 fn recover_finish(@builtin(global_invocation_id) id: vec3<u32>) {
     let lane = id.x;
     if (lane >= params.count) {
         return;
     }
-    let z_words = state_words(lane, STATE_Z);
-    let z_inv = fe_chain(fe_from_words(z_words), true);
+    let z_inv = fe_from_words(state_words(lane, STATE_INVERSE));
     let z_inv2 = fe_sqr(z_inv);
     let x = fe_to_words(fe_mul(fe_from_words(state_words(lane, STATE_X)), z_inv2));
     let y = fe_to_words(fe_mul(fe_from_words(state_words(lane, STATE_Y)), fe_mul(z_inv2, z_inv)));
@@ -342,7 +407,7 @@ fn recover_finish(@builtin(global_invocation_id) id: vec3<u32>) {
     keccak_f1600(&sponge);
 
     var status = STATUS_RECOVERED;
-    if (words_equal(z_words, Words())) {
+    if (words_equal(state_words(lane, STATE_Z), Words())) {
         status = STATUS_EXCEPTIONAL;
     }
     if (state[STATE_STATUS * params.stride + lane] != STATUS_NOT_RUN) {

@@ -212,6 +212,14 @@ abi_structs! {
         first: u32,
         /// One past its last round.
         last: u32,
+        /// Invocations that share the lanes of a batched inversion, from 1 to `count`.
+        inverters: u32,
+        /// Keeps the size a multiple of 16 bytes, as do the others: a uniform has no arrays of words.
+        pad0: u32,
+        /// See `pad0`.
+        pad1: u32,
+        /// See `pad0`.
+        pad2: u32,
     }
 
     /// One signature to recover.

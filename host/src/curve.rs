@@ -16,10 +16,20 @@ type U640 = Uint<640, 10>;
 const G_WINDOWS: usize = 32;
 const G_ENTRIES: usize = 128;
 
-/// The shaders' numbers are 20 limbs of 13 bits.
-const LIMB_BITS: usize = 13;
-const LIMBS: usize = 20;
-const LIMB_MASK: u32 = (1 << LIMB_BITS) - 1;
+/// How a variant of the shaders writes numbers.
+#[derive(Clone, Copy)]
+struct Limbs {
+    bits: usize,
+    /// Limbs of any number: at least 256 bits and a few to spare.
+    count: usize,
+    /// Limbs of a short scalar, and of the lattice it is computed with: at least 132 bits.
+    short: usize,
+    /// WGSL's suffix of the integers that products are summed up in.
+    column: &'static str,
+}
+
+const PORTABLE: Limbs = Limbs { bits: 13, count: 20, short: 11, column: "u" };
+const WIDEST: Limbs = Limbs { bits: 29, count: 9, short: 5, column: "lu" };
 
 /// The eigenvalue of the endomorphism: lambda (x, y) = (beta x, y) (GLV, as in libsecp256k1).
 const LAMBDA: U256 = uint!(0x5363AD4C_C05C30E0_A5261C02_8812645A_122E22EA_20816678_DF02967C_1B23BD72_U256);
@@ -123,11 +133,6 @@ fn sc_inv_chain() -> Vec<Step> {
     steps
 }
 
-fn limb(value: U640, i: usize) -> u32 {
-    let shifted: U640 = value >> (i * LIMB_BITS);
-    shifted.as_limbs()[0] as u32 & LIMB_MASK
-}
-
 fn wide(value: U256) -> U640 {
     U640::from(value)
 }
@@ -136,22 +141,77 @@ fn list(values: impl IntoIterator<Item = u32>) -> String {
     values.into_iter().map(|v| format!("{v}u")).collect::<Vec<_>>().join(", ")
 }
 
-/// `count` limbs; what is above goes into the last one.
-fn limbs(value: U640, count: usize) -> Vec<u32> {
-    let mut out: Vec<u32> = (0..count).map(|i| limb(value, i)).collect();
-    let above: U640 = value >> (count * LIMB_BITS);
-    out[count - 1] += (above.as_limbs()[0] as u32) << LIMB_BITS;
-    out
-}
+impl Limbs {
+    fn mask(self) -> u32 {
+        (1 << self.bits) - 1
+    }
 
-fn put_limbs(text: &mut String, name: &str, value: U640) {
-    let _ = writeln!(text, "const {name} = array<u32, 20>(\n    {});", list(limbs(value, LIMBS)));
-}
+    /// `count` limbs; what is above goes into the last one.
+    fn split(self, value: U640, count: usize) -> Vec<u32> {
+        let limb = |i: usize| {
+            let shifted: U640 = value >> (i * self.bits);
+            shifted.as_limbs()[0] as u32
+        };
+        (0..count).map(|i| if i + 1 < count { limb(i) & self.mask() } else { limb(i) }).collect()
+    }
 
-/// 2^143 - value: the factor that subtracts in sc_half.
-fn put_minus_limbs(text: &mut String, name: &str, value: U256) {
-    let negated = (U640::from(1) << (11 * LIMB_BITS)) - wide(value);
-    let _ = writeln!(text, "const {name} = array<u32, 11>(\n    {});", list(limbs(negated, 11)));
+    fn put(self, text: &mut String, name: &str, value: U640, count: usize) {
+        let limbs = list(self.split(value, count));
+        let _ = writeln!(text, "const {name} = array<u32, {count}>(\n    {limbs});");
+    }
+
+    /// One constant a limb: operands that are immediates in every language.
+    fn put_each(self, text: &mut String, name: &str, limbs: &[u32], suffix: &str) {
+        for (i, limb) in limbs.iter().enumerate() {
+            let _ = writeln!(text, "const {name}_{i} = {limb}{suffix};");
+        }
+    }
+
+    fn put_field(self, text: &mut String) {
+        // A multiple of p that is 2 (2^(bits count) - 1), all limbs 2 mask, plus 2 less what the lowest limbs owe.
+        let folds = self.bits * self.count + 1 - 256;
+        let owed = self.split((wide(U256::from((1_u64 << 32) + 977)) << folds) - U640::from(2), self.count);
+        let multiple: Vec<u32> = owed.iter().map(|o| 2 * self.mask() - o).collect();
+        let _ = writeln!(text, "// {} p with every limb in [{}, {}].", 1 << folds, multiple[0], 2 * self.mask());
+        self.put_each(text, "FE_MULTIPLE", &multiple, "u");
+        let prime = U256::from_be_bytes(constants::FIELD_SIZE);
+        self.put_each(text, "FE_P", &self.split(wide(prime), self.count), "u");
+        self.put(text, "FE_BETA", wide(BETA), self.count);
+    }
+
+    fn put_scalars(self, text: &mut String) {
+        let n = ORDER;
+        let one = U256::from(1);
+        let half = (n + one) >> 1; // 1 / 2 mod n, as n + 1 < 2^256
+        let limbs = self.split(wide(n), self.count);
+        let _ = writeln!(text, "\n// n, and -1 / n mod 2^{}.", self.bits);
+        self.put_each(text, "SC_N", &limbs, self.column);
+        // Newton's iteration for 1 / n, from the one bit that any odd number gets right to thirty-two.
+        let inverse = (0..5).fold(1_u32, |x, _| x.wrapping_mul(2_u32.wrapping_sub(limbs[0].wrapping_mul(x))));
+        let _ = writeln!(text, "const SC_N0INV: u32 = {}u;", inverse.wrapping_neg() & self.mask());
+        self.put(text, "SC_N_LIMBS", wide(n), self.count);
+
+        text.push_str("\n// 1 / 2 mod n.\n");
+        self.put(text, "SC_HALF", wide(half), self.count);
+        text.push_str("// (-1 - lambda) / 2 mod n.\n");
+        self.put(text, "SC_SPLIT_OFFSET", wide((n - one - LAMBDA).mul_mod(half, n)), self.count);
+        text.push_str("// (2^256 - 1) / 2 mod n, plus 2 n.\n");
+        let offset = wide(U256::MAX.reduce_mod(n).mul_mod(half, n)) + (wide(n) << 1);
+        self.put(text, "SC_G_OFFSET_2N", offset, self.count);
+
+        let modulus = self.bits * self.short;
+        text.push_str("// round(2^377 b2 / n), round(2^377 (-b1) / n), and the lattice, ");
+        let _ = writeln!(text, "negated mod 2^{modulus} where sc_half subtracts.");
+        let [a1, minus_b1, a2, b2] = LATTICE;
+        let shift = |b: U256| ((wide(b) << 377) + wide(n >> 1)) / wide(n);
+        let minus = |value: U256| (U640::from(1) << modulus) - wide(value);
+        self.put(text, "SC_G1", shift(b2), self.count);
+        self.put(text, "SC_G2", shift(minus_b1), self.count);
+        self.put(text, "SC_MINUS_A1", minus(a1), self.short);
+        self.put(text, "SC_MINUS_A2", minus(a2), self.short);
+        self.put(text, "SC_MINUS_B1", wide(minus_b1), self.short);
+        self.put(text, "SC_MINUS_B2", minus(b2), self.short);
+    }
 }
 
 fn put_words(text: &mut String, name: &str, value: U256) {
@@ -167,57 +227,23 @@ fn put_chain(text: &mut String, name: &str, chain: &[Step]) {
 
 /// The text of `shaders/curve.wgsl`.
 pub fn curve_wgsl() -> String {
-    let n = ORDER;
-    let one = U256::from(1);
-    let half = (n + one) >> 1; // 1 / 2 mod n, as n + 1 < 2^256
     let mut text = String::from(
-        "// Generated from host/src/curve.rs, do not edit: secp256k1's numbers as limbs and words, least significant first.\n\n",
+        "// Generated from host/src/curve.rs, do not edit: secp256k1's numbers as words and limbs, least significant first.\n\n",
     );
-
-    text.push_str("// 32 p with every limb in [9696, 16382].\n");
-    // 32 p = 2 (2^260 - 1) + 2 - 32 (2^32 + 977): all limbs 2 * 8191, less what the low three owe.
-    let owed = limbs((wide(U256::from((1u64 << 32) + 977)) << 5) - U640::from(2), LIMBS);
-    for (i, o) in owed.iter().enumerate() {
-        let _ = writeln!(text, "const FE_32P_{i}: u32 = {}u;", 16382 - o);
-    }
     put_words(&mut text, "FE_P_MINUS_N_WORDS", FIELD_MINUS_ORDER);
-    put_limbs(&mut text, "FE_BETA", wide(BETA));
     put_chain(&mut text, "FE_SQRT", &fe_sqrt_chain());
     put_chain(&mut text, "FE_INV", &fe_inv_chain());
     put_words(&mut text, "GE_G_X_WORDS", U256::from_be_bytes(constants::GENERATOR_X));
     put_words(&mut text, "GE_G_Y_WORDS", U256::from_be_bytes(constants::GENERATOR_Y));
-
-    text.push_str("\n// n, and -1 / n mod 2^13.\n");
-    for (i, l) in limbs(wide(n), LIMBS).iter().enumerate() {
-        let _ = writeln!(text, "const SC_N_{i}: u32 = {l}u;");
-    }
-    // Newton's iteration for 1 / n, from the one bit that any odd number gets right to sixteen.
-    let low = limb(wide(n), 0);
-    let inverse = (0..4).fold(1_u32, |x, _| x.wrapping_mul(2_u32.wrapping_sub(low.wrapping_mul(x))));
-    let _ = writeln!(text, "const SC_N0INV: u32 = {}u;", inverse.wrapping_neg() & LIMB_MASK);
-    put_limbs(&mut text, "SC_N_LIMBS", wide(n));
-    put_words(&mut text, "SC_N_WORDS", n);
-    put_words(&mut text, "SC_HALF_N_WORDS", n >> 1);
+    put_words(&mut text, "SC_N_WORDS", ORDER);
+    put_words(&mut text, "SC_HALF_N_WORDS", ORDER >> 1);
     put_chain(&mut text, "SC_INV", &sc_inv_chain());
-
-    text.push_str("\n// 2 * 2^520 mod n.\n");
-    let two_mont2 = (U640::from(1) << 521) % wide(n);
-    put_limbs(&mut text, "SC_TWO_MONT2", two_mont2);
-    text.push_str("// (-1 - lambda) / 2 mod n.\n");
-    put_limbs(&mut text, "SC_SPLIT_OFFSET", wide((n - one - LAMBDA).mul_mod(half, n)));
-    text.push_str("// (2^256 - 1) / 2 mod n, plus 2 n.\n");
-    let offset = wide(U256::MAX.reduce_mod(n).mul_mod(half, n)) + (wide(n) << 1);
-    put_limbs(&mut text, "SC_G_OFFSET_2N", offset);
-
-    text.push_str("// round(2^377 b2 / n), round(2^377 (-b1) / n), and the lattice negated mod 2^143.\n");
-    let [a1, minus_b1, a2, b2] = LATTICE;
-    let shift = |b: U256| ((wide(b) << 377) + wide(n >> 1)) / wide(n);
-    put_limbs(&mut text, "SC_G1", shift(b2));
-    put_limbs(&mut text, "SC_G2", shift(minus_b1));
-    put_minus_limbs(&mut text, "SC_MINUS_A1", a1);
-    put_minus_limbs(&mut text, "SC_MINUS_A2", a2);
-    let _ = writeln!(text, "const SC_MINUS_B1 = array<u32, 11>(\n    {});", list(limbs(wide(minus_b1), 11)));
-    put_minus_limbs(&mut text, "SC_MINUS_B2", b2);
+    for (switch, limbs) in [("\n//#if U64\n", WIDEST), ("\n//#else\n", PORTABLE)] {
+        text.push_str(switch);
+        limbs.put_field(&mut text);
+        limbs.put_scalars(&mut text);
+    }
+    text.push_str("//#endif\n");
     text
 }
 

@@ -30,7 +30,15 @@ const PARAMS_STRIDE: usize = 64;
 /// One in so many recovered addresses is checked against the CPU reference.
 const SAMPLE: usize = 1000;
 
-const STAGES: [&str; 5] = ["recover_lift", "recover_scalars", "recover_table", "recover_ladder", "recover_finish"];
+const STAGES: [&str; 7] = [
+    "recover_lift",
+    "recover_invert_r",
+    "recover_scalars",
+    "recover_table",
+    "recover_ladder",
+    "recover_invert_z",
+    "recover_finish",
+];
 
 #[derive(Debug)]
 struct Scratch {
@@ -43,7 +51,7 @@ struct Scratch {
 #[derive(Debug)]
 pub(super) struct Crypto {
     recover_layout: wgpu::BindGroupLayout,
-    recover: [wgpu::ComputePipeline; 5],
+    recover: [wgpu::ComputePipeline; 7],
     keccak_layout: wgpu::BindGroupLayout,
     keccak: wgpu::ComputePipeline,
     g_table: wgpu::Buffer,
@@ -114,11 +122,19 @@ impl Crypto {
         }
         let Some(Scratch { lanes, state, r_table }) = &*held else { return Ok(Vec::new()) };
 
+        let inverters = 256.min(count as u32);
         let mut params = vec![0_u32; PARAMS_STRIDE * LADDER_SLICES.len()];
         for (block, (first, last)) in params.chunks_exact_mut(PARAMS_STRIDE).zip(LADDER_SLICES) {
-            let words: [u32; 4] =
-                bytemuck::cast(BatchParams { count: count as u32, stride: *lanes as u32, first, last });
-            block[..4].copy_from_slice(&words);
+            let params = BatchParams {
+                count: count as u32,
+                stride: *lanes as u32,
+                first,
+                last,
+                inverters,
+                ..BatchParams::zeroed()
+            };
+            let words: [u32; 8] = bytemuck::cast(params);
+            block[..8].copy_from_slice(&words);
         }
         let params = gpu.upload(&params, wgpu::BufferUsages::UNIFORM);
         let input = gpu.upload(&items, wgpu::BufferUsages::STORAGE);
@@ -131,14 +147,17 @@ impl Crypto {
         let group = gpu.bind(&self.recover_layout, binding, &[&input, &output, state, r_table, &self.g_table]);
 
         let workgroups = (count as u32).div_ceil(WORKGROUP);
-        let [lift, scalars, table, ladder, finish] = &self.recover;
+        let [lift, invert_r, scalars, table, ladder, invert_z, finish] = &self.recover;
         let run = |stage, slice: usize| gpu.dispatch(stage, &group, &[(slice * PARAMS_STRIDE * 4) as u32], workgroups);
+        let invert = |stage| gpu.dispatch(stage, &group, &[0], inverters.div_ceil(WORKGROUP));
         run(lift, 0);
+        invert(invert_r);
         run(scalars, 0);
         run(table, 0);
         for slice in 0..LADDER_SLICES.len() {
             run(ladder, slice);
         }
+        invert(invert_z);
         run(finish, 0);
         let words = gpu.download(&[(&output, 0, count * size_of::<RecoverResult>() as u64)])?;
         Ok(bytemuck::pod_collect_to_vec(&words))
