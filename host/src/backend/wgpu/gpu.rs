@@ -5,7 +5,7 @@ use crate::backend::BackendError;
 use bytemuck::Pod;
 use std::{
     borrow::Cow,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, Mutex, PoisonError, mpsc},
 };
 
 /// Largest storage binding under WebGPU's default limits, in bytes.
@@ -71,6 +71,15 @@ pub(super) struct Gpu {
     info: wgpu::AdapterInfo,
     int64: bool,
     failure: Arc<Mutex<Option<BackendError>>>,
+}
+
+/// A copy to the host under way.
+#[derive(Debug)]
+pub(super) struct Pending {
+    staging: wgpu::Buffer,
+    bytes: u64,
+    submission: wgpu::SubmissionIndex,
+    mapped: mpsc::Receiver<Result<(), wgpu::BufferAsyncError>>,
 }
 
 fn keep(slot: &Mutex<Option<BackendError>>, error: BackendError) {
@@ -238,10 +247,10 @@ impl Gpu {
     }
 
     /// Queues commands.
-    pub(super) fn submit(&self, record: impl FnOnce(&mut wgpu::CommandEncoder)) {
+    pub(super) fn submit(&self, record: impl FnOnce(&mut wgpu::CommandEncoder)) -> wgpu::SubmissionIndex {
         let mut encoder = self.device.create_command_encoder(&wgpu::CommandEncoderDescriptor::default());
         record(&mut encoder);
-        self.queue.submit([encoder.finish()]);
+        self.queue.submit([encoder.finish()])
     }
 
     /// Queues one dispatch.
@@ -260,33 +269,55 @@ impl Gpu {
         });
     }
 
-    /// Waits for everything queued and copies byte ranges of buffers to the host, in one round trip.
-    ///
-    /// # Errors
-    /// The device was lost, or an earlier operation failed.
-    pub(super) fn download(&self, ranges: &[(&wgpu::Buffer, u64, u64)]) -> Result<Vec<u32>, BackendError> {
-        let total: u64 = ranges.iter().map(|(_, _, len)| len).sum();
-        if total == 0 {
-            return Ok(Vec::new());
-        }
-        let staging = self.buffer(total, wgpu::BufferUsages::COPY_DST | wgpu::BufferUsages::MAP_READ);
-        self.submit(|encoder| {
-            let mut at = 0;
+    /// A buffer that [`Gpu::start_download`] can copy to.
+    pub(super) fn staging(&self, bytes: u64) -> wgpu::Buffer {
+        self.buffer(bytes, wgpu::BufferUsages::COPY_DST | wgpu::BufferUsages::MAP_READ)
+    }
+
+    /// Queues copies of byte ranges of buffers into `staging`, one behind the other. It may be used again once the
+    /// download is finished.
+    pub(super) fn start_download(&self, staging: wgpu::Buffer, ranges: &[(&wgpu::Buffer, u64, u64)]) -> Pending {
+        let mut bytes = 0;
+        let submission = self.submit(|encoder| {
             for (buffer, offset, len) in ranges.iter().filter(|range| range.2 > 0) {
-                encoder.copy_buffer_to_buffer(buffer, *offset, &staging, at, *len);
-                at += len;
+                encoder.copy_buffer_to_buffer(buffer, *offset, &staging, bytes, *len);
+                bytes += len;
             }
         });
-        let lost = |cause: &dyn std::fmt::Display| BackendError::DeviceLost(cause.to_string());
-        let (sender, receiver) = std::sync::mpsc::channel();
+        let (sender, mapped) = mpsc::channel();
         staging.map_async(wgpu::MapMode::Read, .., move |result| {
             // Nobody waits for the answer if the receiver is gone.
             let _ = sender.send(result);
         });
-        self.device.poll(wgpu::PollType::wait_indefinitely()).map_err(|cause| lost(&cause))?;
+        Pending { staging, bytes, submission, mapped }
+    }
+
+    /// Waits for a download, and for what was queued before it.
+    ///
+    /// # Errors
+    /// The device was lost, or an earlier operation failed.
+    pub(super) fn finish_download(&self, pending: Pending) -> Result<Vec<u32>, BackendError> {
+        let Pending { staging, bytes, submission, mapped } = pending;
+        let lost = |cause: &dyn std::fmt::Display| BackendError::DeviceLost(cause.to_string());
+        let wait = wgpu::PollType::Wait { submission_index: Some(submission), timeout: None };
+        self.device.poll(wait).map_err(|cause| lost(&cause))?;
         self.check()?;
-        receiver.recv().map_err(|cause| lost(&cause))?.map_err(|cause| lost(&cause))?;
-        let view = staging.get_mapped_range(..total).map_err(|cause| lost(&cause))?;
-        Ok(bytemuck::pod_collect_to_vec(&view))
+        mapped.recv().map_err(|cause| lost(&cause))?.map_err(|cause| lost(&cause))?;
+        let view = staging.get_mapped_range(..bytes).map_err(|cause| lost(&cause))?;
+        let words = bytemuck::pod_collect_to_vec(&view);
+        drop(view);
+        staging.unmap();
+        Ok(words)
+    }
+
+    /// Waits for everything queued and copies byte ranges of buffers to the host, in one round trip.
+    ///
+    /// # Errors
+    /// As [`Gpu::finish_download`].
+    pub(super) fn download(&self, ranges: &[(&wgpu::Buffer, u64, u64)]) -> Result<Vec<u32>, BackendError> {
+        match ranges.iter().map(|(_, _, len)| len).sum() {
+            0 => Ok(Vec::new()),
+            bytes => self.finish_download(self.start_download(self.staging(bytes), ranges)),
+        }
     }
 }

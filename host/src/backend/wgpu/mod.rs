@@ -1,8 +1,10 @@
 //! Vulkan, Metal and DX12 through wgpu.
 
-mod crypto;
+mod chunks;
 mod execute;
 mod gpu;
+mod keccak;
+mod recover;
 mod self_test;
 
 use super::{Backend, BackendError, BackendKind, Executed};
@@ -13,11 +15,15 @@ use crate::{
     recover::{RecoverError, RecoverRequest},
 };
 use alloy_primitives::{Address, B256};
-use crypto::Crypto;
 use execute::Execute;
 use gpu::{Checks, Gpu, Source, source};
+use keccak::Keccak;
+use recover::Recover;
 
 pub use gpu::Integers;
+
+/// Invocations of a workgroup of the batched crypto kernels.
+const WORKGROUP: u32 = 64;
 
 /// An adapter that could be opened.
 #[derive(Clone, Debug)]
@@ -119,7 +125,8 @@ pub fn kernel_texts(integers: Integers) -> [(&'static str, std::borrow::Cow<'sta
 pub struct WgpuBackend {
     gpu: Gpu,
     execute: Execute,
-    crypto: Crypto,
+    recover: Recover,
+    keccak: Keccak,
     checks: Checks,
     limits: LaneLimits,
 }
@@ -178,6 +185,7 @@ impl WgpuBackend {
     /// As [`WgpuBackend::open`]; the edit's own error as [`BackendError::Compile`].
     pub fn open_edited(
         device: Option<&str>,
+        integers: Integers,
         kernel: &str,
         edit: &dyn Fn(&str) -> Result<String, String>,
     ) -> Result<Self, BackendError> {
@@ -185,13 +193,14 @@ impl WgpuBackend {
         for source in sources.iter_mut().filter(|source| source.name == kernel) {
             *source = source.edited(edit).map_err(BackendError::Compile)?;
         }
-        Self::with_kernels(Gpu::open(&choose(device)?, Integers::Widest)?, Checks::On, &sources)
+        Self::with_kernels(Gpu::open(&choose(device)?, integers)?, Checks::On, &sources)
     }
 
     fn with_kernels(gpu: Gpu, checks: Checks, [execute, recover, keccak]: &[Source; 3]) -> Result<Self, BackendError> {
         let execute = Execute::new(&gpu, checks, execute)?;
-        let crypto = Crypto::new(&gpu, checks, recover, keccak)?;
-        Ok(Self { gpu, execute, crypto, checks, limits: LaneLimits::default() })
+        let recover = Recover::new(&gpu, checks, recover)?;
+        let keccak = Keccak::new(&gpu, checks, keccak)?;
+        Ok(Self { gpu, execute, recover, keccak, checks, limits: LaneLimits::default() })
     }
 
     /// Whether the shaders run without run-time checks.
@@ -210,7 +219,7 @@ impl WgpuBackend {
     /// # Errors
     /// As [`Backend::recover`].
     pub fn recover_lanes(&self, requests: &[RecoverRequest]) -> Result<Vec<RecoverResult>, BackendError> {
-        self.crypto.recover_lanes(&self.gpu, requests)
+        self.recover.lanes(&self.gpu, requests)
     }
 
     /// `discrete`, `integrated`, `virtual`, `cpu` or `other`.
@@ -229,11 +238,11 @@ impl Backend for WgpuBackend {
     }
 
     fn keccak256(&self, messages: &[&[u8]]) -> Result<Vec<B256>, BackendError> {
-        self.crypto.keccak256(&self.gpu, messages)
+        self.keccak.run(&self.gpu, messages)
     }
 
     fn recover(&self, requests: &[RecoverRequest]) -> Result<Vec<Result<Address, RecoverError>>, BackendError> {
-        self.crypto.recover(&self.gpu, requests)
+        self.recover.run(&self.gpu, requests)
     }
 
     fn lane_limits(&self) -> LaneLimits {
