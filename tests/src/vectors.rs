@@ -15,10 +15,11 @@ use tiny_keccak::{Hasher, Keccak};
 const ONE: U256 = U256::ONE;
 
 /// p, the prime of the field.
-const FIELD_PRIME: U256 = uint!(0xFFFFFFFF_FFFFFFFF_FFFFFFFF_FFFFFFFF_FFFFFFFF_FFFFFFFF_FFFFFFFE_FFFFFC2F_U256);
+pub const FIELD_PRIME: U256 = uint!(0xFFFFFFFF_FFFFFFFF_FFFFFFFF_FFFFFFFF_FFFFFFFF_FFFFFFFF_FFFFFFFE_FFFFFC2F_U256);
 
-/// lambda (x, y) = (beta x, y), and the lattice that splits a scalar into two short ones along it: as in libsecp256k1.
-const LAMBDA: U256 = uint!(0x5363AD4C_C05C30E0_A5261C02_8812645A_122E22EA_20816678_DF02967C_1B23BD72_U256);
+/// lambda (x, y) = (beta x, y): as in libsecp256k1.
+pub const LAMBDA: U256 = uint!(0x5363AD4C_C05C30E0_A5261C02_8812645A_122E22EA_20816678_DF02967C_1B23BD72_U256);
+/// The lattice that splits a scalar into two short ones along lambda.
 const LATTICE: [U256; 3] = [
     uint!(0x3086D221_A7D46BCD_E86C90E4_9284EB15_U256),
     uint!(0xE4437ED6_010E8828_6F547FA9_0ABFE4C3_U256),
@@ -197,6 +198,7 @@ pub fn traps() -> Vec<Vector> {
     known_nonce(&mut vectors);
     extreme_scalars(&mut vectors);
     colliding_digits(&mut vectors);
+    every_digit(&mut vectors);
     vectors
 }
 
@@ -384,6 +386,34 @@ fn colliding_digits(vectors: &mut Vec<Vector>) {
                     vectors.push(Vector::crafted(format!("u2 R = {m:#x} G, u1 = {u1:#x}"), request));
                 }
             }
+        }
+    }
+}
+
+/// Every digit in every window of the recodings: all entries of the table of G with both signs, all of the table of R.
+fn every_digit(vectors: &mut Vec<Vector>) {
+    let n = ORDER;
+    let mut numbers = Numbers::new(10);
+    let odd = |v: U256| v.add_mod(v, n).add_mod(ONE, n);
+    for first in 0..256_usize {
+        // u1 = 2 v + 1 - 2^256 for the v whose digits are these; another one each, or the highest could be past n.
+        let v = (0..32).fold(U256::ZERO, |v, window| v | (U256::from((first + 37 * window) & 255) << (8 * window)));
+        let u1 = odd(v.reduce_mod(n)).add_mod(n - U256::MAX.reduce_mod(n), n).add_mod(n - ONE, n);
+        let request = from_scalars(numbers.scalar(), u1, numbers.scalar());
+        vectors.push(Vector::new(format!("digits of u1 from {first}"), request));
+    }
+    for first in 0..16_usize {
+        // u2 = 2 k + 1 + lambda (2 l + 1) with k + 2^131 and l + 2^131 of these digits, those above 2^124 as in any short number.
+        let half = |step: usize| {
+            let digits = |v, window| v | (U256::from((first + step * window) & 15) << (4 * window));
+            (0..31).fold(U256::ZERO, digits)
+        };
+        for (k, l) in
+            [(half(5), half(7)), (n - half(3), half(11)), (half(13), n - half(9)), (n - half(1), n - half(15))]
+        {
+            let u2 = odd(k.reduce_mod(n)).add_mod(odd(l.reduce_mod(n)).mul_mod(LAMBDA, n), n);
+            let request = from_scalars(numbers.scalar(), numbers.scalar(), u2);
+            vectors.push(Vector::new(format!("digits of u2 from {first}"), request));
         }
     }
 }

@@ -2,7 +2,10 @@
 
 use libtest_mimic::Failed;
 use lockstep::{
-    backend::{Backend, BackendKind, wgpu::WgpuBackend},
+    backend::{
+        Backend, BackendKind,
+        wgpu::{Integers, WgpuBackend},
+    },
     engine::Engine,
     fork::Fork,
     report::ExecutionReport,
@@ -102,7 +105,7 @@ fn main() -> ExitCode {
 /// The comparison above must find a broken kernel.
 fn caught(from: &'static str, to: &'static str) -> Result<(), Failed> {
     let device = std::env::var("LOCKSTEP_DEVICE").ok();
-    let broken = WgpuBackend::open_edited(device.as_deref(), "execute", &|text| {
+    let broken = WgpuBackend::open_edited(device.as_deref(), Integers::Widest, "execute", &|text| {
         let edited = text.replacen(from, to, 1);
         if edited == text { Err(format!("the kernel has no {from:?}")) } else { Ok(edited) }
     })?;

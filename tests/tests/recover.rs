@@ -4,10 +4,14 @@ use alloy_primitives::{Address, B256, U256, hex};
 use libtest_mimic::Failed;
 use lockstep::{
     abi::{RecoverResult, STATUS_EXCEPTIONAL, STATUS_INVALID, STATUS_RECOVERED},
-    backend::{Backend, BackendError, wgpu::WgpuBackend},
+    backend::{
+        Backend, BackendError,
+        wgpu::{Integers, WgpuBackend},
+    },
     recover::{RecoverError, RecoverRequest},
 };
 use lockstep_tests::{
+    arithmetic,
     harness::{self, Suite, Target},
     transactions::{self, Accepted},
     vectors::{self, Vector},
@@ -15,12 +19,7 @@ use lockstep_tests::{
 use secp256k1::PublicKey;
 use serde_json::Value;
 use sha2::{Digest, Sha256};
-use std::{
-    io::Read,
-    path::Path,
-    process::ExitCode,
-    sync::{LazyLock, OnceLock},
-};
+use std::{io::Read, path::Path, process::ExitCode, sync::LazyLock};
 
 type Recovered = Vec<Result<Address, RecoverError>>;
 
@@ -51,7 +50,21 @@ fn traps(target: Target) -> Result<(), Failed> {
 }
 
 fn random_signatures(target: Target) -> Result<(), Failed> {
-    check(target, &vectors::random_signatures(20_000, 20))
+    let count = if target == Target::WgpuU32 { 4_000 } else { 20_000 };
+    check(target, &vectors::random_signatures(count, 20))
+}
+
+/// More than the device takes at once, with bad signatures on both sides of where it is cut, and out of step with it.
+fn several_chunks(target: Target) -> Result<(), Failed> {
+    let good = vectors::random_signatures(997, 26);
+    let mut batch: Vec<_> = good.iter().cycle().take(2 * 65_536 + 1_000).cloned().collect();
+    let bad = Vector::new("s = 0", RecoverRequest { s: U256::ZERO, ..good[0].request });
+    for at in [0, 65_535, 65_536, 65_537, 2 * 65_536 - 1, 2 * 65_536, batch.len() - 1] {
+        batch[at] = bad.clone();
+    }
+    check(target, &batch)?;
+    // The buffers are kept; another call finds nothing of this one in them.
+    check(target, &good)
 }
 
 fn batch_sizes(target: Target) -> Result<(), Failed> {
@@ -243,12 +256,18 @@ fn keccak_too_long(target: Target) -> Result<(), Failed> {
     Ok(())
 }
 
-fn open_edited(kernel: &str, from: &str, to: &str) -> Result<WgpuBackend, BackendError> {
-    let edit = |text: &str| match text.contains(from) {
-        true => Ok(text.replace(from, to)),
-        false => Err(format!("{kernel} has no {from:?}")),
-    };
-    WgpuBackend::open_edited(std::env::var("LOCKSTEP_DEVICE").ok().as_deref(), kernel, &edit)
+const VARIANTS: [(Target, Integers); 2] = [(Target::Wgpu, Integers::Widest), (Target::WgpuU32, Integers::Portable)];
+
+fn edited(
+    integers: Integers,
+    kernel: &str,
+    edit: impl Fn(&str) -> Result<String, String>,
+) -> Result<WgpuBackend, BackendError> {
+    WgpuBackend::open_edited(std::env::var("LOCKSTEP_DEVICE").ok().as_deref(), integers, kernel, &edit)
+}
+
+fn replaced(text: &str, from: &str, to: &str) -> Result<String, String> {
+    if text.contains(from) { Ok(text.replace(from, to)) } else { Err(format!("no {from:?} in the kernel")) }
 }
 
 /// What the kernel says of the traps and some honest signatures, before the host redoes anything.
@@ -260,24 +279,18 @@ fn lanes(device: &WgpuBackend) -> Result<(Vec<Vector>, Vec<RecoverResult>), Fail
 }
 
 /// The kernels as they are, with naga's run-time checks; the harness's device runs without where the self-test allows it.
-fn checked() -> Result<&'static WgpuBackend, Failed> {
-    static CHECKED: OnceLock<Result<WgpuBackend, BackendError>> = OnceLock::new();
-    CHECKED.get_or_init(|| open_edited("recover", "", "")).as_ref().map_err(Failed::from)
+fn checked(integers: Integers) -> Result<WgpuBackend, Failed> {
+    Ok(edited(integers, "recover", |text| Ok(text.to_owned()))?)
 }
 
 /// Only what somebody who knows k has made is left to the CPU, and every bad signature is refused by the kernel itself.
-fn checked_lanes() -> Result<(), Failed> {
-    let (vectors, results) = lanes(checked()?)?;
-    match vectors::compare_lanes(&vectors, &results)? {
-        0 => Err("no crafted vector reaches Z = 0".into()),
-        _ => Ok(()),
+/// What is left to the CPU comes back right, among others and alone, with a signer or without.
+fn checked_lanes(integers: Integers) -> Result<(), Failed> {
+    let device = checked(integers)?;
+    let (vectors, results) = lanes(&device)?;
+    if vectors::compare_lanes(&vectors, &results)? == 0 {
+        return Err("no crafted vector reaches Z = 0".into());
     }
-}
-
-/// Vectors that the kernel leaves to the CPU come back right, among others and alone, with a signer or without.
-fn exceptional_lanes_are_redone() -> Result<(), Failed> {
-    let device = checked()?;
-    let (vectors, results) = lanes(device)?;
     let left: Vec<_> = vectors.iter().zip(results).filter(|(_, result)| result.status == STATUS_EXCEPTIONAL).collect();
     let left: Vec<_> = left.into_iter().map(|(vector, _)| vector.clone()).collect();
     if left.iter().all(|vector| vector.signer.is_some()) || left.iter().all(|vector| vector.signer.is_none()) {
@@ -288,13 +301,40 @@ fn exceptional_lanes_are_redone() -> Result<(), Failed> {
     Ok(vectors::compare(&mixed, &device.recover(&vectors::requests(&mixed))?)?)
 }
 
+/// The functions under the kernel on edge operands, with a defect where `from` becomes `to`.
+fn arithmetic(integers: Integers, from: &str, to: &str) -> Result<(), Failed> {
+    let device = edited(integers, "recover", |text| arithmetic::edit(&replaced(text, from, to)?))?;
+    let calls = arithmetic::calls(device.has_int64());
+    Ok(arithmetic::compare(&calls, &device.recover_lanes(&arithmetic::requests(&calls))?)?)
+}
+
 /// Traps built into the recovery kernel, none of which may go unnoticed.
-const RECOVER_MUTANTS: [(&str, &str, &str); 5] = [
+const RECOVER_MUTANTS: [(&str, &str, &str); 9] = [
     ("s_equal_to_the_order", "words_less(s, SC_N_WORDS)", "true"),
     ("x_past_the_field", "!words_less(r, FE_P_MINUS_N_WORDS)", "false"),
     ("parity_of_an_unreduced_y", "fe_to_words(y)[0] & 1u", "y[0] & 1u"),
     ("sign_of_a_digit", "digit < 128u", "digit < 127u"),
+    (
+        "sign_of_one_digit_in_one_window",
+        "negative = digit < 8u;",
+        "negative = digit < 8u && !(window == 30u && digit == 3u);",
+    ),
     ("infinity_has_an_address", "words_equal(state_words(lane, STATE_Z), Words())", "false"),
+    ("invalid_r_among_others", "0u, 0u), invalid)", "0u, 0u), false)"),
+    ("infinity_among_others", "words_equal(z, Words())", "false"),
+    ("inversion_of_all_lanes_but_the_last", "lane < params.count; lane +=", "lane < params.count - 1u; lane +="),
+];
+
+/// Defects in the functions under the kernel, some of which only an edge operand meets.
+const ARITHMETIC_MUTANTS: [(&str, &str, &str); 4] = [
+    ("p_is_not_zero", "w[0] += 977u;", "w[0] += 976u;"),
+    (
+        "one_subtraction_of_n",
+        "for (var i = 0u; i < 2u; i++) {\n        var w = v;",
+        "for (var i = 0u; i < 1u; i++) {\n        var w = v;",
+    ),
+    ("three_halves_of_an_odd_number", "let odd = 0u - (a[0] & 1u);", "let odd = 0u;"),
+    ("difference_below_zero", "kc * (FE_MULTIPLE_0 - c[0])", "kc * (0u - c[0])"),
 ];
 
 const KECCAK_MUTANTS: [(&str, &str, &str); 2] = [
@@ -302,13 +342,13 @@ const KECCAK_MUTANTS: [(&str, &str, &str); 2] = [
     ("keccak_full_block_without_another", "length / 136u;", "(max(length, 1u) - 1u) / 136u;"),
 ];
 
-fn broken_recover(from: &str, to: &str) -> Result<(), Failed> {
-    let (vectors, results) = lanes(&open_edited("recover", from, to)?)?;
+fn broken_recover(integers: Integers, from: &str, to: &str) -> Result<(), Failed> {
+    let (vectors, results) = lanes(&edited(integers, "recover", |text| replaced(text, from, to))?)?;
     vectors::compare_lanes(&vectors, &results).map_or(Ok(()), |_| Err("no lane differs".into()))
 }
 
 fn broken_keccak(from: &str, to: &str) -> Result<(), Failed> {
-    let device = open_edited("keccak_batch", from, to)?;
+    let device = edited(Integers::Widest, "keccak_batch", |text| replaced(text, from, to))?;
     check_lengths(|messages| Ok(device.keccak256(messages)?)).map_or(Ok(()), |()| Err("no digest differs".into()))
 }
 
@@ -384,11 +424,22 @@ fn main() -> ExitCode {
         }
     }
     suite.on(Target::Wgpu, "keccak_too_long", |_| keccak_too_long(Target::Wgpu));
-    suite.on(Target::Wgpu, "checked_lanes", |_| checked_lanes());
-    suite.on(Target::Wgpu, "exceptional_lanes_are_redone", |_| exceptional_lanes_are_redone());
-    for (name, from, to) in RECOVER_MUTANTS {
-        suite.on(Target::Wgpu, &format!("broken_kernel::{name}"), move |_| broken_recover(from, to));
+    for (target, integers) in VARIANTS {
+        suite.on(target, "checked_lanes", move |_| checked_lanes(integers));
+        suite.on(target, "arithmetic", move |_| arithmetic(integers, "", ""));
+        for (name, from, to) in RECOVER_MUTANTS {
+            suite.on(target, &format!("broken_kernel::{name}"), move |_| broken_recover(integers, from, to));
+        }
+        for (name, from, to) in ARITHMETIC_MUTANTS {
+            let broken = move || match arithmetic(integers, from, to) {
+                Ok(()) => Err("no call differs".into()),
+                Err(failed) if failed.message().is_some_and(|text| text.contains("got ")) => Ok(()),
+                Err(failed) => Err(failed),
+            };
+            suite.on(target, &format!("broken_kernel::{name}"), move |_| broken());
+        }
     }
+    suite.on(Target::Wgpu, "several_chunks", |_| several_chunks(Target::Wgpu));
     for (name, from, to) in KECCAK_MUTANTS {
         suite.on(Target::Wgpu, &format!("broken_kernel::{name}"), move |_| broken_keccak(from, to));
     }
