@@ -4,6 +4,8 @@
 pub mod abi;
 pub mod abi_text;
 pub mod backend;
+#[cfg(feature = "bench")]
+pub mod bench;
 pub mod block;
 pub mod block_file;
 pub mod commit;
