@@ -1,5 +1,7 @@
 //! The command line: common flags, exit codes, and where output goes. Data on stdout; logs, errors and progress on stderr.
 
+#[cfg(feature = "bench")]
+mod bench;
 mod devices;
 mod keccak;
 mod lines;
@@ -68,6 +70,9 @@ enum Verb {
     Recover(recover::Args),
     /// Hash messages with Keccak-256
     Keccak(keccak::Args),
+    /// Measure engines beside those that others use
+    #[cfg(feature = "bench")]
+    Bench(bench::Args),
     /// List backends and devices, and what `auto` would pick
     Devices,
 }
@@ -118,6 +123,8 @@ pub fn run() -> ExitCode {
         Verb::Replay(args) => replay::run(&common, &args),
         Verb::Recover(args) => recover::run(&common, &args),
         Verb::Keccak(args) => keccak::run(&common, &args),
+        #[cfg(feature = "bench")]
+        Verb::Bench(args) => bench::run(&common, &args),
         Verb::Devices => devices::run(&common),
     };
     let exit = match result {

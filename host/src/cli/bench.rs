@@ -1,0 +1,106 @@
+//! `lockstep bench`: every engine beside those that others use, in one run, every result checked.
+
+use super::{Common, Exit, Failure, complain, print};
+use indicatif::{ProgressBar, ProgressStyle};
+use lockstep::bench::{BenchError, Choice, MAX_SIZE, Machine, Options, Report, SIZES, keccak, recover, runner::Plan};
+use std::{io::IsTerminal, time::Duration};
+
+#[derive(Debug, clap::Args)]
+pub(super) struct Args {
+    #[command(subcommand)]
+    what: What,
+}
+
+#[derive(Debug, clap::Subcommand)]
+enum What {
+    /// Sender recovery: clean signatures, and a mix with 1 % invalid and 0.1 % exceptional ones
+    Recover {
+        /// Only these engines; the baseline, libsecp256k1 on one thread, is always measured
+        #[arg(long, value_name = "ENGINE,..", value_delimiter = ',', value_parser = clap::builder::PossibleValuesParser::new(recover::ENGINES))]
+        only: Vec<String>,
+        #[command(flatten)]
+        extent: Extent,
+    },
+    /// Keccak-256 of messages of 32, 64, 136 and 532 bytes
+    Keccak {
+        /// Only these engines; the baseline, keccak-asm on one thread, is always measured
+        #[arg(long, value_name = "ENGINE,..", value_delimiter = ',', value_parser = clap::builder::PossibleValuesParser::new(keccak::ENGINES))]
+        only: Vec<String>,
+        #[command(flatten)]
+        extent: Extent,
+    },
+}
+
+#[derive(Debug, clap::Args)]
+struct Extent {
+    /// Items a call
+    #[arg(long, value_name = "n,..", value_delimiter = ',', default_values_t = SIZES.map(|n| n as u32), value_parser = clap::value_parser!(u32).range(1..=MAX_SIZE as i64))]
+    sizes: Vec<u32>,
+    /// Samples of each row, the engines in turn
+    #[arg(long, value_name = "R", default_value_t = 5, value_parser = clap::value_parser!(u16).range(1..=1000))]
+    rounds: u16,
+}
+
+pub(super) fn run(common: &Common, args: &Args) -> Result<Exit, Failure> {
+    let (only, extent) = match &args.what {
+        What::Recover { only, extent } | What::Keccak { only, extent } => (only, extent),
+    };
+    let cores = || std::thread::available_parallelism().map_or(1, usize::from);
+    let choice = Choice {
+        backend: common.backend,
+        device: common.device.clone(),
+        threads: common.threads.map_or_else(cores, usize::from),
+        only: only.clone(),
+    };
+    let plan = Plan { rounds: extent.rounds.into(), ..Plan::default() };
+    let options = Options { choice, sizes: extent.sizes.iter().map(|n| *n as usize).collect(), plan };
+
+    let bar = progress();
+    let say = |step: &str| bar.set_message(step.to_owned());
+    let result = match &args.what {
+        What::Recover { .. } => recover::run(&options, &say),
+        What::Keccak { .. } => keccak::run(&options, &say),
+    };
+    bar.finish_and_clear();
+    match result {
+        Ok(report) => show(common, &report, plan),
+        Err(BenchError::Backend(error)) => Err(error.into()),
+        Err(error @ BenchError::Usage(_)) => {
+            complain(error);
+            Ok(Exit::Bad)
+        }
+        Err(error @ BenchError::Wrong(_)) => {
+            complain(error);
+            Ok(Exit::Differs)
+        }
+    }
+}
+
+fn show(common: &Common, report: &Report, plan: Plan) -> Result<Exit, Failure> {
+    let machine = Machine::read(report.device());
+    if common.json {
+        print(report.json(&machine, plan.rounds))?;
+    } else {
+        print(machine)?;
+        print("From host to host, transfers in and out included; medians; every result checked.\n")?;
+        print(report.table().trim_end())?;
+    }
+    let mut exit = Exit::Ok;
+    for failed in report.left_out.iter().filter(|left_out| left_out.failed) {
+        complain(failed);
+        exit = Exit::Unavailable;
+    }
+    Ok(exit)
+}
+
+/// What is being done, on a terminal only.
+fn progress() -> ProgressBar {
+    if !std::io::stderr().is_terminal() {
+        return ProgressBar::hidden();
+    }
+    let style =
+        ProgressStyle::with_template("{spinner} {elapsed} {msg}").unwrap_or_else(|_| ProgressStyle::default_spinner());
+    let bar = ProgressBar::new_spinner().with_style(style);
+    bar.enable_steady_tick(Duration::from_millis(200));
+    bar
+}
