@@ -27,6 +27,9 @@ fn main() -> ExitCode {
     suite.test("keccak::bad_messages_exit_2", keccak_bad);
     suite.test("recover::no_transactions_exit_2", recover_nothing);
     suite.test("devices::auto_and_cpu", devices_cpu);
+    suite.test("bench::usage_errors_exit_2", bench_usage);
+    suite.test("bench::what_is_named_must_be_there", bench_absent);
+    suite.test("bench::text", bench_text);
     if cfg!(target_os = "linux") && std::path::Path::new("/usr/bin/script").exists() {
         suite.test("progress_only_on_a_terminal", progress);
     } else {
@@ -39,6 +42,8 @@ fn main() -> ExitCode {
     each_backend(&mut suite, "recover::a_wrong_sender_differs", recover_wrong_sender);
     each_backend(&mut suite, "keccak::text_and_json", keccak);
     each_backend(&mut suite, "devices::named", devices_named);
+    each_backend(&mut suite, "bench::recover_json", bench_recover);
+    each_backend(&mut suite, "bench::keccak_json", bench_keccak);
     suite.run()
 }
 
@@ -120,6 +125,7 @@ fn usage_errors() -> Outcome {
 fn help() -> Outcome {
     let ran = run(&["--help"])?.exits(0)?;
     for word in VERBS.into_iter().chain([
+        "bench",
         "--backend",
         "--device",
         "--threads",
@@ -130,7 +136,7 @@ fn help() -> Outcome {
     ]) {
         ensure(ran.stdout.contains(word), || format!("no {word} in: {}", ran.stdout))?;
     }
-    for verb in VERBS {
+    for verb in VERBS.into_iter().chain(["bench"]) {
         ensure(run(&[verb, "--help"])?.exits(0)?.stdout.contains("--json"), || format!("{verb} --help"))?;
     }
     let version = run(&["--version"])?.exits(0)?;
@@ -475,4 +481,144 @@ fn devices_named(backend: &Backend) -> Outcome {
     let rows = devices(&json, backend.kind)?;
     equal("rows", Some(rows.len()), json["devices"].as_array().map(Vec::len))?;
     ensure(rows.iter().any(|row| row["self_test"] == "passed"), || json.to_string())
+}
+
+fn bench_usage() -> Outcome {
+    let bad: [(&[&str], &str); 11] = [
+        (&[], "recover"),
+        (&["blocks"], "blocks"),
+        (&["recover", "--sizes", "0"], "0"),
+        (&["recover", "--sizes", "1,many"], "many"),
+        (&["recover", "--sizes", "1,"], "--sizes"),
+        (&["recover", "--sizes", "1000000000"], "1000000000"),
+        (&["recover", "--rounds", "0"], "0"),
+        (&["recover", "--only", "openssl"], "avx512-ifma, avx2, libsecp256k1, k256, alloy, wgpu-u64, wgpu-u32, auto"),
+        (&["keccak", "--only", "k256"], "avx512, avx2, keccak-asm, tiny-keccak, wgpu-u64, wgpu-u32, auto"),
+        (&["recover", "--backend", "cpu", "--only", "wgpu-u32"], "wgpu-u32"),
+        (&["keccak", "--backend", "wgpu", "--only", "tiny-keccak"], "tiny-keccak"),
+    ];
+    for (args, word) in bad {
+        let ran = run(&[&["bench"], args].concat())?.exits(2)?;
+        ensure(ran.stdout.is_empty() && ran.stderr.contains(word), || format!("{args:?}: {ran:?}"))?;
+    }
+    Ok(())
+}
+
+fn bench_absent() -> Outcome {
+    for what in ["recover", "keccak"] {
+        let named: [&[&str]; 4] = [
+            &["--backend", "cuda"],
+            &["--backend", "cpu", "--device", "0"],
+            &["--backend", "wgpu", "--device", "no such adapter"],
+            &["--only", "wgpu-u32", "--device", "no such adapter"],
+        ];
+        for args in named {
+            let ran = run(&[&["bench", what, "--sizes", "1"], args].concat())?.exits(3)?;
+            ensure(ran.stdout.is_empty() && ran.errors().len() == 1, || format!("{args:?}: {ran:?}"))?;
+        }
+    }
+    // Some CPU lacks each of these.
+    let engines = [("recover", "avx512-ifma"), ("keccak", "avx512"), ("keccak", "avx2")];
+    for (what, engine) in engines {
+        let ran = run(&["bench", what, "--sizes", "1", "--rounds", "1", "--backend", "cpu", "--json"])?.exits(0)?;
+        let is_there = ran.json()?["rows"].as_array().ok_or("rows")?.iter().any(|row| row["engine"] == engine);
+        let named = run(&["bench", what, "--sizes", "1", "--rounds", "1", "--only", engine])?;
+        named.exits(if is_there { 0 } else { 3 })?;
+    }
+    Ok(())
+}
+
+fn bench_text() -> Outcome {
+    let ran =
+        run(&["bench", "recover", "--sizes", "1,100", "--rounds", "1", "--only", "libsecp256k1", "--threads", "1"])?;
+    let ran = ran.exits(0)?;
+    ensure(ran.stderr.is_empty(), || format!("{ran:?}"))?;
+    let rows = ["clean", "clean", "mixed"];
+    let table: Vec<_> = ran.stdout.lines().filter(|line| line.contains("libsecp256k1 ")).collect();
+    equal("rows", table.len(), rows.len())?;
+    for (row, workload) in table.iter().zip(rows) {
+        ensure(row.starts_with(workload) && row.ends_with("1.00"), || ran.stdout.clone())?;
+    }
+    for word in [" cores", "a call", "items/s", "× libsecp256k1", "left out: recover mixed, n = 1: "] {
+        ensure(ran.stdout.contains(word), || format!("no {word} in {}", ran.stdout))?;
+    }
+    Ok(())
+}
+
+/// Every key with its type, in a bench of one kind of backend: the rows.
+fn bench_rows(backend: &Backend, what: &str, baseline: &str, workloads: &[&str]) -> Result<Vec<Value>, Failed> {
+    let ran =
+        backend.run(&["bench", what, "--sizes", "200,1", "--rounds", "2", "--threads", "2", "--json"])?.exits(0)?;
+    ensure(ran.stderr.is_empty(), || format!("{ran:?}"))?;
+    let json = ran.json()?;
+    equal("schema", &json["schema"], &json!("lockstep-bench/1"))?;
+    let machine = &json["machine"];
+    has_keys("machine", machine, &["cpu", "cores", "memory_gib", "gpu", "driver", "os"])?;
+    ensure(machine["cores"].is_u64() && machine["os"].is_string(), || machine.to_string())?;
+    let on_device = backend.kind != "cpu";
+    equal("gpu, driver", [machine["gpu"].is_string(), machine["driver"].is_string()], [on_device; 2])?;
+    ensure(json.get("commit").is_some_and(|commit| commit.is_null() || commit.is_string()), || json.to_string())?;
+    for left_out in json["left_out"].as_array().ok_or("left_out")? {
+        ensure(left_out["reason"].is_string() && left_out["failed"] == false, || left_out.to_string())?;
+    }
+    let rows = json["rows"].as_array().ok_or("rows")?;
+    for row in rows {
+        let number = |key: &str| row[key].as_f64().filter(|number| *number > 0.0).ok_or(format!("{key}: {row}"));
+        equal("bench, baseline", (&row["bench"], &row["baseline"]), (&json!(what), &json!(baseline)))?;
+        equal("transfers, checked", (&row["transfers"], &row["checked"]), (&json!("in|out"), &json!(true)))?;
+        ensure(workloads.iter().any(|workload| row["workload"] == *workload), || row.to_string())?;
+        let (n, median) = (number("n")?, number("seconds_median")?);
+        ensure(number("seconds_min")? <= median && median <= number("seconds_max")?, || row.to_string())?;
+        ensure(number("p50")? <= number("p99")? && number("calls")? >= 2.0, || row.to_string())?;
+        ensure((number("per_second")? * median / n - 1.0).abs() < 1e-9, || row.to_string())?;
+        has_keys("row", row, &["limit_share", "gas"])?;
+        ensure(row["limit_share"].is_null() && row["gas"].is_null(), || row.to_string())?;
+        // The share of a device's limit is not known, which needs a reason.
+        equal("device", row["device"].is_string(), row["limit_share_reason"].is_string())?;
+        let base = rows.iter().find(|base| {
+            base["engine"] == baseline
+                && base["threads"] == 1
+                && base["n"] == row["n"]
+                && base["workload"] == row["workload"]
+        });
+        let base = base.and_then(|base| base["per_second"].as_f64()).ok_or_else(|| format!("no baseline: {row}"))?;
+        ensure((number("per_second")? / base / number("ratio")? - 1.0).abs() < 1e-9, || row.to_string())?;
+        ensure(row["n"] == 200 || row["threads"] == 1, || row.to_string())?;
+    }
+    Ok(rows.clone())
+}
+
+/// The engines of the rows, once each.
+fn engines(rows: &[Value]) -> Vec<&str> {
+    let mut engines: Vec<_> = rows.iter().filter_map(|row| row["engine"].as_str()).collect();
+    engines.sort_unstable();
+    engines.dedup();
+    engines
+}
+
+fn bench_recover(backend: &Backend) -> Outcome {
+    let rows = bench_rows(backend, "recover", "libsecp256k1", &["clean", "mixed"])?;
+    ensure(rows.iter().any(|row| row["workload"] == "mixed"), || format!("{rows:?}"))?;
+    let engines = engines(&rows);
+    if backend.kind == "cpu" {
+        let ours = lockstep::recover::Engine::available().map(lockstep::recover::Engine::name);
+        let mut expected: Vec<_> = ours.chain(["alloy", "k256"]).collect();
+        expected.sort_unstable();
+        return equal("engines", engines, expected);
+    }
+    let device = engines.iter().filter(|engine| engine.starts_with("wgpu-u")).count();
+    ensure(engines.contains(&"wgpu-u32") && engines.len() == device + 1, || format!("{engines:?}"))
+}
+
+fn bench_keccak(backend: &Backend) -> Outcome {
+    let rows = bench_rows(backend, "keccak", "keccak-asm", &["32B", "64B", "136B", "532B"])?;
+    let engines = engines(&rows);
+    if backend.kind == "cpu" {
+        let ours = lockstep::keccak::Engine::available().map(lockstep::keccak::Engine::name);
+        let mut expected: Vec<_> = ours.chain(["tiny-keccak"]).collect();
+        expected.sort_unstable();
+        return equal("engines", engines, expected);
+    }
+    let device = engines.iter().filter(|engine| engine.starts_with("wgpu-u")).count();
+    ensure(engines.contains(&"wgpu-u32") && engines.len() == device + 1, || format!("{engines:?}"))
 }

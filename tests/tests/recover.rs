@@ -8,6 +8,7 @@ use lockstep::{
         Backend, BackendError,
         wgpu::{Integers, WgpuBackend},
     },
+    bench::workload::Signatures,
     recover::{RecoverError, RecoverRequest},
 };
 use lockstep_tests::{
@@ -308,6 +309,21 @@ fn arithmetic(integers: Integers, from: &str, to: &str) -> Result<(), Failed> {
     Ok(arithmetic::compare(&calls, &device.recover_lanes(&arithmetic::requests(&calls))?)?)
 }
 
+/// The benches' mix has the exceptional signatures that it claims: one in a thousand, besides the invalid ones.
+fn mixed_lanes() -> Result<(), Failed> {
+    let clean = Signatures::clean(4000);
+    let device = checked(Integers::Widest)?;
+    let [clean, mixed] = [&clean, &Signatures::mixed(&clean)].map(|signatures| {
+        let results = device.recover_lanes(&signatures.requests)?;
+        let count = |status| results.iter().filter(|result| result.status == status).count();
+        Ok::<_, Failed>([STATUS_RECOVERED, STATUS_INVALID, STATUS_EXCEPTIONAL].map(count))
+    });
+    match (clean?, mixed?) {
+        ([4000, 0, 0], [3956, 40, 4]) => Ok(()),
+        counts => Err(format!("{counts:?}").into()),
+    }
+}
+
 /// Traps built into the recovery kernel, none of which may go unnoticed.
 const RECOVER_MUTANTS: [(&str, &str, &str); 9] = [
     ("s_equal_to_the_order", "words_less(s, SC_N_WORDS)", "true"),
@@ -439,6 +455,7 @@ fn main() -> ExitCode {
             suite.on(target, &format!("broken_kernel::{name}"), move |_| broken());
         }
     }
+    suite.on(Target::Wgpu, "mixed_lanes", |_| mixed_lanes());
     suite.on(Target::Wgpu, "several_chunks", |_| several_chunks(Target::Wgpu));
     for (name, from, to) in KECCAK_MUTANTS {
         suite.on(Target::Wgpu, &format!("broken_kernel::{name}"), move |_| broken_keccak(from, to));
