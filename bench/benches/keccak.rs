@@ -1,22 +1,25 @@
-//! Keccak-256 of batches of messages on the host: both ways over the bus are in the time.
+//! Keccak-256 of batches of messages on the host, both ways over the bus in the time: every engine beside keccak-asm and tiny-keccak.
 
 use criterion::{Criterion, criterion_group, criterion_main};
-use lockstep_bench::{group, subject::Subject, workload};
+use lockstep::bench::{
+    keccak::{BASELINE, BENCH, Messages, WORKLOADS, contenders, lineup},
+    runner::Case,
+    workload,
+};
+use lockstep_bench::{everything, group, say_absent};
 
 const COUNT: usize = 4096;
 
 fn keccak(criterion: &mut Criterion) {
-    let cases: Vec<_> = [32, 136, 532]
-        .map(|length| {
-            let (messages, expected) = workload::messages(COUNT, length);
-            let run = move |subject: &Subject| {
-                let messages: Vec<&[u8]> = messages.iter().map(Vec::as_slice).collect();
-                subject.keccak256(&messages)
-            };
-            (format!("{length}B"), COUNT as u64, run, move |actual: &Vec<_>| workload::check_equal(&expected, actual))
-        })
-        .into();
-    group(criterion, "keccak", &cases);
+    let lineup = lineup(&everything()).unwrap_or_else(|error| panic!("{error}"));
+    say_absent(&lineup.absent);
+    for (workload, length) in WORKLOADS {
+        let (messages, expected) = workload::messages(COUNT, length);
+        let messages: Vec<&[u8]> = messages.iter().map(Vec::as_slice).collect();
+        let messages = Messages { messages: &messages, expected: &expected };
+        let case = Case { bench: BENCH, workload, n: COUNT, divisible: true, gas: None, baseline: BASELINE };
+        group(criterion, &case, &contenders(&lineup.subjects, messages, COUNT));
+    }
 }
 
 criterion_group!(benches, keccak);

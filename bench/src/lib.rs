@@ -1,47 +1,48 @@
-//! What the benches share: subjects (one a backend), workloads with their right answers, and a timer that checks.
+//! What the criterion benches and `lockstep-sweep` share. Workloads, engines and checks are those of `lockstep bench`.
 
-pub mod subject;
-pub mod workload;
+pub mod blocks;
 
-use criterion::{BenchmarkGroup, Throughput, measurement::WallTime};
-use std::time::{Duration, Instant};
-use subject::Subject;
+use criterion::{Criterion, Throughput};
+use lockstep::{
+    backend::BackendKind,
+    bench::{
+        Choice, LeftOut,
+        runner::{Case, Contender},
+    },
+};
+use std::{env, thread, time::Duration};
 
-/// Benches one operation on every subject: a group a backend. Only `run` is timed, transfers included, and each result is checked.
-///
-/// # Panics
-/// If a result is not the right one, or the device fails: a bench of a wrong answer means nothing.
-pub fn group<T>(
-    criterion: &mut criterion::Criterion,
-    name: &str,
-    cases: &[(String, u64, impl Fn(&Subject) -> Result<T, String>, impl Fn(&T) -> Result<(), String>)],
-) {
-    for subject in subject::all() {
-        let mut group: BenchmarkGroup<'_, WallTime> = criterion.benchmark_group(format!("{name}/{}", subject.name()));
-        group.sample_size(10).warm_up_time(Duration::from_millis(300)).measurement_time(Duration::from_secs(2));
-        for (case, elements, run, check) in cases {
-            group.throughput(Throughput::Elements(*elements));
-            group.bench_function(case, |bencher| {
-                bencher.iter_custom(|rounds| {
-                    (0..rounds).map(|_| timed(|| run(&subject), check).unwrap_or_else(|error| panic!("{error}"))).sum()
-                });
-            });
-        }
-        group.finish();
+/// Every engine of this machine, on all cores, with the adapter that `LOCKSTEP_DEVICE` names.
+pub fn everything() -> Choice {
+    Choice {
+        backend: BackendKind::Auto,
+        device: env::var("LOCKSTEP_DEVICE").ok(),
+        threads: thread::available_parallelism().map_or(1, usize::from),
+        only: Vec::new(),
     }
 }
 
-/// Runs once and checks the result: the time of the run alone.
+/// Says which engines a bench goes without.
+#[expect(clippy::print_stderr, reason = "an engine that is left out is named, with the reason")]
+pub fn say_absent(absent: &[LeftOut]) {
+    for left_out in absent {
+        eprintln!("left out: {left_out}");
+    }
+}
+
+/// A criterion group of all engines on a workload. Only the runs are timed, transfers included, and each result is checked.
 ///
-/// # Errors
-/// Why it failed, or in what the result differs.
-pub fn timed<T>(
-    run: impl FnOnce() -> Result<T, String>,
-    check: impl FnOnce(&T) -> Result<(), String>,
-) -> Result<Duration, String> {
-    let start = Instant::now();
-    let result = run()?;
-    let time = start.elapsed();
-    check(&result)?;
-    Ok(time)
+/// # Panics
+/// If a result is not the right one, or a device fails: a bench of a wrong answer means nothing.
+pub fn group(criterion: &mut Criterion, case: &Case<'_>, contenders: &[Contender<'_>]) {
+    let mut group = criterion.benchmark_group(format!("{}/{}/{}", case.bench, case.workload, case.n));
+    group.sample_size(10).warm_up_time(Duration::from_millis(300)).measurement_time(Duration::from_secs(2));
+    group.throughput(Throughput::Elements(case.n as u64));
+    for contender in contenders {
+        group.bench_function(contender.label(), |bencher| {
+            let call = || contender.call(case.n).unwrap_or_else(|error| panic!("{}: {error}", contender.label()));
+            bencher.iter_custom(|rounds| (0..rounds).map(|_| call()).sum());
+        });
+    }
+    group.finish();
 }
