@@ -325,16 +325,15 @@ mod tests {
     use std::{cell::RefCell, thread::sleep};
 
     const CASE: Case<'_> =
-        Case { bench: "test", workload: "sleep", n: 10, divisible: true, gas: None, baseline: "slow" };
+        Case { bench: "test", workload: "made-up", n: 10, divisible: true, gas: None, baseline: "slow" };
 
-    fn sleeper<'a>(engine: &'static str, micros: u64, log: &'a RefCell<Vec<&'static str>>) -> Contender<'a> {
+    type Log = RefCell<Vec<(&'static str, usize)>>;
+
+    /// Takes as long an item without taking it.
+    fn fake<'a>(engine: &'static str, micros: u64, log: &'a Log) -> Contender<'a> {
         Contender::new(engine, 1, None, move |n| {
-            log.borrow_mut().push(engine);
-            let run = || {
-                sleep(Duration::from_micros(micros * n as u64));
-                Ok(())
-            };
-            timed(run, |()| Ok(()))
+            log.borrow_mut().push((engine, n));
+            Ok(Duration::from_micros(micros * n as u64))
         })
     }
 
@@ -344,18 +343,39 @@ mod tests {
     }
 
     #[test]
+    fn a_check_is_not_in_the_time() {
+        let check = |(): &()| {
+            sleep(Duration::from_millis(50));
+            Ok(())
+        };
+        assert!(timed(|| Ok(()), check).unwrap() < Duration::from_millis(50));
+        assert_eq!(timed(|| Ok(1), |_| Err("no".into())), Err(RunError::Wrong("no".into())));
+    }
+
+    #[test]
     fn rounds_take_engines_in_turn_and_ratios_compare_with_the_baseline() {
-        let log = RefCell::default();
-        let contenders = [sleeper("fast", 50, &log), sleeper("slow", 500, &log)];
+        let log = Log::default();
+        let contenders = [fake("fast", 50, &log), fake("slow", 500, &log)];
         let report = run(&CASE, &contenders, &Plan { rounds: 3, ..Plan::default() }).unwrap();
         let [fast, slow] = &report.rows[..] else { panic!("{report:?}") };
-        assert_eq!((fast.engine, slow.engine, slow.ratio), ("fast", "slow", Some(1.0)));
-        assert!(fast.ratio.unwrap() > 2.0 && fast.per_second > slow.per_second, "{report:?}");
-        assert!(slow.seconds_median >= 0.005 && slow.seconds_min <= slow.seconds_max);
-        assert!(slow.p50.unwrap() >= 0.005 && slow.p50 <= slow.p99);
-        assert_eq!((fast.samples, slow.samples, fast.calls >= Some(100)), (3, 3, true));
-        log.borrow_mut().dedup();
-        assert!(log.borrow().len() >= 5, "{:?}", log.borrow());
+        assert_eq!((fast.engine, slow.engine), ("fast", "slow"));
+        assert_eq!((slow.seconds_min, slow.seconds_median, slow.seconds_max), (0.005, 0.005, 0.005));
+        assert_eq!((slow.p50, slow.p99, slow.per_second, slow.ratio), (Some(0.005), Some(0.005), 2000.0, Some(1.0)));
+        assert!((fast.ratio.unwrap() - 10.0).abs() < 1e-9, "{fast:?}");
+        // A sample lasts 20 ms, longer for a hundred calls in all.
+        assert_eq!((fast.samples, fast.calls, slow.samples, slow.calls), (3, Some(120), 3, Some(102)));
+        let mut turns: Vec<_> = log.borrow().iter().map(|(engine, _)| *engine).collect();
+        turns.dedup();
+        // Once each for the warm-up, then in the three rounds, where one may end a round and begin the next.
+        assert!((5..=8).contains(&turns.len()), "{turns:?}");
+    }
+
+    #[test]
+    fn calls_are_kept_of_short_batches_only_and_a_row_ends_when_its_time_is_used_up() {
+        let log = Log::default();
+        let report = run(&Case { n: 2001, ..CASE }, &[fake("slow", 4000, &log)], &Plan::default()).unwrap();
+        let row = &report.rows[0];
+        assert_eq!((row.samples, row.calls, row.p50, row.p99), (4, None, None, None));
     }
 
     #[test]
@@ -367,33 +387,42 @@ mod tests {
             timed(|| Ok(result), |result| if *result < 5 { Ok(()) } else { Err("result 7 is 5, not 4".into()) })
         });
         let error = run(&CASE, &[wrong], &Plan::default()).unwrap_err().to_string();
-        assert_eq!(error, "test sleep, n = 10, wrong on 2 threads: result 7 is 5, not 4");
+        assert_eq!(error, "test made-up, n = 10, wrong on 2 threads: result 7 is 5, not 4");
     }
 
     #[test]
-    fn what_is_too_slow_or_fails_is_left_out_with_the_reason() {
-        let log = RefCell::default();
-        let plan = Plan { rounds: 1, limit: Duration::from_millis(2) };
-        let case = Case { n: 100_000, ..CASE };
-        let slow = [sleeper("other", 10, &log)];
-        let report = run(&case, &slow, &plan).unwrap();
-        assert!(report.rows.is_empty() && !report.left_out[0].failed);
-        assert!(report.left_out[0].reason.starts_with("one call would take about "), "{report:?}");
-        // Long before all items.
-        assert!(log.borrow().len() <= 5);
+    fn what_is_too_slow_is_left_out_before_it_has_run_in_full() {
+        let log = Log::default();
+        let plan = Plan { rounds: 1, limit: Duration::from_secs(1) };
+        let case = Case { n: 1_000_000, ..CASE };
+        let report = run(&case, &[fake("other", 10, &log), fake("slow", 10, &log)], &plan).unwrap();
+        assert_eq!(
+            report.left_out[0].to_string(),
+            "test made-up, n = 1000000, other: one call would take about 10 s, more than 1 s"
+        );
+        assert!(!report.left_out[0].failed);
+        assert!(log.borrow().iter().all(|(engine, n)| *engine == "slow" || *n <= 8 * TRIAL), "{log:?}");
+        // The baseline runs all the same.
+        assert_eq!((report.rows.len(), report.rows[0].ratio), (1, Some(1.0)));
+    }
 
+    #[test]
+    fn more_items_may_help() {
+        // A second a call, and nothing an item.
+        let launch = Contender::new("device", 1, None, |_| Ok(Duration::from_secs(1)));
+        let report = run(&Case { n: 1_000_000, ..CASE }, &[launch], &Plan::default()).unwrap();
+        assert_eq!((report.rows.len(), report.rows[0].ratio), (1, None));
+    }
+
+    #[test]
+    fn what_fails_is_told_and_what_is_unfit_is_no_failure() {
+        let log = Log::default();
         let broken = Contender::new("broken", 1, None, |_| Err(RunError::Failed("device lost".into())));
-        let report = run(&CASE, &[broken, sleeper("slow", 5, &log)], &plan).unwrap();
-        assert_eq!((report.rows.len(), report.left_out[0].failed), (1, true));
-        assert_eq!(report.left_out[0].reason, "device lost");
-    }
-
-    #[test]
-    fn the_baseline_is_never_too_slow() {
-        let log = RefCell::default();
-        let plan = Plan { rounds: 1, limit: Duration::from_micros(1) };
-        let report = run(&CASE, &[sleeper("slow", 100, &log)], &plan).unwrap();
-        assert_eq!(report.rows[0].ratio, Some(1.0));
+        let unfit = Contender::new("unfit", 1, None, |_| Err(RunError::Unfit("nothing for it".into())));
+        let report = run(&CASE, &[broken, unfit, fake("slow", 5, &log)], &Plan::default()).unwrap();
+        let told: Vec<_> = report.left_out.iter().map(|row| (row.reason.as_str(), row.failed)).collect();
+        assert_eq!(told, [("device lost", true), ("nothing for it", false)]);
+        assert_eq!(report.rows.len(), 1);
     }
 
     #[test]
