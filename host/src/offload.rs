@@ -62,6 +62,7 @@ impl Offload {
                 recovered
             };
             results.append(&mut both(
+                &self.pool,
                 slice.split_at(share),
                 on_device,
                 |requests| self.recover_on_cpu(requests, progress),
@@ -94,6 +95,7 @@ impl Offload {
             messages.iter().take_while(within).count()
         });
         both(
+            &self.pool,
             messages.split_at(share),
             |messages| device.keccak256(messages),
             |messages| self.keccak256_on_cpu(messages),
@@ -139,6 +141,7 @@ impl Offload {
 
 /// The first part by `device`, the second by `cpu`, at the same time; all by `cpu` where the device fails.
 fn both<T: Sync, R: Send>(
+    pool: &ThreadPool,
     (first, second): (&[T], &[T]),
     device: impl Fn(&[T]) -> Result<Vec<R>, BackendError> + Sync,
     cpu: impl Fn(&[T]) -> Vec<R>,
@@ -150,7 +153,8 @@ fn both<T: Sync, R: Send>(
         return cpu(second);
     }
     let (done, mut rest) = if second.is_empty() {
-        (on_device(), Vec::new())
+        // The host's part of a device's work on our threads; beside the CPU's part it has the global pool's.
+        (pool.install(on_device), Vec::new())
     } else {
         thread::scope(|scope| {
             let done = scope.spawn(on_device);
