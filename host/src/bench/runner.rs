@@ -39,7 +39,7 @@ pub struct Plan {
 
 impl Default for Plan {
     fn default() -> Self {
-        Self { rounds: 5, limit: Duration::from_secs(10) }
+        Self { rounds: 5, limit: Duration::from_secs(20) }
     }
 }
 
