@@ -1,7 +1,7 @@
 //! The CPU engines of recovery: one contract, chosen by what the CPU can do when the program runs.
 
 #[cfg(target_arch = "x86_64")]
-use super::ifma;
+use super::simd::{avx2, ifma};
 use super::{RecoverError, RecoverRequest, recover_one};
 use crate::submit::Progress;
 use alloy_primitives::Address;
@@ -23,13 +23,15 @@ pub(crate) const PARALLEL_FROM: usize = 16;
 pub enum Engine {
     /// Eight signatures a vector, with 52-bit multiply-adds.
     Avx512Ifma,
+    /// Four signatures a vector, with the multiply-adds of double-precision numbers.
+    Avx2,
     /// One signature at a time, by libsecp256k1; on every CPU.
     Libsecp256k1,
 }
 
 impl Engine {
     /// Fastest first.
-    pub const ALL: [Self; 2] = [Self::Avx512Ifma, Self::Libsecp256k1];
+    pub const ALL: [Self; 3] = [Self::Avx512Ifma, Self::Avx2, Self::Libsecp256k1];
 
     /// The fastest that this CPU has.
     pub fn best() -> Self {
@@ -46,8 +48,10 @@ impl Engine {
         match self {
             #[cfg(target_arch = "x86_64")]
             Self::Avx512Ifma => ifma::is_supported(),
+            #[cfg(target_arch = "x86_64")]
+            Self::Avx2 => avx2::is_supported(),
             #[cfg(not(target_arch = "x86_64"))]
-            Self::Avx512Ifma => false,
+            Self::Avx512Ifma | Self::Avx2 => false,
             Self::Libsecp256k1 => true,
         }
     }
@@ -56,6 +60,7 @@ impl Engine {
     pub const fn name(self) -> &'static str {
         match self {
             Self::Avx512Ifma => "avx512-ifma",
+            Self::Avx2 => "avx2",
             Self::Libsecp256k1 => "libsecp256k1",
         }
     }
@@ -64,6 +69,7 @@ impl Engine {
     const fn lanes(self) -> usize {
         match self {
             Self::Avx512Ifma => 8,
+            Self::Avx2 => 4,
             Self::Libsecp256k1 => 1,
         }
     }
@@ -87,6 +93,8 @@ pub fn recover_batch(engine: Engine, requests: &[RecoverRequest], out: &mut [Res
     match engine {
         #[cfg(target_arch = "x86_64")]
         Engine::Avx512Ifma if requests.len() >= VECTOR_FROM => ifma::recover_batch(requests, out),
+        #[cfg(target_arch = "x86_64")]
+        Engine::Avx2 if requests.len() >= VECTOR_FROM => avx2::recover_batch(requests, out),
         _ => requests.iter().zip(out).for_each(|(request, out)| *out = recover_one(request)),
     }
 }

@@ -1,9 +1,9 @@
 //! Sender recovery: requests, their errors, and the CPU engines. Every one of them, and every device, equals [`recover_one`].
 
 mod engine;
-#[cfg(target_arch = "x86_64")]
-mod ifma;
 mod libsecp256k1;
+#[cfg(target_arch = "x86_64")]
+mod simd;
 
 use crate::{
     fork::Fork,

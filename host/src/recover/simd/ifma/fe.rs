@@ -5,34 +5,34 @@
 //! A *weak* element has limbs 0 to 3 below 2^52 and limb 4 below 2^49, and stands for its value mod p. Every function takes and gives weak
 //! elements unless it says otherwise. *Raw* limbs are sums that were not carried yet: unsigned, below 2^61, good for nothing but `*_plus`.
 //! Comparison, parity and storage need [`Fe::canonical`]. Products fold by 2^260 = 16 (2^32 + 977) mod p.
-#![expect(unsafe_code, reason = "vector loads and stores")]
+#![expect(unsafe_code, reason = "vector loads and stores, calls to functions with target features")]
+#![expect(clippy::needless_range_loop, reason = "an index runs over the limbs or groups of several arrays at once")]
 
+use crate::recover::simd::{
+    field::{FOLD, Field, LaneLimbs, LaneWords, Lanes, Limbs, forward, implement_field},
+    sc::Words,
+};
 use core::arch::x86_64::{
-    __m512i, _mm512_add_epi64, _mm512_and_si512, _mm512_cmpeq_epi64_mask, _mm512_cmpneq_epi64_mask, _mm512_loadu_si512,
-    _mm512_madd52hi_epu64, _mm512_madd52lo_epu64, _mm512_mask_blend_epi64, _mm512_mask_sub_epi64, _mm512_or_si512,
-    _mm512_set1_epi64, _mm512_setzero_si512, _mm512_slli_epi64, _mm512_srli_epi64, _mm512_storeu_si512,
-    _mm512_sub_epi64,
+    __m512i, _mm512_add_epi64, _mm512_and_si512, _mm512_cmpneq_epi64_mask, _mm512_loadu_si512, _mm512_madd52hi_epu64,
+    _mm512_madd52lo_epu64, _mm512_mask_blend_epi64, _mm512_mask_sub_epi64, _mm512_or_si512, _mm512_set1_epi64,
+    _mm512_setzero_si512, _mm512_slli_epi64, _mm512_srli_epi64, _mm512_storeu_si512, _mm512_sub_epi64,
 };
 
 /// Limbs of one number in each of eight lanes.
-pub(crate) type Limbs = [__m512i; 5];
-/// The same in memory.
-pub(crate) type LaneWords = [[u64; 8]; 5];
+type Vectors = [__m512i; 5];
 type Columns = [__m512i; 10];
 
 /// Bits of a limb, and those of the last one.
 const LIMB: u32 = 52;
 const TOP: u32 = 48;
-pub(crate) const MASK: u64 = (1 << LIMB) - 1;
+const MASK: u64 = (1 << LIMB) - 1;
 const TOP_MASK: u64 = (1 << TOP) - 1;
-/// 2^256 mod p.
-const FOLD: u64 = (1 << 32) + 977;
 
 /// 32 p with every limb above 2^52, so that no limb of 32 p minus a weak element is negative.
 const BIAS: [u64; 5] = [(1 << 53) - 32 * FOLD, (1 << 53) - 2, (1 << 53) - 2, (1 << 53) - 2, (1 << 53) - 2];
 
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Fe<const G: usize>(pub(crate) [Limbs; G]);
+pub(in crate::recover::simd) struct Fe<const G: usize>(pub(super) [Vectors; G]);
 
 #[inline]
 #[target_feature(enable = "avx512f,avx512ifma")]
@@ -42,17 +42,19 @@ fn splat(value: u64) -> __m512i {
 
 #[inline]
 #[target_feature(enable = "avx512f,avx512ifma")]
-pub(crate) fn load(words: &[u64; 8]) -> __m512i {
+pub(super) fn load(words: &[u64; 8]) -> __m512i {
     // SAFETY: 64 readable bytes; the instruction needs no alignment.
     unsafe { _mm512_loadu_si512(words.as_ptr().cast()) }
 }
 
 #[inline]
 #[target_feature(enable = "avx512f,avx512ifma")]
-pub(crate) fn store(words: &mut [u64; 8], value: __m512i) {
+pub(super) fn store(words: &mut [u64; 8], value: __m512i) {
     // SAFETY: 64 writable bytes; the instruction needs no alignment.
     unsafe { _mm512_storeu_si512(words.as_mut_ptr().cast(), value) }
 }
+
+implement_field!(8, "avx512f,avx512ifma,avx512dq");
 
 // The kernels go through the groups innermost, so that neighbouring instructions are independent: the scheduler of a core looks ahead about one
 // multiplication, not two.
@@ -60,7 +62,7 @@ pub(crate) fn store(words: &mut [u64; 8], value: __m512i) {
 /// columns + a b.
 #[inline]
 #[target_feature(enable = "avx512f,avx512ifma")]
-fn add_product<const G: usize>(c: &mut [Columns; G], a: &[Limbs; G], b: &[Limbs; G]) {
+fn add_product<const G: usize>(c: &mut [Columns; G], a: &[Vectors; G], b: &[Vectors; G]) {
     for i in 0..5 {
         for j in 0..5 {
             for g in 0..G {
@@ -78,7 +80,7 @@ fn add_product<const G: usize>(c: &mut [Columns; G], a: &[Limbs; G], b: &[Limbs;
 /// a^2 + raw.
 #[inline]
 #[target_feature(enable = "avx512f,avx512ifma")]
-fn square<const G: usize>(a: &[Limbs; G], raw: Option<&[Limbs; G]>) -> [Columns; G] {
+fn square<const G: usize>(a: &[Vectors; G], raw: Option<&[Vectors; G]>) -> [Columns; G] {
     let mut c = [[_mm512_setzero_si512(); 10]; G];
     for i in 0..4 {
         for j in i + 1..5 {
@@ -116,7 +118,7 @@ fn square<const G: usize>(a: &[Limbs; G], raw: Option<&[Limbs; G]>) -> [Columns;
 /// The carries of limbs below 2^63 whose limb 4 was cut to 48 bits.
 #[inline]
 #[target_feature(enable = "avx512f,avx512ifma")]
-fn ripple<const G: usize>(t: &mut [Limbs; G]) {
+fn ripple<const G: usize>(t: &mut [Vectors; G]) {
     let mask = splat(MASK);
     for i in 0..4 {
         for limbs in t.iter_mut() {
@@ -172,7 +174,7 @@ fn reduce<const SCALE: u32, const G: usize>(mut c: [Columns; G]) -> Fe<G> {
 
 #[inline]
 #[target_feature(enable = "avx512f,avx512ifma")]
-fn columns_from<const G: usize>(raw: &[Limbs; G]) -> [Columns; G] {
+fn columns_from<const G: usize>(raw: &[Vectors; G]) -> [Columns; G] {
     let mut c = [[_mm512_setzero_si512(); 10]; G];
     for g in 0..G {
         c[g][..5].copy_from_slice(&raw[g]);
@@ -183,20 +185,14 @@ fn columns_from<const G: usize>(raw: &[Limbs; G]) -> [Columns; G] {
 impl<const G: usize> Fe<G> {
     #[inline]
     #[target_feature(enable = "avx512f,avx512ifma")]
-    pub(crate) fn zero() -> Self {
+    fn zero() -> Self {
         Self([[_mm512_setzero_si512(); 5]; G])
-    }
-
-    #[inline]
-    #[target_feature(enable = "avx512f,avx512ifma")]
-    pub(crate) fn small(value: u64) -> Self {
-        Self::constant(&[value, 0, 0, 0, 0])
     }
 
     /// The same number in every lane.
     #[inline]
     #[target_feature(enable = "avx512f,avx512ifma")]
-    pub(crate) fn constant(limbs: &[u64; 5]) -> Self {
+    fn constant(limbs: &Limbs) -> Self {
         let mut out = Self::zero();
         for group in &mut out.0 {
             for (limb, value) in group.iter_mut().zip(limbs) {
@@ -208,11 +204,11 @@ impl<const G: usize> Fe<G> {
 
     #[inline]
     #[target_feature(enable = "avx512f,avx512ifma")]
-    pub(crate) fn load(words: &[LaneWords; G]) -> Self {
+    fn load(limbs: &[LaneLimbs<8>; G]) -> Self {
         let mut out = Self::zero();
         for g in 0..G {
             for i in 0..5 {
-                out.0[g][i] = load(&words[g][i]);
+                out.0[g][i] = load(&limbs[g][i]);
             }
         }
         out
@@ -220,42 +216,60 @@ impl<const G: usize> Fe<G> {
 
     #[inline]
     #[target_feature(enable = "avx512f,avx512ifma")]
-    pub(crate) fn mul(&self, b: &Self) -> Self {
+    fn store(&self, group: usize, limbs: &mut LaneLimbs<8>) {
+        for (limb, value) in limbs.iter_mut().zip(self.0[group]) {
+            store(limb, value);
+        }
+    }
+
+    #[inline]
+    #[target_feature(enable = "avx512f,avx512ifma")]
+    fn mul(&self, b: &Self) -> Self {
         self.mul_scaled::<1>(b)
     }
 
     /// `SCALE` times the product.
     #[inline]
     #[target_feature(enable = "avx512f,avx512ifma")]
-    pub(crate) fn mul_scaled<const SCALE: u32>(&self, b: &Self) -> Self {
+    fn mul_scaled<const SCALE: u32>(&self, b: &Self) -> Self {
         let mut c = [[_mm512_setzero_si512(); 10]; G];
         add_product(&mut c, &self.0, &b.0);
         reduce::<SCALE, G>(c)
     }
 
+    #[inline]
+    #[target_feature(enable = "avx512f,avx512ifma")]
+    fn mul_twice(&self, b: &Self) -> Self {
+        self.mul_scaled::<2>(b)
+    }
+
     /// self * b + raw.
     #[inline]
     #[target_feature(enable = "avx512f,avx512ifma")]
-    pub(crate) fn mul_plus(&self, b: &Self, raw: &Self) -> Self {
+    fn mul_plus(&self, b: &Self, raw: &Self) -> Self {
         let mut c = columns_from(&raw.0);
         add_product(&mut c, &self.0, &b.0);
         reduce::<1, G>(c)
     }
 
-    /// a b + c d.
     #[inline]
     #[target_feature(enable = "avx512f,avx512ifma")]
-    pub(crate) fn mul_mul(a: &Self, b: &Self, c: &Self, d: &Self) -> Self {
+    fn mul_sub(&self, b: &Self, c: &Self) -> Self {
+        self.mul_plus(b, &c.raw_neg())
+    }
+
+    #[inline]
+    #[target_feature(enable = "avx512f,avx512ifma")]
+    fn mul_sub_mul(a: &Self, b: &Self, c: &Self, d: &Self) -> Self {
         let mut columns = [[_mm512_setzero_si512(); 10]; G];
         add_product(&mut columns, &a.0, &b.0);
-        add_product(&mut columns, &c.0, &d.0);
+        add_product(&mut columns, &c.0, &d.neg().0);
         reduce::<1, G>(columns)
     }
 
-    /// a b + 2 c^2.
     #[inline]
     #[target_feature(enable = "avx512f,avx512ifma")]
-    pub(crate) fn mul_sqr2(a: &Self, b: &Self, c: &Self) -> Self {
+    fn mul_add_sqr_twice(a: &Self, b: &Self, c: &Self) -> Self {
         let mut columns = square(&c.0, None);
         for i in 0..10 {
             for g in 0..G {
@@ -268,27 +282,59 @@ impl<const G: usize> Fe<G> {
 
     #[inline]
     #[target_feature(enable = "avx512f,avx512ifma")]
-    pub(crate) fn sqr(&self) -> Self {
+    fn sqr(&self) -> Self {
         self.sqr_scaled::<1>()
     }
 
     #[inline]
     #[target_feature(enable = "avx512f,avx512ifma")]
-    pub(crate) fn sqr_scaled<const SCALE: u32>(&self) -> Self {
+    fn sqr_scaled<const SCALE: u32>(&self) -> Self {
         reduce::<SCALE, G>(square(&self.0, None))
+    }
+
+    #[inline]
+    #[target_feature(enable = "avx512f,avx512ifma")]
+    fn sqr_twice(&self) -> Self {
+        self.sqr_scaled::<2>()
+    }
+
+    #[inline]
+    #[target_feature(enable = "avx512f,avx512ifma")]
+    fn sqr_thrice(&self) -> Self {
+        self.sqr_scaled::<3>()
     }
 
     /// self^2 + raw.
     #[inline]
     #[target_feature(enable = "avx512f,avx512ifma")]
-    pub(crate) fn sqr_plus(&self, raw: &Self) -> Self {
+    fn sqr_plus(&self, raw: &Self) -> Self {
         reduce::<1, G>(square(&self.0, Some(&raw.0)))
+    }
+
+    #[inline]
+    #[target_feature(enable = "avx512f,avx512ifma")]
+    fn sqr_sub_twice(&self, b: &Self) -> Self {
+        let minus_b = b.raw_neg();
+        self.sqr_plus(&minus_b.raw_add(&minus_b))
+    }
+
+    #[inline]
+    #[target_feature(enable = "avx512f,avx512ifma")]
+    fn sqr_sub_twice_sub(&self, b: &Self, c: &Self) -> Self {
+        let minus_b = b.raw_neg();
+        self.sqr_plus(&minus_b.raw_add(&minus_b).raw_add(&c.raw_neg()))
+    }
+
+    #[inline]
+    #[target_feature(enable = "avx512f,avx512ifma")]
+    fn diff(&self, b: &Self) -> Self {
+        self.raw_add(&b.raw_neg()).carry()
     }
 
     /// -self, raw.
     #[inline]
     #[target_feature(enable = "avx512f,avx512ifma")]
-    pub(crate) fn raw_neg(&self) -> Self {
+    fn raw_neg(&self) -> Self {
         let mut out = Self::zero();
         for g in 0..G {
             for i in 0..5 {
@@ -301,7 +347,7 @@ impl<const G: usize> Fe<G> {
     /// self + b, raw; either may be.
     #[inline]
     #[target_feature(enable = "avx512f,avx512ifma")]
-    pub(crate) fn raw_add(&self, b: &Self) -> Self {
+    fn raw_add(&self, b: &Self) -> Self {
         let mut out = Self::zero();
         for g in 0..G {
             for i in 0..5 {
@@ -314,7 +360,7 @@ impl<const G: usize> Fe<G> {
     /// Raw limbs made weak.
     #[inline]
     #[target_feature(enable = "avx512f,avx512ifma")]
-    pub(crate) fn carry(&self) -> Self {
+    fn carry(&self) -> Self {
         let mut out = *self;
         for t in &mut out.0 {
             let over = _mm512_srli_epi64::<TOP>(t[4]);
@@ -327,14 +373,14 @@ impl<const G: usize> Fe<G> {
 
     #[inline]
     #[target_feature(enable = "avx512f,avx512ifma")]
-    pub(crate) fn neg(&self) -> Self {
+    fn neg(&self) -> Self {
         self.raw_neg().carry()
     }
 
     /// -self in the lanes whose bit is set.
     #[inline]
     #[target_feature(enable = "avx512f,avx512ifma")]
-    pub(crate) fn neg_if(&self, negate: &[u8; G]) -> Self {
+    pub(super) fn neg_if(&self, negate: &[u8; G]) -> Self {
         let mut out = *self;
         for g in 0..G {
             for i in 0..5 {
@@ -347,7 +393,7 @@ impl<const G: usize> Fe<G> {
     /// `b` in the lanes whose bit is set.
     #[inline]
     #[target_feature(enable = "avx512f,avx512ifma")]
-    pub(crate) fn select(&self, b: &Self, take_b: &[u8; G]) -> Self {
+    fn select(&self, b: &Self, take_b: &[u8; G]) -> Self {
         let mut out = Self::zero();
         for g in 0..G {
             for i in 0..5 {
@@ -360,7 +406,7 @@ impl<const G: usize> Fe<G> {
     /// The one form below p. A weak value is below 2 p, so one conditional subtraction does.
     #[inline]
     #[target_feature(enable = "avx512f,avx512ifma")]
-    pub(crate) fn canonical(&self) -> Self {
+    fn canonical(&self) -> Self {
         let mut less = *self;
         for group in &mut less.0 {
             group[0] = _mm512_add_epi64(group[0], splat(FOLD));
@@ -377,38 +423,13 @@ impl<const G: usize> Fe<G> {
         out
     }
 
-    /// The lanes in which two canonical elements are equal.
     #[inline]
     #[target_feature(enable = "avx512f,avx512ifma")]
-    pub(crate) fn equal(&self, b: &Self) -> [u8; G] {
-        let mut out = [0xff; G];
-        for g in 0..G {
-            for i in 0..5 {
-                out[g] &= _mm512_cmpeq_epi64_mask(self.0[g][i], b.0[g][i]);
-            }
-        }
-        out
-    }
-
-    /// The lanes in which a canonical element is odd.
-    #[inline]
-    #[target_feature(enable = "avx512f,avx512ifma")]
-    pub(crate) fn odd(&self) -> [u8; G] {
-        let one = splat(1);
-        let mut out = [0; G];
-        for g in 0..G {
-            out[g] = _mm512_cmpeq_epi64_mask(_mm512_and_si512(self.0[g][0], one), one);
-        }
-        out
-    }
-
-    /// Four words of 64 bits a lane, least significant first. In: canonical.
-    #[inline]
-    #[target_feature(enable = "avx512f,avx512ifma")]
-    pub(crate) fn to_words(self) -> [[[u64; 8]; 4]; G] {
+    fn canonical_words(&self) -> [LaneWords<8>; G] {
         let mut out = [[[0; 8]; 4]; G];
+        let canonical = self.canonical();
         for g in 0..G {
-            let a = &self.0[g];
+            let a = &canonical.0[g];
             store(&mut out[g][0], _mm512_or_si512(a[0], _mm512_slli_epi64::<52>(a[1])));
             store(&mut out[g][1], _mm512_or_si512(_mm512_srli_epi64::<12>(a[1]), _mm512_slli_epi64::<40>(a[2])));
             store(&mut out[g][2], _mm512_or_si512(_mm512_srli_epi64::<24>(a[2]), _mm512_slli_epi64::<28>(a[3])));
@@ -416,54 +437,10 @@ impl<const G: usize> Fe<G> {
         }
         out
     }
-
-    /// self^(2^n) * b.
-    #[inline(never)]
-    #[target_feature(enable = "avx512f,avx512ifma")]
-    fn sqr_n_mul(&self, n: usize, b: &Self) -> Self {
-        let mut x = *self;
-        for _ in 0..n {
-            x = x.sqr();
-        }
-        x.mul(b)
-    }
-
-    /// self^(2^223 - 1), self^(2^22 - 1), self^3.
-    #[inline]
-    #[target_feature(enable = "avx512f,avx512ifma")]
-    fn ones(&self) -> (Self, Self, Self) {
-        let x2 = self.sqr_n_mul(1, self);
-        let x3 = x2.sqr_n_mul(1, self);
-        let x6 = x3.sqr_n_mul(3, &x3);
-        let x9 = x6.sqr_n_mul(3, &x3);
-        let x11 = x9.sqr_n_mul(2, &x2);
-        let x22 = x11.sqr_n_mul(11, &x11);
-        let x44 = x22.sqr_n_mul(22, &x22);
-        let x88 = x44.sqr_n_mul(44, &x44);
-        let x176 = x88.sqr_n_mul(88, &x88);
-        let x220 = x176.sqr_n_mul(44, &x44);
-        (x220.sqr_n_mul(3, &x3), x22, x2)
-    }
-
-    /// self^((p + 1) / 4): the root of a square.
-    #[inline(never)]
-    #[target_feature(enable = "avx512f,avx512ifma")]
-    pub(crate) fn sqrt(&self) -> Self {
-        let (x223, x22, x2) = self.ones();
-        x223.sqr_n_mul(23, &x22).sqr_n_mul(6, &x2).sqr().sqr()
-    }
-
-    /// self^(p - 2).
-    #[inline(never)]
-    #[target_feature(enable = "avx512f,avx512ifma")]
-    pub(crate) fn inv(&self) -> Self {
-        let (x223, x22, x2) = self.ones();
-        x223.sqr_n_mul(23, &x22).sqr_n_mul(5, self).sqr_n_mul(3, &x2).sqr_n_mul(2, self)
-    }
 }
 
 /// Limbs of 52 bits of a number given in words.
-pub(crate) const fn limbs(words: &[u64; 4]) -> [u64; 5] {
+const fn limbs(words: &Words) -> Limbs {
     [
         words[0] & MASK,
         (words[0] >> 52 | words[1] << 12) & MASK,

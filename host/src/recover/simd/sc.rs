@@ -3,12 +3,11 @@
 //! A scalar a is recoded as v with a = 2 v + 1 - 2^L (mod n), so that a window digit d of w bits stands for the odd number 2 d + 1 - 2^w: no digit
 //! is zero, no lane ever skips, and the accumulator never starts at infinity.
 
-use super::comb;
-use crate::recover::{ORDER, RecoverRequest};
+use crate::recover::{HALF_ORDER, ORDER, RecoverRequest};
 use alloy_primitives::{U256, U512, uint};
 use std::sync::OnceLock;
 
-pub(crate) type Words = [u64; 4];
+pub(super) type Words = [u64; 4];
 
 /// libsecp256k1's lattice basis (a1, b1), (a2, b2) with a + b lambda = 0 mod n, as a1, -b1, a2; b2 = a1.
 const A1: U256 = uint!(0x3086D221_A7D46BCD_E86C90E4_9284EB15_U256);
@@ -30,13 +29,16 @@ const N_NEG_INV: u64 = {
     x.wrapping_neg()
 };
 
+/// 1 / 2 mod n.
+const HALF: U256 = HALF_ORDER.wrapping_add(U256::ONE);
+
 /// What a recovery needs of a signature's scalars.
 #[derive(Clone, Copy, Debug, Default)]
-pub(crate) struct Digits {
+pub(super) struct Digits {
     /// The halves of u2, recoded: 33 windows of 4 bits.
-    pub(crate) halves: [[u64; 3]; 2],
+    pub(super) halves: [[u64; 3]; 2],
     /// u1, recoded for the comb.
-    pub(crate) comb: Words,
+    pub(super) comb: Words,
 }
 
 #[derive(Debug)]
@@ -49,8 +51,6 @@ struct Constants {
     mont: Words,
     /// (-1 - lambda) / 2.
     split_offset: Words,
-    /// (2^L - 1) / 2, L the bits of the comb.
-    comb_offset: Words,
     /// round(2^384 b2 / n), round(2^384 (-b1) / n).
     shifts: [Words; 2],
 }
@@ -59,9 +59,7 @@ fn constants() -> &'static Constants {
     static CONSTANTS: OnceLock<Constants> = OnceLock::new();
     CONSTANTS.get_or_init(|| {
         let n = ORDER;
-        let half = (n + U256::ONE) >> 1;
-        let two = U256::from(2);
-        let power = |e: usize| two.pow_mod(U256::from(e), n);
+        let power = |e: usize| U256::from(2).pow_mod(U256::from(e), n);
         let shift = |b: U256| {
             let wide = (U512::from(b) << 384) + U512::from(n >> 1);
             let quotient: U512 = wide / U512::from(n);
@@ -71,8 +69,7 @@ fn constants() -> &'static Constants {
             two_mont2: power(513).into_limbs(),
             mont2: power(512).into_limbs(),
             mont: power(256).into_limbs(),
-            split_offset: (n - U256::ONE - LAMBDA).mul_mod(half, n).into_limbs(),
-            comb_offset: power(comb::BITS).add_mod(n - U256::ONE, n).mul_mod(half, n).into_limbs(),
+            split_offset: (n - U256::ONE - LAMBDA).mul_mod(HALF, n).into_limbs(),
             shifts: [shift(A1), shift(MINUS_B1)],
         }
     })
@@ -207,8 +204,14 @@ fn split(k: &Words, shifts: &[Words; 2]) -> [[u64; 3]; 2] {
     halves
 }
 
+/// (2^bits - 1) / 2: what [`recode`] needs for a comb of so many bits.
+pub(super) fn comb_offset(bits: usize) -> Words {
+    let power = U256::from(2).pow_mod(U256::from(bits), ORDER);
+    power.add_mod(ORDER - U256::ONE, ORDER).mul_mod(HALF, ORDER).into_limbs()
+}
+
 /// u1 = -z / r and u2 = s / r of each signature, recoded, with one inversion. In: r and s in range; `scratch` and `out` as long as `requests`.
-pub(crate) fn recode(requests: &[RecoverRequest], scratch: &mut [Words], out: &mut [Digits]) {
+pub(super) fn recode(comb_offset: &Words, requests: &[RecoverRequest], scratch: &mut [Words], out: &mut [Digits]) {
     let constants = constants();
     // scratch[i]: the product of 2 r over the requests before i, in Montgomery's form.
     let mut product = constants.mont;
@@ -228,7 +231,7 @@ pub(crate) fn recode(requests: &[RecoverRequest], scratch: &mut [Words], out: &m
         let half_u2 = mont_mul(request.s.as_limbs(), &half_r_inverse);
         out[i] = Digits {
             halves: split(&add(&half_u2, &constants.split_offset), &constants.shifts),
-            comb: sub(&constants.comb_offset, &half_u1),
+            comb: sub(comb_offset, &half_u1),
         };
     }
 }
