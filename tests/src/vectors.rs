@@ -10,6 +10,7 @@ use secp256k1::{
     Message, PublicKey, SecretKey,
     ecdsa::{RecoverableSignature, RecoveryId},
 };
+use std::{ops::Range, thread};
 use tiny_keccak::{Hasher, Keccak};
 
 const ONE: U256 = U256::ONE;
@@ -163,6 +164,47 @@ pub fn random_signatures(n: usize, seed: u64) -> Vec<Vector> {
         vectors.push(Vector { name: format!("signature {}", vectors.len()), request, signer, crafted: false });
     }
     vectors
+}
+
+/// Requests `range` of the stream of a seed, with libsecp256k1's answers, on all cores. Of eight, five have the R of an honest signature under any
+/// hash and s, so that nearly all recover to somebody; the others have any r, or numbers next to the limits.
+pub fn random_requests(range: Range<u64>, seed: u64) -> Vec<(RecoverRequest, Option<Address>)> {
+    let points: Vec<_> = random_signatures(256, seed).iter().map(|vector| vector.request).collect();
+    let one = |index: u64| {
+        let request = random_request(index, seed, &points);
+        (request, oracle(&request))
+    };
+    let threads = thread::available_parallelism().map_or(1, usize::from) as u64;
+    let share = (range.end - range.start).div_ceil(threads).max(1);
+    thread::scope(|scope| {
+        let parts: Vec<_> = range
+            .clone()
+            .step_by(share as usize)
+            .map(|start| {
+                let (end, one) = (range.end.min(start + share), &one);
+                scope.spawn(move || (start..end).map(one).collect::<Vec<_>>())
+            })
+            .collect();
+        parts.into_iter().flat_map(|part| part.join().unwrap_or_default()).collect()
+    })
+}
+
+fn random_request(index: u64, seed: u64, points: &[RecoverRequest]) -> RecoverRequest {
+    let mut numbers = Numbers::new(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) ^ index);
+    let (hash, s, choice) = (B256::from(numbers.draw()), numbers.draw(), numbers.draw());
+    let [kind, part, id, flag, ..] = choice.to_le_bytes::<32>();
+    let any = RecoverRequest { hash, r: numbers.draw(), s, recovery_id: id % 4, low_s: flag % 4 == 0 };
+    let near = |limit: U256| limit.wrapping_add(U256::from(part % 8)).wrapping_sub(U256::from(4));
+    match kind % 8 {
+        0 | 1 => any,
+        2 => match part / 8 % 4 {
+            0 => RecoverRequest { r: near(ORDER), ..any },
+            1 => RecoverRequest { r: near(FIELD_MINUS_ORDER), recovery_id: 2 + id % 2, ..any },
+            2 => RecoverRequest { s: near(ORDER), ..points[usize::from(flag)] },
+            _ => RecoverRequest { s: near(ORDER >> 1), ..points[usize::from(flag)] },
+        },
+        _ => RecoverRequest { hash, s: s >> 1, ..points[usize::from(part)] },
+    }
 }
 
 /// The first of [`random_signatures`] as requests that take high s.

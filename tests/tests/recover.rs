@@ -9,7 +9,9 @@ use lockstep::{
         wgpu::{Integers, WgpuBackend},
     },
     bench::workload::Signatures,
-    recover::{RecoverError, RecoverRequest},
+    block_file::BlockFile,
+    recover::{Engine, RecoverError, RecoverRequest, authority_request, recover_batch, sender_request},
+    tx::Transaction,
 };
 use lockstep_tests::{
     arithmetic,
@@ -22,12 +24,51 @@ use serde_json::Value;
 use sha2::{Digest, Sha256};
 use std::{io::Read, path::Path, process::ExitCode, sync::LazyLock};
 
+/// Of [`vectors::random_requests`].
+const RANDOM_SEED: u64 = 2026;
+
 type Recovered = Vec<Result<Address, RecoverError>>;
 
 static TRAPS: LazyLock<Vec<Vector>> = LazyLock::new(vectors::traps);
 
-/// By the target's device itself: the engine would hide its failure behind the CPU.
-fn recover(target: Target, requests: &[RecoverRequest]) -> Result<Recovered, Failed> {
+/// What recovers: a CPU engine by its name, on the calling thread, or a backend.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Subject {
+    Engine(Engine),
+    Backend(Target),
+}
+
+impl Subject {
+    fn all() -> impl Iterator<Item = Self> {
+        Engine::ALL.into_iter().map(Self::Engine).chain(Target::ALL.into_iter().map(Self::Backend))
+    }
+
+    /// A test of its own, its name in the test's; a skip where it is not there.
+    fn test(self, suite: &mut Suite, name: &str, run: impl FnOnce() -> Result<(), Failed> + Send + 'static) {
+        match self {
+            Self::Backend(target) => suite.on(target, name, move |_| run()),
+            Self::Engine(engine) => {
+                let name = format!("{engine}::{name}");
+                if engine.is_available() {
+                    suite.test(name, run);
+                } else {
+                    suite.skip(name, engine.name(), format!("this CPU has no {engine}"));
+                }
+            }
+        }
+    }
+}
+
+/// By a target's device itself: the engine would hide its failure behind the CPU.
+fn recover(subject: Subject, requests: &[RecoverRequest]) -> Result<Recovered, Failed> {
+    let target = match subject {
+        Subject::Backend(target) => target,
+        Subject::Engine(engine) => {
+            let mut results = vec![Err(RecoverError::Range); requests.len()];
+            recover_batch(engine, requests, &mut results);
+            return Ok(results);
+        }
+    };
     match harness::device(target)? {
         Some(device) => Ok(device.recover(requests)?),
         None => Ok(harness::engine(target)?.recover(requests)),
@@ -41,40 +82,99 @@ fn keccak256(target: Target, messages: &[&[u8]]) -> Result<Vec<B256>, Failed> {
     }
 }
 
-fn check(target: Target, vectors: &[Vector]) -> Result<(), Failed> {
-    Ok(vectors::compare(vectors, &recover(target, &vectors::requests(vectors))?)?)
+fn check(subject: Subject, vectors: &[Vector]) -> Result<(), Failed> {
+    Ok(vectors::compare(vectors, &recover(subject, &vectors::requests(vectors))?)?)
 }
 
 /// Every trap of RECOVERY.md.
-fn traps(target: Target) -> Result<(), Failed> {
-    check(target, &TRAPS)
+fn traps(subject: Subject) -> Result<(), Failed> {
+    check(subject, &TRAPS)
 }
 
-fn random_signatures(target: Target) -> Result<(), Failed> {
-    let count = if target == Target::WgpuU32 { 4_000 } else { 20_000 };
-    check(target, &vectors::random_signatures(count, 20))
+fn random_signatures(subject: Subject) -> Result<(), Failed> {
+    check(subject, &vectors::random_signatures(4_000, 20))
+}
+
+/// Numbers of every kind against libsecp256k1. `LOCKSTEP_RANDOM` says how many.
+fn random_requests(subject: Subject) -> Result<(), Failed> {
+    static ASKED: LazyLock<Option<u64>> =
+        LazyLock::new(|| std::env::var("LOCKSTEP_RANDOM").ok().and_then(|count| count.parse().ok()));
+    static RANDOM: LazyLock<Vec<(RecoverRequest, Option<Address>)>> =
+        LazyLock::new(|| vectors::random_requests(0..ASKED.unwrap_or(100_000), RANDOM_SEED));
+    let software = match subject {
+        // Software drivers take a tenth of a millisecond for each.
+        Subject::Backend(Target::Wgpu) => Some(20_000),
+        Subject::Backend(Target::WgpuU32) => Some(5_000),
+        Subject::Backend(Target::Cpu) | Subject::Engine(_) => None,
+    };
+    let count = software.filter(|_| ASKED.is_none()).unwrap_or(RANDOM.len()).min(RANDOM.len());
+    for (part, random) in RANDOM[..count].chunks(100_000).enumerate() {
+        let requests: Vec<_> = random.iter().map(|(request, _)| *request).collect();
+        let results = recover(subject, &requests)?;
+        let right = |(result, (_, signer)): (&Result<Address, _>, &(_, Option<Address>))| result.ok() == *signer;
+        if let Some(wrong) = results.iter().zip(random).position(|pair| !right(pair)) {
+            return Err(format!(
+                "request {}: got {:?}, want {:?}",
+                part * 100_000 + wrong,
+                results[wrong],
+                random[wrong]
+            )
+            .into());
+        }
+        if results.len() != random.len() {
+            return Err("a result is missing".into());
+        }
+    }
+    Ok(())
+}
+
+/// The signatures of the real transactions, and the EIP-7702 tuples among them.
+fn mainnet(subject: Subject, path: &Path) -> Result<(), Failed> {
+    let mut vectors = Vec::new();
+    for entry in path.read_dir()? {
+        let path = entry?.path();
+        if !path.to_string_lossy().ends_with(".json.zst") {
+            continue;
+        }
+        let file = BlockFile::read(&path)?;
+        for (tx, (raw, claim)) in file.block.transactions.iter().zip(&file.claims).enumerate() {
+            let decoded = Transaction::decode(raw)?;
+            let request = sender_request(&decoded, file.block.env.fork);
+            let vector = Vector::new(format!("{} {tx}", path.display()), request);
+            if vector.signer != Some(claim.sender) {
+                return Err(format!("{}: the file claims another sender", vector.name).into());
+            }
+            vectors.push(vector);
+            let tuples = decoded.authorizations.iter().filter_map(authority_request);
+            vectors.extend(tuples.map(|request| Vector::new(format!("{} {tx}, tuple", path.display()), request)));
+        }
+    }
+    if vectors.len() < 11_305 {
+        return Err(format!("{} signatures, not 11,305", vectors.len()).into());
+    }
+    check(subject, &vectors)
 }
 
 /// More than the device takes at once, with bad signatures on both sides of where it is cut, and out of step with it.
-fn several_chunks(target: Target) -> Result<(), Failed> {
+fn several_chunks(subject: Subject) -> Result<(), Failed> {
     let good = vectors::random_signatures(997, 26);
     let mut batch: Vec<_> = good.iter().cycle().take(2 * 65_536 + 1_000).cloned().collect();
     let bad = Vector::new("s = 0", RecoverRequest { s: U256::ZERO, ..good[0].request });
     for at in [0, 65_535, 65_536, 65_537, 2 * 65_536 - 1, 2 * 65_536, batch.len() - 1] {
         batch[at] = bad.clone();
     }
-    check(target, &batch)?;
+    check(subject, &batch)?;
     // The buffers are kept; another call finds nothing of this one in them.
-    check(target, &good)
+    check(subject, &good)
 }
 
-fn batch_sizes(target: Target) -> Result<(), Failed> {
+fn batch_sizes(subject: Subject) -> Result<(), Failed> {
     let vectors = vectors::random_signatures(200, 21);
-    (0..=3).chain(62..=66).chain(126..=130).chain([200]).try_for_each(|n| check(target, &vectors[..n]))
+    (0..=3).chain(62..=66).chain(126..=130).chain([200]).try_for_each(|n| check(subject, &vectors[..n]))
 }
 
 /// Trap 8: a bad lane of every kind, in every position, and all neighbours unharmed.
-fn bad_lane_in_every_position(target: Target) -> Result<(), Failed> {
+fn bad_lane_in_every_position(subject: Subject) -> Result<(), Failed> {
     let good = vectors::random_signatures(130, 22);
     let trap =
         |part: &str| TRAPS.iter().find(|trap| trap.name.contains(part)).cloned().ok_or(format!("no trap {part}"));
@@ -94,7 +194,7 @@ fn bad_lane_in_every_position(target: Target) -> Result<(), Failed> {
     for position in 0..good.len() {
         let mut batch = good.clone();
         batch[position] = kinds[position % kinds.len()].clone();
-        check(target, &batch)
+        check(subject, &batch)
             .map_err(|failed| format!("bad lane {position}: {}", failed.message().unwrap_or_default()))?;
     }
     Ok(())
@@ -129,7 +229,7 @@ fn array(value: &Value) -> Result<&Vec<Value>, String> {
 }
 
 /// A signature is valid exactly if its key is among the four that can be recovered.
-fn wycheproof(target: Target, path: &Path) -> Result<(), Failed> {
+fn wycheproof(subject: Subject, path: &Path) -> Result<(), Failed> {
     let json: Value = serde_json::from_reader(harness::unpacked(path)?)?;
     let (mut vectors, mut tests) = (Vec::new(), Vec::new());
     let mut count = 0;
@@ -155,7 +255,7 @@ fn wycheproof(target: Target, path: &Path) -> Result<(), Failed> {
     if count != 463 {
         return Err(format!("{count} tests, not 463").into());
     }
-    let results = recover(target, &vectors::requests(&vectors))?;
+    let results = recover(subject, &vectors::requests(&vectors))?;
     vectors::compare(&vectors, &results)?;
     for ((id, valid, address), results) in tests.iter().zip(results.chunks(4)) {
         if results.contains(&Ok(*address)) != *valid {
@@ -165,16 +265,16 @@ fn wycheproof(target: Target, path: &Path) -> Result<(), Failed> {
     Ok(())
 }
 
-fn transaction_tests(target: Target, path: &Path) -> Result<(), Failed> {
+fn transaction_tests(subject: Subject, path: &Path) -> Result<(), Failed> {
     let (cases, files) = transactions::read(path)?;
     if files != 210 {
         return Err(format!("{files} files, not 210").into());
     }
-    Ok(transactions::check(&cases, |requests| recover(target, requests).map_err(|failed| format!("{failed:?}")))?)
+    Ok(transactions::check(&cases, |requests| recover(subject, requests).map_err(|failed| format!("{failed:?}")))?)
 }
 
 /// The comparison above has to see a lie about sender, hash, gas or acceptance.
-fn wrong_transactions(target: Target, path: &Path) -> Result<(), Failed> {
+fn wrong_transactions(subject: Subject, path: &Path) -> Result<(), Failed> {
     let (cases, _) = transactions::read(path)?;
     let right = cases.iter().find(|case| case.name.ends_with("RightVRSTest.json Cancun")).ok_or("no RightVRSTest")?;
     let accepted = right.expected.ok_or("RightVRSTest is taken")?;
@@ -186,7 +286,7 @@ fn wrong_transactions(target: Target, path: &Path) -> Result<(), Failed> {
     ];
     let check = |expected| {
         let case = transactions::Case { expected, ..right.clone() };
-        transactions::check(&[case], |requests| recover(target, requests).map_err(|failed| format!("{failed:?}")))
+        transactions::check(&[case], |requests| recover(subject, requests).map_err(|failed| format!("{failed:?}")))
     };
     check(Some(accepted))?;
     match lies.into_iter().find(|lie| check(*lie).is_ok()) {
@@ -407,36 +507,43 @@ fn comparers_see_wrong_results() -> Result<(), Failed> {
     }
 }
 
-type Test = fn(Target) -> Result<(), Failed>;
-type DataTest = fn(Target, &Path) -> Result<(), Failed>;
+type Test = fn(Subject) -> Result<(), Failed>;
+type DataTest = fn(Subject, &Path) -> Result<(), Failed>;
 
 const TESTS: [(&str, Test); 5] = [
     ("traps", traps),
     ("random_signatures", random_signatures),
+    ("random_requests", random_requests),
     ("batch_sizes", batch_sizes),
     ("bad_lane_in_every_position", bad_lane_in_every_position),
-    ("keccak_lengths", keccak_lengths),
 ];
 
 const DATA_TESTS: [(&str, &str, DataTest); 4] = [
     ("wycheproof", "suites/wycheproof_ecdsa_secp256k1_sha256_bitcoin.json.zst", wycheproof),
-    ("keccak_known_answers", "suites/keccak256_kat.txt.zst", keccak_known_answers),
     ("transaction_tests", "suites/transaction_tests.tar.zst", transaction_tests),
     ("wrong_transactions", "suites/transaction_tests.tar.zst", wrong_transactions),
+    ("mainnet", "blocks", mainnet),
 ];
 
 fn main() -> ExitCode {
     let mut suite = Suite::default();
     suite.test("comparers_see_wrong_results", comparers_see_wrong_results);
-    for target in Target::ALL {
+    for subject in Subject::all() {
         for (name, run) in TESTS {
-            suite.on(target, name, move |_| run(target));
+            subject.test(&mut suite, name, move || run(subject));
         }
         for (name, path, run) in DATA_TESTS {
             match harness::data(path) {
-                Ok(path) => suite.on(target, name, move |_| run(target, &path)),
-                Err(reason) => suite.skip(format!("{}::{name}", target.name()), "data", reason),
+                Ok(path) => subject.test(&mut suite, name, move || run(subject, &path)),
+                Err(reason) => suite.skip(format!("{subject:?}::{name}"), "data", reason),
             }
+        }
+    }
+    for target in Target::ALL {
+        suite.on(target, "keccak_lengths", move |_| keccak_lengths(target));
+        match harness::data("suites/keccak256_kat.txt.zst") {
+            Ok(path) => suite.on(target, "keccak_known_answers", move |_| keccak_known_answers(target, &path)),
+            Err(reason) => suite.skip(format!("{}::keccak_known_answers", target.name()), "data", reason),
         }
     }
     suite.on(Target::Wgpu, "keccak_too_long", |_| keccak_too_long(Target::Wgpu));
@@ -456,7 +563,7 @@ fn main() -> ExitCode {
         }
     }
     suite.on(Target::Wgpu, "mixed_lanes", |_| mixed_lanes());
-    suite.on(Target::Wgpu, "several_chunks", |_| several_chunks(Target::Wgpu));
+    suite.on(Target::Wgpu, "several_chunks", |_| several_chunks(Subject::Backend(Target::Wgpu)));
     for (name, from, to) in KECCAK_MUTANTS {
         suite.on(Target::Wgpu, &format!("broken_kernel::{name}"), move |_| broken_keccak(from, to));
     }
