@@ -8,10 +8,6 @@ use alloy_primitives::Address;
 use rayon::prelude::*;
 use std::fmt;
 
-/// Fewer than this are faster one by one: a vector costs two calls of libsecp256k1.
-#[cfg(target_arch = "x86_64")]
-const VECTOR_FROM: usize = 4;
-
 /// The most requests that a thread takes at once: what shares the vector engines' inversions.
 const SHARE: usize = 512;
 
@@ -92,9 +88,9 @@ pub fn recover_batch(engine: Engine, requests: &[RecoverRequest], out: &mut [Res
     assert!(engine.is_available(), "this CPU has no {engine}");
     match engine {
         #[cfg(target_arch = "x86_64")]
-        Engine::Avx512Ifma if requests.len() >= VECTOR_FROM => ifma::recover_batch(requests, out),
+        Engine::Avx512Ifma => ifma::recover_batch(requests, out),
         #[cfg(target_arch = "x86_64")]
-        Engine::Avx2 if requests.len() >= VECTOR_FROM => avx2::recover_batch(requests, out),
+        Engine::Avx2 => avx2::recover_batch(requests, out),
         _ => requests.iter().zip(out).for_each(|(request, out)| *out = recover_one(request)),
     }
 }

@@ -45,6 +45,8 @@ pub(super) trait Field: Copy {
     fn mul_sub_mul(a: &Self, b: &Self, c: &Self, d: &Self) -> Self;
     /// a b + 2 c^2; `b` may be wide.
     fn mul_add_sqr_twice(a: &Self, b: &Self, c: &Self) -> Self;
+    /// self = value, a limb at a time: a copy by the C library reads wider than what was just stored, and waits for it.
+    fn set(&mut self, value: &Self);
     fn neg(&self) -> Self;
     /// self - b, wide.
     fn diff(&self, b: &Self) -> Self;
@@ -123,6 +125,14 @@ macro_rules! implement_field {
             #[inline(always)]
             fn limbs(words: &Words) -> Limbs {
                 limbs(words)
+            }
+
+            #[inline(always)]
+            fn set(&mut self, value: &Self) {
+                for (limbs, values) in self.0.iter_mut().zip(&value.0) {
+                    let [a, b, c, d, e] = *values;
+                    *limbs = [a, b, c, d, e];
+                }
             }
 
             forward! {

@@ -38,9 +38,9 @@ fn double_neg<F: Field>(p: &mut Gej<F>) {
     let s = p.y.sqr_twice();
     let l = p.x.sqr_thrice();
     let t = p.x.mul_twice(&s);
-    p.z = p.y.mul_twice(&p.z);
-    p.x = l.sqr_sub_twice(&t);
-    p.y = F::mul_add_sqr_twice(&l, &p.x.diff(&t), &s);
+    p.z.set(&p.y.mul_twice(&p.z));
+    p.x.set(&l.sqr_sub_twice(&t));
+    p.y.set(&F::mul_add_sqr_twice(&l, &p.x.diff(&t), &s));
 }
 
 /// madd-2007-bl without the common factor 2.
@@ -51,10 +51,10 @@ fn add<F: Field>((p, q): (&mut Gej<F>, &Ge<F>)) -> F {
     let z3 = p.z.mul(&z2);
     let r = q.y.mul_sub(&z3, &p.y);
     let h2 = h.sqr();
-    p.z = p.z.mul(&h);
+    p.z.set(&p.z.mul(&h));
     let h3 = h2.mul(&h);
     let v = p.x.mul(&h2);
-    p.x = r.sqr_sub_twice_sub(&v, &h3);
-    p.y = F::mul_sub_mul(&r, &v.diff(&p.x), &p.y, &h3);
+    p.x.set(&r.sqr_sub_twice_sub(&v, &h3));
+    p.y.set(&F::mul_sub_mul(&r, &v.diff(&p.x), &p.y, &h3));
     h
 }

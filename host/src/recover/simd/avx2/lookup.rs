@@ -34,7 +34,7 @@ impl Simd<LANES> for Avx2 {
     type Fe<const G: usize> = Fe<G>;
     type Entry = Entry;
     const COMB_BITS: usize = 10;
-    const ALONE: usize = 1;
+    const ALONE: usize = 2;
     const KECCAK: keccak::Engine = keccak::Engine::Avx2;
 
     fn comb() -> &'static Comb<Entry> {

@@ -185,7 +185,7 @@ fn columns_from<const G: usize>(raw: &[Vectors; G]) -> [Columns; G] {
 impl<const G: usize> Fe<G> {
     #[inline]
     #[target_feature(enable = "avx512f,avx512ifma")]
-    fn zero() -> Self {
+    pub(super) fn zero() -> Self {
         Self([[_mm512_setzero_si512(); 5]; G])
     }
 

@@ -22,9 +22,8 @@ use crate::{
 use alloy_primitives::U256;
 use core::arch::x86_64::{
     __m512i, _MM_HINT_T0, _mm_cvtsi64_si128, _mm_prefetch, _mm512_add_epi64, _mm512_and_si512, _mm512_cmplt_epi64_mask,
-    _mm512_i64gather_epi64, _mm512_mask_blend_epi64, _mm512_or_si512, _mm512_set1_epi64, _mm512_setzero_si512,
-    _mm512_sll_epi64, _mm512_slli_epi64, _mm512_srl_epi64, _mm512_sub_epi64, _mm512_test_epi64_mask,
-    _mm512_testn_epi64_mask,
+    _mm512_i64gather_epi64, _mm512_mask_blend_epi64, _mm512_or_si512, _mm512_set1_epi64, _mm512_sll_epi64,
+    _mm512_slli_epi64, _mm512_srl_epi64, _mm512_sub_epi64, _mm512_test_epi64_mask, _mm512_testn_epi64_mask,
 };
 use std::sync::OnceLock;
 
@@ -110,8 +109,7 @@ fn table_lookup<const G: usize>(
     half: usize,
     window: usize,
 ) -> Ge<Fe<G>> {
-    let zero = Fe([[_mm512_setzero_si512(); 5]; G]);
-    let mut out = Ge { x: zero, y: zero };
+    let mut out = Ge { x: Fe::zero(), y: Fe::zero() };
     let (word, shift) = (window / 16, _mm_cvtsi64_si128((4 * window % 64) as i64));
     let mut negative = [0; G];
     for g in 0..G {
@@ -177,8 +175,7 @@ fn comb_prefetch<const G: usize>(entries: &[Entry], digits: &[[[u64; 8]; 5]; G],
 #[target_feature(enable = "avx512f,avx512ifma")]
 fn comb_lookup<const G: usize>(entries: &[Entry], digits: &[[[u64; 8]; 5]; G], window: usize) -> Ge<Fe<G>> {
     assert!(window < WINDOWS && entries.len() == WINDOWS * ENTRIES, "the table of G");
-    let zero = Fe([[_mm512_setzero_si512(); 5]; G]);
-    let mut out = Ge { x: zero, y: zero };
+    let mut out = Ge { x: Fe::zero(), y: Fe::zero() };
     for g in 0..G {
         let (x_at, y_at) = positions(&digits[g], window);
         for i in 0..5 {
