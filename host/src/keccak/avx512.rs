@@ -55,50 +55,59 @@ fn absorb(
         }
     }
     let (last, rounds) = (ROUND_CONSTANTS[23], &ROUND_CONSTANTS[..23]);
-    for (round, constant) in rounds.iter().enumerate() {
-        beside(round);
-        a = chi_iota(rho_pi(theta(a)), *constant);
+    for (index, constant) in rounds.iter().enumerate() {
+        beside(index);
+        a = round(a, *constant);
     }
     if position.last {
         // No other row of the last round reaches the hash, so the compiler drops them.
-        let a = chi_iota(rho_pi(theta(a)), last);
+        let a = round(a, last);
         store(state, [a[0], a[1], a[2], a[3]]);
     } else {
-        store(state, chi_iota(rho_pi(theta(a)), last));
+        store(state, round(a, last));
     }
 }
 
-#[inline]
-#[target_feature(enable = "avx512f")]
-fn theta(a: [__m512i; STATE]) -> [__m512i; STATE] {
-    let parity: [__m512i; 5] = std::array::from_fn(|x| xor3(xor3(a[x], a[x + 5], a[x + 10]), a[x + 15], a[x + 20]));
-    let rotated = parity.map(|word| _mm512_rol_epi64::<1>(word));
-    std::array::from_fn(|i| xor3(a[i], parity[(i + 4) % 5], rotated[(i + 1) % 5]))
-}
-
+/// Every index is written out: the compiler unrolls a loop over 25 registers as it likes, and keeps them in memory where it does not.
 #[inline]
 #[target_feature(enable = "avx512f")]
 #[rustfmt::skip]
-fn rho_pi(a: [__m512i; STATE]) -> [__m512i; STATE] {
+fn round(a: [__m512i; STATE], constant: u64) -> [__m512i; STATE] {
+    let p = [column(a, 0), column(a, 1), column(a, 2), column(a, 3), column(a, 4)];
+    let r = [rol::<1>(p[0]), rol::<1>(p[1]), rol::<1>(p[2]), rol::<1>(p[3]), rol::<1>(p[4])];
+    let t = |i: usize| xor3(a[i], p[(i + 4) % 5], r[(i + 1) % 5]);
+    let b = chi([t(0), rol::<44>(t(6)), rol::<43>(t(12)), rol::<21>(t(18)), rol::<14>(t(24))]);
+    let c = chi([rol::<28>(t(3)), rol::<20>(t(9)), rol::<3>(t(10)), rol::<45>(t(16)), rol::<61>(t(22))]);
+    let d = chi([rol::<1>(t(1)), rol::<6>(t(7)), rol::<25>(t(13)), rol::<8>(t(19)), rol::<18>(t(20))]);
+    let e = chi([rol::<27>(t(4)), rol::<36>(t(5)), rol::<10>(t(11)), rol::<15>(t(17)), rol::<56>(t(23))]);
+    let f = chi([rol::<62>(t(2)), rol::<55>(t(8)), rol::<39>(t(14)), rol::<41>(t(15)), rol::<2>(t(21))]);
     [
-        a[0], rol::<44>(a[6]), rol::<43>(a[12]), rol::<21>(a[18]), rol::<14>(a[24]),
-        rol::<28>(a[3]), rol::<20>(a[9]), rol::<3>(a[10]), rol::<45>(a[16]), rol::<61>(a[22]),
-        rol::<1>(a[1]), rol::<6>(a[7]), rol::<25>(a[13]), rol::<8>(a[19]), rol::<18>(a[20]),
-        rol::<27>(a[4]), rol::<36>(a[5]), rol::<10>(a[11]), rol::<15>(a[17]), rol::<56>(a[23]),
-        rol::<62>(a[2]), rol::<55>(a[8]), rol::<39>(a[14]), rol::<41>(a[15]), rol::<2>(a[21]),
+        _mm512_xor_si512(b[0], _mm512_set1_epi64(constant.cast_signed())), b[1], b[2], b[3], b[4],
+        c[0], c[1], c[2], c[3], c[4],
+        d[0], d[1], d[2], d[3], d[4],
+        e[0], e[1], e[2], e[3], e[4],
+        f[0], f[1], f[2], f[3], f[4],
     ]
 }
 
 #[inline]
 #[target_feature(enable = "avx512f")]
-fn chi_iota(b: [__m512i; STATE], constant: u64) -> [__m512i; STATE] {
-    let mut a: [__m512i; STATE] = std::array::from_fn(|i| {
-        let row = i - i % 5;
-        // a ^ (!b & c)
-        _mm512_ternarylogic_epi64::<0xD2>(b[i], b[row + (i + 1) % 5], b[row + (i + 2) % 5])
-    });
-    a[0] = _mm512_xor_si512(a[0], _mm512_set1_epi64(constant.cast_signed()));
-    a
+fn column(a: [__m512i; STATE], x: usize) -> __m512i {
+    xor3(xor3(a[x], a[x + 5], a[x + 10]), a[x + 15], a[x + 20])
+}
+
+/// a ^ (!b & c) along a row.
+#[inline]
+#[target_feature(enable = "avx512f")]
+fn chi(b: [__m512i; 5]) -> [__m512i; 5] {
+    let and_not = |a, b, c| _mm512_ternarylogic_epi64::<0xD2>(a, b, c);
+    [
+        and_not(b[0], b[1], b[2]),
+        and_not(b[1], b[2], b[3]),
+        and_not(b[2], b[3], b[4]),
+        and_not(b[3], b[4], b[0]),
+        and_not(b[4], b[0], b[1]),
+    ]
 }
 
 #[inline]
