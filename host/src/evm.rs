@@ -1,4 +1,7 @@
-//! The only file that names revm: the oracle, the fallback, and the conversions in both directions.
+//! The only module that names revm: the oracle, the fallback, and the conversions in both directions.
+
+mod system;
+mod watch;
 
 use crate::{
     block::{BlockEnv, MAX_BLOBS_PER_TX_OSAKA},
@@ -17,7 +20,7 @@ use alloy_primitives::{Address, B256, Bytes, KECCAK256_EMPTY, TxKind, U256, map:
 use revm::{
     Context, Database, DatabaseCommit, DatabaseRef, ExecuteEvm, MainBuilder, MainnetEvm,
     bytecode::Bytecode,
-    context::{BlockEnv as RevmBlock, CfgEnv, Journal, TxEnv, either::Either},
+    context::{BlockEnv as RevmBlock, CfgEnv, Evm, Journal, TxEnv, either::Either},
     context_interface::{
         block::BlobExcessGasAndPrice,
         cfg::{GasParams, gas_params::Eip2780TxInfo},
@@ -26,11 +29,15 @@ use revm::{
     database::State,
     database::states::bundle_state::BundleRetention,
     database_interface::{DBErrorMarker, bal::EvmDatabaseError},
+    handler::{EthFrame, PrecompileProvider, instructions::EthInstructions},
+    interpreter::{InterpreterResult, interpreter::EthInterpreter},
     primitives::hardfork::SpecId,
     state::{Account, AccountInfo as RevmAccountInfo, EvmState, EvmStorageSlot, TransactionId},
 };
 
 pub use revm::database::BundleState;
+pub use system::{sha256, system_call};
+pub use watch::sequential_watched;
 
 impl DBErrorMarker for StateError {}
 
@@ -155,6 +162,13 @@ fn revm_info(info: &AccountInfo) -> RevmAccountInfo {
 }
 
 type EvmContext<DB> = Context<RevmBlock, TxEnv, CfgEnv, DB, Journal<DB>, ()>;
+
+/// The context of the reference path.
+type ReferenceContext<'a> = EvmContext<State<Source<&'a dyn StateRef>>>;
+
+/// The reference path's EVM with precompiles `P`.
+type Reference<'a, P> =
+    Evm<ReferenceContext<'a>, (), EthInstructions<EthInterpreter, ReferenceContext<'a>>, P, EthFrame<EthInterpreter>>;
 
 fn build<DB: Database>(env: &BlockEnv, db: DB) -> Result<MainnetEvm<EvmContext<DB>>, Invalid> {
     let mut cfg = CfgEnv::new_with_spec(spec(env.fork)).with_chain_id(env.chain_id);
@@ -435,8 +449,25 @@ pub fn sequential(
     senders: &[Address],
     state: &dyn StateRef,
 ) -> Result<Sequential, (usize, TxError)> {
-    let database = State::builder().with_database(Source::new(state)).with_bundle_update().build();
-    let mut evm = build(env, database).map_err(|error| (0, error.into()))?;
+    let mut evm = build(env, bundling(state)).map_err(|error| (0, error.into()))?;
+    in_order(&mut evm, env, txs, senders)
+}
+
+/// revm's own `State`, which gathers a bundle.
+fn bundling(state: &dyn StateRef) -> State<Source<&dyn StateRef>> {
+    State::builder().with_database(Source::new(state)).with_bundle_update().build()
+}
+
+/// [`sequential`] on an `evm` that is ready, with whatever precompiles it has.
+fn in_order<'a, P>(
+    evm: &mut Reference<'a, P>,
+    env: &BlockEnv,
+    txs: &[Transaction],
+    senders: &[Address],
+) -> Result<Sequential, (usize, TxError)>
+where
+    P: PrecompileProvider<ReferenceContext<'a>, Output = InterpreterResult>,
+{
     let mut gas = BlockGas::default();
     let mut outcomes = Vec::with_capacity(txs.len());
     for (index, (tx, sender)) in txs.iter().zip(senders).enumerate() {
