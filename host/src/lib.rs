@@ -34,6 +34,7 @@ pub mod sample;
 pub mod signers;
 pub mod state;
 pub mod submit;
+pub mod suite;
 pub mod tx;
 pub mod validate;
 mod waves;
