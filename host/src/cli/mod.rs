@@ -7,11 +7,13 @@ mod keccak;
 mod lines;
 mod recover;
 mod replay;
+mod suites;
 
 use clap::{Parser, Subcommand, builder::TypedValueParser};
 use lockstep::{
     backend::{BackendError, BackendKind},
     engine::{Engine, EngineBuilder},
+    suite::Kind,
 };
 use std::{
     io::{self, Write},
@@ -73,6 +75,10 @@ enum Verb {
     /// Measure engines beside those that others use
     #[cfg(feature = "bench")]
     Bench(bench::Args),
+    /// Run Ethereum's state tests
+    Statetest(suites::Args),
+    /// Run Ethereum's blockchain tests
+    Blocktest(suites::Args),
     /// List backends and devices, and what `auto` would pick
     Devices,
 }
@@ -125,6 +131,8 @@ pub fn run() -> ExitCode {
         Verb::Keccak(args) => keccak::run(&common, &args),
         #[cfg(feature = "bench")]
         Verb::Bench(args) => bench::run(&common, &args),
+        Verb::Statetest(args) => suites::run(&common, &args, Kind::State),
+        Verb::Blocktest(args) => suites::run(&common, &args, Kind::Block),
         Verb::Devices => devices::run(&common),
     };
     let exit = match result {
