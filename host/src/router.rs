@@ -108,8 +108,9 @@ impl Router {
         if let Some(router) = known().get_or_insert_default().get(&key) {
             return Ok(*router);
         }
+        let start = Instant::now();
         let router = Self { recover: recover_route(pool, device)?, keccak: keccak_route(pool, device)? };
-        tracing::info!(?router, device = key.0, threads = key.1, "calibrated");
+        tracing::info!(?router, device = key.0, threads = key.1, took = ?start.elapsed(), "calibrated");
         known().get_or_insert_default().insert(key, router);
         Ok(router)
     }
