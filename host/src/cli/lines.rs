@@ -4,7 +4,8 @@ use alloy_primitives::hex;
 use lockstep::block_file::MAX_FILE_SIZE;
 use std::{
     fs::File,
-    io::{self, BufRead, BufReader, Read},
+    io::{self, BufRead, BufReader, Cursor, Read},
+    mem,
     path::Path,
     sync::mpsc::{Receiver, sync_channel},
     thread,
@@ -15,6 +16,8 @@ const BATCH_LINES: usize = 1 << 15;
 const BATCH_BYTES: usize = 16 << 20;
 /// A longer line is an error of its own: no transaction is as long, and memory stays bounded.
 const LONGEST_LINE: usize = 64 << 20;
+/// Bytes that tell a block file from lines.
+const HEAD: u64 = 16;
 
 /// A line's bytes, or what is wrong with it.
 pub(super) type Line = Result<Vec<u8>, String>;
@@ -44,12 +47,21 @@ impl Input {
         Ok(Self { length, reader: Box::new(BufReader::with_capacity(1 << 20, file)) })
     }
 
-    /// Its first bytes, which stay to be read.
+    /// Its first bytes, which stay to be read: at least [`HEAD`] of them where it has so many.
     ///
     /// # Errors
     /// It cannot be read.
     pub(super) fn head(&mut self) -> Result<&[u8], String> {
-        self.reader.fill_buf().map_err(|cause| cause.to_string())
+        self.read_head().map_err(|cause| cause.to_string())
+    }
+
+    fn read_head(&mut self) -> io::Result<&[u8]> {
+        let mut head = Vec::new();
+        // A pipe gives what it has, which may be one byte.
+        self.reader.by_ref().take(HEAD).read_to_end(&mut head)?;
+        let rest = mem::replace(&mut self.reader, Box::new(io::empty()));
+        self.reader = Box::new(Cursor::new(head).chain(rest));
+        self.reader.fill_buf()
     }
 
     /// All of it.
@@ -115,4 +127,18 @@ fn hex_line(line: &[u8]) -> Option<Line> {
     let line = line.trim_ascii();
     // Bytes that are no text are no hex either, and the line's error says so.
     (!line.is_empty()).then(|| hex::decode(line).map_err(|cause| cause.to_string()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_head_is_whole_however_a_pipe_cuts_it_and_stays_to_be_read() {
+        for bytes in [&b""[..], b"{}", b"\x28\xb5\x2f\xfd and what follows it"] {
+            let mut input = Input { length: None, reader: Box::new(BufReader::with_capacity(1, bytes)) };
+            assert_eq!(input.head(), Ok(&bytes[..bytes.len().min(HEAD as usize)]));
+            assert_eq!(input.whole(), Ok(bytes.to_vec()));
+        }
+    }
 }
