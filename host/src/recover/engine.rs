@@ -116,12 +116,13 @@ pub(crate) fn recover_until(
         }
     };
     let mut results = vec![Err(RecoverError::Range); requests.len()];
-    let threads = rayon::current_num_threads();
-    // Shares of whole pairs of vectors.
-    let share = requests.len().div_ceil(threads).next_multiple_of(2 * engine.lanes()).clamp(1, SHARE);
-    if requests.len() < PARALLEL_FROM || threads == 1 {
+    // To ask for the threads starts rayon's global pool, so not for a few.
+    let threads = if requests.len() < PARALLEL_FROM { 1 } else { rayon::current_num_threads() };
+    if threads == 1 {
         requests.chunks(SHARE).zip(results.chunks_mut(SHARE)).for_each(run);
     } else {
+        // Shares of whole pairs of vectors.
+        let share = requests.len().div_ceil(threads).next_multiple_of(2 * engine.lanes()).clamp(1, SHARE);
         requests.par_chunks(share).zip(results.par_chunks_mut(share)).for_each(run);
     }
     results
