@@ -25,7 +25,8 @@ pub struct Progress {
 }
 
 impl Progress {
-    /// Asks the work to stop. It does so between two pieces, each some milliseconds long; waiting then gives [`Cancelled`].
+    /// Asks the work to stop. It does so between two pieces, each some milliseconds long on the CPU; a device ends what it was given, up to
+    /// 262,144 signatures. Waiting then gives [`Cancelled`].
     pub fn cancel(&self) {
         self.cancelled.store(true, Ordering::Relaxed);
     }
@@ -35,7 +36,7 @@ impl Progress {
         self.cancelled.load(Ordering::Relaxed)
     }
 
-    /// Items finished so far, in whatever order.
+    /// Signatures finished so far, in whatever order: senders' and authorities', none for what could not be decoded.
     pub fn done(&self) -> usize {
         self.done.load(Ordering::Relaxed)
     }
