@@ -22,7 +22,7 @@ use crate::{
     waves,
 };
 use alloy_primitives::{Address, B256, Bloom};
-use rayon::{ThreadPool, ThreadPoolBuilder, prelude::*};
+use rayon::{ThreadPool, ThreadPoolBuildError, ThreadPoolBuilder, prelude::*};
 use std::{sync::Arc, time::Instant};
 
 /// Transactions that a thread decodes at once.
@@ -87,10 +87,7 @@ impl EngineBuilder {
     /// # Errors
     /// [`BackendError::Unavailable`] where a named backend is not built in or finds no device: never a quiet CPU run.
     pub fn build(self) -> Result<Engine, BackendError> {
-        let pool = ThreadPoolBuilder::new()
-            .num_threads(self.threads.unwrap_or(0))
-            .build()
-            .map_err(|cause| BackendError::Unavailable(format!("CPU threads: {cause}")))?;
+        let pool = ThreadPoolBuilder::new().num_threads(self.threads.unwrap_or(0)).build().map_err(no_threads)?;
         let asked = self.device.as_deref();
         let (device, router): (Option<Arc<dyn Backend>>, Option<Router>) = match self.backend {
             _ if self.opened.is_some() => (self.opened, None),
@@ -111,8 +108,13 @@ impl EngineBuilder {
         if self.backend == BackendKind::Auto && device.is_none() && asked.is_some() {
             tracing::warn!(device = asked, "not used: auto found no GPU of this name that wins, name a backend");
         }
-        Ok(Engine { offload: Arc::new(Offload { pool, device, router }), cross_check: self.cross_check })
+        let offload = Offload::new(pool, device, router).map_err(no_threads)?;
+        Ok(Engine { offload: Arc::new(offload), cross_check: self.cross_check })
     }
+}
+
+fn no_threads(cause: ThreadPoolBuildError) -> BackendError {
+    BackendError::Unavailable(format!("CPU threads: {cause}"))
 }
 
 /// The GPU that `auto` considers: never a software adapter, and none that fails its self-test.

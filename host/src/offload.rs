@@ -9,8 +9,8 @@ use crate::{
     submit::{Pending, Progress},
 };
 use alloy_primitives::{Address, B256};
-use rayon::{ThreadPool, prelude::*};
-use std::{panic::resume_unwind, sync::Arc, thread};
+use rayon::{ThreadPool, ThreadPoolBuildError, ThreadPoolBuilder, prelude::*};
+use std::{sync::Arc, thread};
 
 /// Requests that a device gets at a time: between two of them a cancellation is seen.
 const DEVICE_SLICE: usize = 1 << 18;
@@ -23,9 +23,24 @@ pub(crate) struct Offload {
     pub(crate) pool: ThreadPool,
     pub(crate) device: Option<Arc<dyn Backend>>,
     pub(crate) router: Option<Router>,
+    /// With a router: what drives the device while `pool` has the CPU's part. Never the global pool, all of whose threads
+    /// may be waiting for an answer from here.
+    beside: Option<ThreadPool>,
 }
 
 impl Offload {
+    /// # Errors
+    /// Threads cannot be started.
+    pub(crate) fn new(
+        pool: ThreadPool,
+        device: Option<Arc<dyn Backend>>,
+        router: Option<Router>,
+    ) -> Result<Self, ThreadPoolBuildError> {
+        let threads = || ThreadPoolBuilder::new().num_threads(pool.current_num_threads()).build();
+        let beside = router.map(|_| threads()).transpose()?;
+        Ok(Self { pool, device, router, beside })
+    }
+
     /// The backend that was asked for, after `auto` has chosen.
     pub(crate) fn kind(&self) -> BackendKind {
         match (&self.device, self.router) {
@@ -62,7 +77,7 @@ impl Offload {
                 recovered
             };
             results.append(&mut both(
-                &self.pool,
+                self,
                 slice.split_at(share),
                 on_device,
                 |requests| self.recover_on_cpu(requests, progress),
@@ -95,7 +110,7 @@ impl Offload {
             messages.iter().take_while(within).count()
         });
         both(
-            &self.pool,
+            self,
             messages.split_at(share),
             |messages| device.keccak256(messages),
             |messages| self.keccak256_on_cpu(messages),
@@ -116,10 +131,12 @@ impl Offload {
 
     /// Decodes and recovers, in order; `None` if cancelled.
     pub(crate) fn recover_items(&self, items: &[SignerRequest], progress: &Progress) -> Option<SignerResults> {
+        let decode = |items: &[SignerRequest]| (!progress.is_cancelled()).then(|| Decoded::batch(items));
         let decoded = if items.len() < PARALLEL_FROM {
-            Decoded::batch(items)
+            decode(items)?
         } else {
-            self.pool.install(|| items.par_chunks(keccak::CHUNK).flat_map_iter(Decoded::batch).collect())
+            let chunks = || items.par_chunks(keccak::CHUNK).map(decode).collect::<Option<Vec<_>>>();
+            self.pool.install(chunks)?.into_iter().flatten().collect()
         };
         self.signers(decoded, progress)
     }
@@ -141,28 +158,37 @@ impl Offload {
 
 /// The first part by `device`, the second by `cpu`, at the same time; all by `cpu` where the device fails.
 fn both<T: Sync, R: Send>(
-    pool: &ThreadPool,
+    Offload { pool, beside, .. }: &Offload,
     (first, second): (&[T], &[T]),
     device: impl Fn(&[T]) -> Result<Vec<R>, BackendError> + Sync,
     cpu: impl Fn(&[T]) -> Vec<R>,
     what: &str,
 ) -> Vec<R> {
-    let on_device =
-        || device(first).inspect_err(|error| tracing::warn!(%error, what, "the device failed, the CPU takes over"));
+    let on_device = || {
+        device(first)
+            .and_then(|results| match results.len() {
+                // One too few would shift everybody's answer after it.
+                count if count != first.len() => Err(BackendError::Abi(format!("{count} results of {}", first.len()))),
+                _ => Ok(results),
+            })
+            .inspect_err(|error| tracing::warn!(%error, what, "the device failed, the CPU takes over"))
+    };
     if first.is_empty() {
         return cpu(second);
     }
-    let (done, mut rest) = if second.is_empty() {
-        // The host's part of a device's work on our threads; beside the CPU's part it has the global pool's.
-        (pool.install(on_device), Vec::new())
-    } else {
-        thread::scope(|scope| {
-            let done = scope.spawn(on_device);
-            let rest = cpu(second);
-            (done.join().unwrap_or_else(|payload| resume_unwind(payload)), rest)
-        })
-    };
-    let mut results = done.unwrap_or_else(|_| cpu(first));
+    let (mut done, mut rest) = (None, Vec::new());
+    match beside {
+        Some(beside) if !second.is_empty() => beside.in_place_scope(|scope| {
+            scope.spawn(|_| done = on_device().ok());
+            rest = cpu(second);
+        }),
+        // The host's part of a device's work on our threads.
+        _ => {
+            done = pool.install(on_device).ok();
+            rest = cpu(second);
+        }
+    }
+    let mut results = done.unwrap_or_else(|| cpu(first));
     results.append(&mut rest);
     results
 }
@@ -183,11 +209,12 @@ mod tests {
         time::{Duration, Instant},
     };
 
-    /// A device that counts what it is given, and fails or takes its time if it should.
+    /// A device that counts what it is given, and fails, omits results or takes its time if it should.
     #[derive(Debug, Default)]
     struct Mock {
         given: AtomicUsize,
         fails: bool,
+        omits: usize,
         nap: Duration,
     }
 
@@ -209,11 +236,11 @@ mod tests {
         }
 
         fn keccak256(&self, messages: &[&[u8]]) -> Result<Vec<B256>, BackendError> {
-            self.run(messages.len(), || messages.iter().map(keccak256).collect())
+            self.run(messages.len(), || messages.iter().skip(self.omits).map(keccak256).collect())
         }
 
         fn recover(&self, requests: &[RecoverRequest]) -> Result<Recovered, BackendError> {
-            self.run(requests.len(), || requests.iter().map(recover_one).collect())
+            self.run(requests.len(), || requests.par_iter().skip(self.omits).map(recover_one).collect())
         }
 
         fn lane_limits(&self) -> LaneLimits {
@@ -226,8 +253,8 @@ mod tests {
     }
 
     fn offload(mock: &Arc<Mock>, router: Option<Router>) -> Arc<Offload> {
-        let pool = rayon::ThreadPoolBuilder::new().num_threads(2).build().unwrap();
-        Arc::new(Offload { pool, device: Some(Arc::clone(mock) as Arc<dyn Backend>), router })
+        let pool = ThreadPoolBuilder::new().num_threads(2).build().unwrap();
+        Arc::new(Offload::new(pool, Some(Arc::clone(mock) as Arc<dyn Backend>), router).unwrap())
     }
 
     /// Half of the work for the device, and only of 100 units and more.
@@ -270,11 +297,29 @@ mod tests {
     fn what_a_failing_device_leaves_is_done_on_the_cpu() {
         let requests = requests(300);
         let expected: Vec<_> = requests.iter().map(recover_one).collect();
-        for router in [None, Some(even())] {
-            let mock = Arc::new(Mock { fails: true, ..Mock::default() });
-            assert_eq!(offload(&mock, router).recover(&requests), expected);
-            assert!(mock.given.load(Ordering::Relaxed) > 0);
+        let messages: Vec<_> = requests.iter().map(|request| &request.hash[..]).collect();
+        let hashes: Vec<_> = messages.iter().map(keccak256).collect();
+        let (fails, omits) = (Mock { fails: true, ..Mock::default() }, Mock { omits: 1, ..Mock::default() });
+        for mock in [fails, omits].map(Arc::new) {
+            for router in [None, Some(even())] {
+                let offload = offload(&mock, router);
+                assert_eq!(offload.recover(&requests), expected);
+                assert_eq!(offload.keccak256(&messages), hashes);
+                assert!(mock.given.swap(0, Ordering::Relaxed) > 0);
+            }
         }
+    }
+
+    /// The device's own use of rayon must not need a thread of theirs.
+    #[test]
+    fn all_threads_of_the_global_pool_may_wait_at_once() {
+        let offload = offload(&Arc::default(), Some(even()));
+        let requests = requests(300);
+        let expected: Vec<_> = requests.iter().map(recover_one).collect();
+        let (sender, answers) = std::sync::mpsc::channel();
+        thread::spawn(move || sender.send(rayon::broadcast(|_| offload.recover(&requests))));
+        let answers = answers.recv_timeout(Duration::from_secs(60)).expect("nobody waits for ever");
+        assert!(answers.iter().all(|answer| *answer == expected));
     }
 
     #[test]
