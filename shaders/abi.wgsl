@@ -10,6 +10,7 @@ const STATUS_STACK = 0x21u;
 const STATUS_INVALID_OPCODE = 0x22u;
 const STATUS_INVALID_JUMP = 0x23u;
 const STATUS_RETURN_DATA = 0x24u;
+const STATUS_STATIC = 0x25u;
 const STATUS_INVALID = 0x80u;
 const STATUS_FALLBACK = 0x100u;
 const STATUS_RUNNING = 0x200u;
@@ -26,6 +27,9 @@ const ENTRY_READ = 0x4u;
 const ENTRY_WRITTEN = 0x8u;
 const ENTRY_READ_CODE = 0x10u;
 const ENTRY_ALIVE = 0x20u;
+const ENTRY_TOUCHED = 0x40u;
+const ENTRY_REVERTED = 0x49u;
+const ENTRY_SLACK_SHIFT = 0x10u;
 const BATCH_ENV = 0x200u;
 const BATCH_DATA = 0x240u;
 const WORKGROUP = 0x20u;
@@ -57,6 +61,8 @@ const CLASS_LOG = 0x5u;
 const CLASS_ENV_BLOCK = 0x6u;
 const CLASS_ENV_TX = 0x7u;
 const CLASS_UNSUPPORTED = 0x8u;
+const CLASS_FRAME = 0x9u;
+const CLASS_CALL = 0xau;
 const OP_STOP = 0x0u;
 const OP_ADD = 0x1u;
 const OP_MUL = 0x2u;
@@ -144,25 +150,45 @@ const PARAMS_SNAPSHOT_MASK = 0x3u;
 const PARAMS_STACK_WORDS = 0x4u;
 const PARAMS_MEMORY_LIMBS = 0x5u;
 const PARAMS_LOG_LIMBS = 0x6u;
-const PARAMS_SLOTS = 0x7u;
-const PARAMS_LOGS = 0x8u;
-const PARAMS_TX_BASE = 0x9u;
-const PARAMS_CLEAR_REFUND = 0xau;
-const PARAMS_PRECOMPILES = 0xbu;
-const PARAMS_P256 = 0xcu;
-const PARAMS_NUMBER_LO = 0xdu;
-const PARAMS_NUMBER_HI = 0xeu;
-const PARAMS_WORDS = 0x10u;
-const TX_CODE_OFFSET = 0x0u;
-const TX_CODE_LEN = 0x1u;
-const TX_JUMPS_OFFSET = 0x2u;
-const TX_INPUT_OFFSET = 0x3u;
-const TX_INPUT_LEN = 0x4u;
-const TX_BLOBS_OFFSET = 0x5u;
-const TX_BLOBS = 0x6u;
-const TX_ENV = 0x8u;
-const TX_CALLEE = 0x38u;
-const TX_WORDS = 0x40u;
+const PARAMS_RETURN_LIMBS = 0x7u;
+const PARAMS_DEPTH = 0x8u;
+const PARAMS_JOURNAL = 0x9u;
+const PARAMS_SLOTS = 0xau;
+const PARAMS_LOGS = 0xbu;
+const PARAMS_TX_BASE = 0xcu;
+const PARAMS_CLEAR_REFUND = 0xdu;
+const PARAMS_PRECOMPILES = 0xeu;
+const PARAMS_P256 = 0xfu;
+const PARAMS_NUMBER_LO = 0x10u;
+const PARAMS_NUMBER_HI = 0x11u;
+const PARAMS_WORDS = 0x14u;
+const TX_BLOBS_OFFSET = 0x0u;
+const TX_BLOBS = 0x1u;
+const TX_ENV = 0x4u;
+const TX_WORDS = 0x14u;
+const FRAME_ADDRESS = 0x0u;
+const FRAME_CALLER = 0x8u;
+const FRAME_VALUE = 0x10u;
+const FRAME_CODE_OFFSET = 0x18u;
+const FRAME_CODE_LEN = 0x19u;
+const FRAME_JUMPS_OFFSET = 0x1au;
+const FRAME_IS_STATIC = 0x1bu;
+const FRAME_INPUT_BASE = 0x1cu;
+const FRAME_INPUT_LEN = 0x1du;
+const FRAME_STACK_BASE = 0x1eu;
+const FRAME_MEMORY_BASE = 0x1fu;
+const FRAME_PC = 0x20u;
+const FRAME_SP = 0x21u;
+const FRAME_GAS_LO = 0x22u;
+const FRAME_GAS_HI = 0x23u;
+const FRAME_MEMORY_WORDS = 0x24u;
+const FRAME_OUT_OFFSET = 0x25u;
+const FRAME_OUT_LEN = 0x26u;
+const FRAME_JOURNAL = 0x27u;
+const FRAME_LOGS = 0x28u;
+const FRAME_LOG_LIMBS = 0x29u;
+const FRAME_REFUND = 0x2au;
+const FRAME_WORDS = 0x2cu;
 const LANE_STATUS = 0x0u;
 const LANE_PC = 0x1u;
 const LANE_SP = 0x2u;
@@ -176,8 +202,10 @@ const LANE_LOG_LIMBS = 0x9u;
 const LANE_OUTPUT_OFFSET = 0xau;
 const LANE_OUTPUT_LEN = 0xbu;
 const LANE_STEPS = 0xcu;
-const LANE_MISS_KIND = 0xdu;
-const LANE_MISS_ADDRESS = 0x10u;
+const LANE_DEPTH = 0xdu;
+const LANE_JOURNAL = 0xeu;
+const LANE_MISS_KIND = 0x10u;
+const LANE_MISS_ADDRESS = 0x11u;
 const LANE_MISS_SLOT = 0x18u;
 const LANE_WORDS = 0x20u;
 const SNAP_KIND = 0x0u;
@@ -201,8 +229,14 @@ const OVER_WORDS = 0x20u;
 const LOG_TOPICS = 0x0u;
 const LOG_DATA_LIMB = 0x1u;
 const LOG_DATA_LEN = 0x2u;
-const LOG_TOPIC = 0x4u;
-const LOG_WORDS = 0x24u;
+const LOG_ADDRESS0 = 0x3u;
+const LOG_ADDRESS = 0x4u;
+const LOG_TOPIC = 0x8u;
+const LOG_WORDS = 0x28u;
+const JOURNAL_ENTRY = 0x0u;
+const JOURNAL_FLAGS = 0x1u;
+const JOURNAL_CURRENT = 0x4u;
+const JOURNAL_WORDS = 0xcu;
 const BATCHPARAMS_COUNT = 0x0u;
 const BATCHPARAMS_STRIDE = 0x1u;
 const BATCHPARAMS_FIRST = 0x2u;
@@ -231,6 +265,9 @@ struct Params {
     stack_words: u32,
     memory_limbs: u32,
     log_limbs: u32,
+    return_limbs: u32,
+    depth: u32,
+    journal: u32,
     slots: u32,
     logs: u32,
     tx_base: u32,
@@ -240,20 +277,40 @@ struct Params {
     number_lo: u32,
     number_hi: u32,
     pad0: u32,
+    pad1: u32,
 }
 
 struct TxRecord {
+    blobs_offset: u32,
+    blobs: u32,
+    pad0: array<u32, 2>,
+    env: array<u32, 16>,
+}
+
+struct FrameState {
+    address: array<u32, 8>,
+    caller: array<u32, 8>,
+    value: array<u32, 8>,
     code_offset: u32,
     code_len: u32,
     jumps_offset: u32,
-    input_offset: u32,
+    is_static: u32,
+    input_base: u32,
     input_len: u32,
-    blobs_offset: u32,
-    blobs: u32,
+    stack_base: u32,
+    memory_base: u32,
+    pc: u32,
+    sp: u32,
+    gas_lo: u32,
+    gas_hi: u32,
+    memory_words: u32,
+    out_offset: u32,
+    out_len: u32,
+    journal: u32,
+    logs: u32,
+    log_limbs: u32,
+    refund: u32,
     pad0: u32,
-    env: array<u32, 48>,
-    callee: array<u32, 5>,
-    pad1: array<u32, 3>,
 }
 
 struct LaneState {
@@ -270,10 +327,12 @@ struct LaneState {
     output_offset: u32,
     output_len: u32,
     steps: u32,
+    depth: u32,
+    journal: u32,
+    pad0: u32,
     miss_kind: u32,
-    pad0: array<u32, 2>,
     miss_address: array<u32, 5>,
-    pad1: array<u32, 3>,
+    pad1: array<u32, 2>,
     miss_slot: array<u32, 8>,
 }
 
@@ -303,8 +362,16 @@ struct LogEntry {
     topics: u32,
     data_limb: u32,
     data_len: u32,
-    pad0: u32,
+    address0: u32,
+    address: array<u32, 4>,
     topic: array<u32, 32>,
+}
+
+struct JournalRecord {
+    entry: u32,
+    flags: u32,
+    pad0: array<u32, 2>,
+    current: array<u32, 8>,
 }
 
 struct BatchParams {

@@ -14,13 +14,13 @@
 @group(0) @binding(2) var<storage, read> codes: array<u32>;
 // SnapshotEntry as eight rows.
 @group(0) @binding(3) var<storage, read> snapshot: array<vec4<u32>>;
-// LaneState as eight rows, interleaved [row][lane] like every buffer below.
+// LaneState as eight rows, then FrameState as eleven for each depth; interleaved [row][lane] like every buffer below.
 @group(0) @binding(4) var<storage, read_write> lanes: array<vec4<u32>>;
-// EVM words as two rows, bottom of the stack first.
+// EVM words as two rows, bottom of the stack first; the frames' stacks one on the other.
 @group(0) @binding(5) var<storage, read_write> stack: array<vec4<u32>>;
-// EVM memory in memory order, then log data; zero before the first dispatch.
+// EVM memory in memory order, the frames' one behind the other; then log data, then return data.
 @group(0) @binding(6) var<storage, read_write> memory: array<u32>;
-// OverlayEntry as eight rows, params.slots of them; then LogEntry as nine rows.
+// OverlayEntry as eight rows, params.slots of them; LogEntry as ten, params.logs of them; JournalRecord as three.
 @group(0) @binding(7) var<storage, read_write> overlay: array<vec4<u32>>;
 // Running lanes, steps.
 @group(0) @binding(8) var<storage, read_write> counters: array<atomic<u32>>;
@@ -35,19 +35,22 @@ const SOURCE_WORD = 4u;
 // Beyond any length that a cap allows, and far from where byte offsets would wrap.
 const FAR = 0x70000000u;
 
-// The 32-bit limb at `index` of a source, zero at and past byte `limit` (rounded up to a limb: sources are padded with
-// zeros). `base` is the word offset of the source in its arena; `word` is the big-endian image of a word source.
+// The 32-bit limb at `index` of a source, its bytes at and past byte `limit` zero. `base` is the word offset of the
+// source in its arena; `word` is the big-endian image of a word source.
 fn limb_at(source: u32, base: u32, index: u32, limit: u32, lane: u32, word: U256) -> u32 {
     if (index >= (limit + 3u) >> 2u) {
         return 0u;
     }
+    var limb = 0u;
     switch source {
-        case SOURCE_BATCH: { return batch[base + index]; }
-        case SOURCE_CODE: { return codes[base + index]; }
-        case SOURCE_MEMORY: { return memory[index * params.lanes + lane]; }
-        case SOURCE_WORD: { return select(word.lo[index & 3u], word.hi[index & 3u], index >= 4u); }
-        default: { return 0u; }
+        case SOURCE_BATCH: { limb = batch[base + index]; }
+        case SOURCE_CODE: { limb = codes[base + index]; }
+        case SOURCE_MEMORY: { limb = memory[index * params.lanes + lane]; }
+        case SOURCE_WORD: { limb = select(word.lo[index & 3u], word.hi[index & 3u], index >= 4u); }
+        default: {}
     }
+    let rest = limit - 4u * index;
+    return select(limb, limb & ((1u << ((rest & 3u) * 8u)) - 1u), rest < 4u);
 }
 
 // The bytes of a word in memory order: limb 0 holds the four most significant bytes.

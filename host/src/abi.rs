@@ -62,6 +62,12 @@ abi_structs! {
         memory_limbs: u32,
         /// 32-bit words of log data a lane holds, behind its memory.
         log_limbs: u32,
+        /// 32-bit words of return data a lane holds, behind its log data.
+        return_limbs: u32,
+        /// Live frames a lane holds.
+        depth: u32,
+        /// Journal records a lane holds.
+        journal: u32,
         /// Overlay entries a lane holds.
         slots: u32,
         /// Log entries a lane holds.
@@ -80,32 +86,72 @@ abi_structs! {
         number_hi: u32,
         /// Keeps the size a multiple of 16 bytes.
         pad0: u32,
+        /// The same.
+        pad1: u32,
     }
 
-    /// One lane's transaction in the batch arena.
+    /// One lane's transaction in the batch arena: what is the same in every frame.
     struct TxRecord("TX") {
-        /// Word offset of the code in the code arena.
-        code_offset: u32,
-        /// Bytes of code; zero is a plain transfer.
-        code_len: u32,
-        /// Word offset of the jump destination bits in the code arena.
-        jumps_offset: u32,
-        /// Word offset of the calldata in the batch arena, followed by at least 36 zero bytes.
-        input_offset: u32,
-        /// Bytes of calldata.
-        input_len: u32,
         /// Word offset of the versioned blob hashes in the batch arena.
         blobs_offset: u32,
         /// How many.
         blobs: u32,
         /// Keeps the size a multiple of 16 bytes.
-        pad0: u32,
-        /// ADDRESS, CALLER, CALLVALUE, CALLDATASIZE, CODESIZE, GASPRICE as 32 big-endian bytes each.
-        env: [u32; 48],
-        /// The address whose code runs.
-        callee: [u32; 5],
+        pad0: [u32; 2],
+        /// ORIGIN and GASPRICE as 32 big-endian bytes each.
+        env: [u32; 16],
+    }
+
+    /// A frame in the lane buffer, behind the [`LaneState`]; one block for each depth. The first eight rows stand while the
+    /// frame lives, the last three from the call that it makes until that call returns.
+    struct FrameState("FRAME") {
+        /// ADDRESS as a word: whose storage the frame works on.
+        address: [u32; 8],
+        /// CALLER as a word.
+        caller: [u32; 8],
+        /// CALLVALUE.
+        value: [u32; 8],
+        /// Word offset of the code in the code arena.
+        code_offset: u32,
+        /// Bytes of code.
+        code_len: u32,
+        /// Word offset of the jump destination bits in the code arena.
+        jumps_offset: u32,
+        /// 1 in a static frame (EIP-214).
+        is_static: u32,
+        /// Calldata: at depth zero their word offset in the batch arena, where at least 36 zero bytes follow; deeper, their
+        /// byte offset in the lane's memory.
+        input_base: u32,
+        /// Bytes of calldata.
+        input_len: u32,
+        /// Words on the lane's stack that are not the frame's.
+        stack_base: u32,
+        /// Byte offset of the frame's memory in the lane's.
+        memory_base: u32,
+        /// The step after the call.
+        pc: u32,
+        /// Words on the lane's stack, operands taken.
+        sp: u32,
+        /// Gas left to the frame.
+        gas_lo: u32,
+        /// Gas left to the frame, high half.
+        gas_hi: u32,
+        /// The frame's memory in 32-byte words.
+        memory_words: u32,
+        /// Where the output of the call goes: byte offset in the lane's memory.
+        out_offset: u32,
+        /// Most bytes of it.
+        out_len: u32,
+        /// Journal records at the call: those above are undone if it fails, as the three that follow are.
+        journal: u32,
+        /// Log entries at the call.
+        logs: u32,
+        /// Limbs of log data at the call.
+        log_limbs: u32,
+        /// Refund counter at the call.
+        refund: u32,
         /// Keeps the size a multiple of 16 bytes.
-        pad1: [u32; 3],
+        pad0: u32,
     }
 
     /// A lane's registers: input of its first dispatch, output of its last.
@@ -114,7 +160,7 @@ abi_structs! {
         status: u32,
         /// Byte offset in the code.
         pc: u32,
-        /// Words on the stack.
+        /// Words on the stack, over all frames.
         sp: u32,
         /// Overlay entries in use.
         entries: u32,
@@ -124,26 +170,30 @@ abi_structs! {
         gas_hi: u32,
         /// Refund counter, signed.
         refund: u32,
-        /// EVM memory in 32-byte words.
+        /// Memory of the running frame in 32-byte words.
         memory_words: u32,
         /// Log entries in use.
         logs: u32,
         /// Limbs of log data in use.
         log_limbs: u32,
-        /// Byte offset of the output in memory.
+        /// Byte offset of the transaction's output in memory.
         output_offset: u32,
-        /// Bytes of output.
+        /// Bytes of return data; at the end, of the transaction's output.
         output_len: u32,
         /// Steps run so far.
         steps: u32,
+        /// Calls around the running frame.
+        depth: u32,
+        /// Journal records in use.
+        journal: u32,
+        /// Keeps what follows aligned to 16 bytes.
+        pad0: u32,
         /// Kind of the missing key where the status is `STATUS_MISS`.
         miss_kind: u32,
-        /// Keeps what follows aligned to 16 bytes.
-        pad0: [u32; 2],
         /// The missing key's address.
         miss_address: [u32; 5],
         /// Keeps what follows aligned to 16 bytes.
-        pad1: [u32; 3],
+        pad1: [u32; 2],
         /// The missing key's slot or number.
         miss_slot: [u32; 8],
     }
@@ -196,10 +246,24 @@ abi_structs! {
         data_limb: u32,
         /// Bytes of data.
         data_len: u32,
-        /// Keeps what follows aligned to 16 bytes.
-        pad0: u32,
+        /// First limb of the emitting address.
+        address0: u32,
+        /// The other limbs of the address.
+        address: [u32; 4],
         /// The topics as words.
         topic: [u32; 32],
+    }
+
+    /// What a call that fails must give back to an overlay entry.
+    struct JournalRecord("JOURNAL") {
+        /// Index of the overlay entry.
+        entry: u32,
+        /// Its `ENTRY_REVERTED` flags before.
+        flags: u32,
+        /// Keeps what follows aligned to 16 bytes.
+        pad0: [u32; 2],
+        /// Its value before.
+        current: [u32; 8],
     }
 
     /// What one dispatch of a batched crypto kernel is about; a uniform.
@@ -282,6 +346,8 @@ abi_consts! {
     STATUS_INVALID_JUMP = 0x23;
     /// Exceptional halt: RETURNDATACOPY past the end.
     STATUS_RETURN_DATA = 0x24;
+    /// Exceptional halt: a change in a static frame.
+    STATUS_STATIC = 0x25;
     /// Recover: r, s out of range, high s where forbidden, no such point.
     STATUS_INVALID = 0x80;
     /// Plus a [`crate::fallback::FallbackReason`].
@@ -317,6 +383,13 @@ abi_consts! {
     ENTRY_READ_CODE = 16;
     /// The sender: not empty whatever the snapshot says, since its nonce was raised.
     ENTRY_ALIVE = 32;
+    /// The account belongs to what the transaction changed, even if nothing differs (EIP-161).
+    ENTRY_TOUCHED = 64;
+    /// What a failed call takes back: `ENTRY_WARM`, `ENTRY_WRITTEN`, `ENTRY_TOUCHED`. What was read stays read.
+    ENTRY_REVERTED = 73;
+    /// From this bit on: one plus the bit length of the least balance left by a debit, zero where there was none. The
+    /// transaction depends on the balance being that much, no more.
+    ENTRY_SLACK_SHIFT = 16;
 
     /// Word offset of the block environment in the batch arena; before it stand the 256 opcode rows.
     BATCH_ENV = 512;

@@ -23,6 +23,8 @@ fn constants() -> Vec<(String, u32)> {
         ("ENV_BLOCK", Class::EnvBlock),
         ("ENV_TX", Class::EnvTx),
         ("UNSUPPORTED", Class::Unsupported),
+        ("FRAME", Class::Frame),
+        ("CALL", Class::Call),
     ];
     all.extend(classes.iter().map(|(name, class)| (format!("CLASS_{name}"), *class as u32)));
     all.extend(opcode::named().map(|op| (format!("OP_{}", op.name), u32::from(op.byte))));

@@ -27,6 +27,10 @@ pub enum Class {
     EnvTx = 7,
     /// Not on the device yet; the argument is the fallback reason.
     Unsupported = 8,
+    /// A word of the frame; the argument is its index.
+    Frame = 9,
+    /// CALL, CALLCODE, DELEGATECALL, STATICCALL; the result is pushed when the call returns.
+    Call = 10,
 }
 
 /// One opcode.
@@ -87,7 +91,10 @@ pub const ENV_BLOCK: [&str; 8] =
     ["COINBASE", "TIMESTAMP", "NUMBER", "PREVRANDAO", "GASLIMIT", "CHAINID", "BASEFEE", "BLOBBASEFEE"];
 
 /// Words of the transaction environment in the order of [`Class::EnvTx`] arguments.
-pub const ENV_TX: [&str; 6] = ["ADDRESS", "CALLER", "CALLVALUE", "CALLDATASIZE", "CODESIZE", "GASPRICE"];
+pub const ENV_TX: [&str; 2] = ["ORIGIN", "GASPRICE"];
+
+/// Words of the frame in the order of [`Class::Frame`] arguments and of [`crate::abi::FrameState`].
+pub const FRAME: [&str; 3] = ["ADDRESS", "CALLER", "CALLVALUE"];
 
 const SINGLES: [Opcode; 77] = [
     op(0x00, "STOP", 0, 0, 0),
@@ -118,17 +125,17 @@ const SINGLES: [Opcode; 77] = [
     op(0x1d, "SAR", 2, 1, 3),
     op(0x1e, "CLZ", 1, 1, 5).since(Fork::Osaka),
     op(0x20, "KECCAK256", 2, 1, 30),
-    op(0x30, "ADDRESS", 0, 1, 2).class(Class::EnvTx, 0),
+    op(0x30, "ADDRESS", 0, 1, 2).class(Class::Frame, 0),
     op(0x31, "BALANCE", 1, 1, 100),
-    op(0x32, "ORIGIN", 0, 1, 2).class(Class::EnvTx, 1),
-    op(0x33, "CALLER", 0, 1, 2).class(Class::EnvTx, 1),
-    op(0x34, "CALLVALUE", 0, 1, 2).class(Class::EnvTx, 2),
+    op(0x32, "ORIGIN", 0, 1, 2).class(Class::EnvTx, 0),
+    op(0x33, "CALLER", 0, 1, 2).class(Class::Frame, 1),
+    op(0x34, "CALLVALUE", 0, 1, 2).class(Class::Frame, 2),
     op(0x35, "CALLDATALOAD", 1, 1, 3),
-    op(0x36, "CALLDATASIZE", 0, 1, 2).class(Class::EnvTx, 3),
+    op(0x36, "CALLDATASIZE", 0, 1, 2),
     op(0x37, "CALLDATACOPY", 3, 0, 3),
-    op(0x38, "CODESIZE", 0, 1, 2).class(Class::EnvTx, 4),
+    op(0x38, "CODESIZE", 0, 1, 2),
     op(0x39, "CODECOPY", 3, 0, 3),
-    op(0x3a, "GASPRICE", 0, 1, 2).class(Class::EnvTx, 5),
+    op(0x3a, "GASPRICE", 0, 1, 2).class(Class::EnvTx, 1),
     op(0x3b, "EXTCODESIZE", 1, 1, 100),
     op(0x3c, "EXTCODECOPY", 4, 0, 100),
     op(0x3d, "RETURNDATASIZE", 0, 1, 2),
@@ -162,15 +169,15 @@ const SINGLES: [Opcode; 77] = [
     op(0x5e, "MCOPY", 3, 0, 3).since(Fork::Cancun),
     op(0x5f, "PUSH0", 0, 1, 2).since(Fork::Shanghai),
     op(0xf0, "CREATE", 3, 1, 0).unsupported(FallbackReason::Create),
-    op(0xf1, "CALL", 7, 1, 0).unsupported(FallbackReason::Opcode),
-    op(0xf2, "CALLCODE", 7, 1, 0).unsupported(FallbackReason::Opcode),
+    op(0xf1, "CALL", 7, 0, 100).class(Class::Call, 0),
+    op(0xf2, "CALLCODE", 7, 0, 100).class(Class::Call, 0),
     op(0xf3, "RETURN", 2, 0, 0),
-    op(0xf4, "DELEGATECALL", 6, 1, 0).unsupported(FallbackReason::Opcode),
+    op(0xf4, "DELEGATECALL", 6, 0, 100).class(Class::Call, 0),
     op(0xf5, "CREATE2", 4, 1, 0).unsupported(FallbackReason::Create),
 ];
 
 const TAIL: [Opcode; 3] = [
-    op(0xfa, "STATICCALL", 6, 1, 0).unsupported(FallbackReason::Opcode),
+    op(0xfa, "STATICCALL", 6, 0, 100).class(Class::Call, 0),
     op(0xfd, "REVERT", 2, 0, 0),
     op(0xff, "SELFDESTRUCT", 1, 0, 0).unsupported(FallbackReason::Opcode),
 ];

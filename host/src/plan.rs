@@ -1,6 +1,7 @@
 //! Who runs on the device: a pure function of transaction, fork, limits and what is known of the target's code.
 
 use crate::{
+    abi,
     block::BlockEnv,
     fallback::FallbackReason,
     fork::Fork,
@@ -21,10 +22,16 @@ pub struct LaneLimits {
     pub memory_limbs: u32,
     /// Log data in 32-bit limbs.
     pub log_limbs: u32,
+    /// Return data in 32-bit limbs.
+    pub return_limbs: u32,
+    /// Live frames.
+    pub depth: u32,
     /// Overlay entries: slots, transient slots, accounts and block hashes together.
     pub slots: u32,
     /// Log entries.
     pub logs: u32,
+    /// Journal records: changes that a failed call would undo.
+    pub journal: u32,
     /// Steps in all.
     pub max_steps: u32,
     /// Calldata in bytes.
@@ -34,15 +41,18 @@ pub struct LaneLimits {
 }
 
 impl Default for LaneLimits {
-    /// 4,096 lanes fill no binding beyond 128 MiB: 32 + 80 + 52 MiB of stack, memory and overlay.
+    /// No binding beyond 128 MiB: 46 + 126 + 78 MiB of stack, memory and overlay.
     fn default() -> Self {
         Self {
-            lanes: 4096,
-            stack_words: 256,
-            memory_limbs: 4096,
+            lanes: 2944,
+            stack_words: 512,
+            memory_limbs: 8192,
             log_limbs: 1024,
-            slots: 64,
+            return_limbs: 2048,
+            depth: 12,
+            slots: 128,
             logs: 32,
+            journal: 128,
             max_steps: 1 << 20,
             input_len: 128 * 1024,
             code_len: 128 * 1024,
@@ -50,10 +60,27 @@ impl Default for LaneLimits {
     }
 }
 
+/// Rows of four limbs that a struct takes.
+const fn rows<T>() -> u32 {
+    (size_of::<T>() / 16) as u32
+}
+
 impl LaneLimits {
     /// Rows of a lane in the overlay buffer.
     pub const fn overlay_rows(&self) -> u32 {
-        self.slots * 8 + self.logs * 9
+        self.slots * rows::<abi::OverlayEntry>()
+            + self.logs * rows::<abi::LogEntry>()
+            + self.journal * rows::<abi::JournalRecord>()
+    }
+
+    /// Rows of a lane in the lane buffer.
+    pub const fn lane_rows(&self) -> u32 {
+        rows::<abi::LaneState>() + self.depth * rows::<abi::FrameState>()
+    }
+
+    /// 32-bit limbs of a lane in the memory buffer.
+    pub const fn memory_rows(&self) -> u32 {
+        self.memory_limbs + self.log_limbs + self.return_limbs
     }
 }
 

@@ -5,7 +5,7 @@ use crate::{
     block::BlockEnv,
     fallback::FallbackReason,
     fork::Fork,
-    lower::{LaneResult, SnapshotTable, from_limbs, key_of},
+    lower::{LaneResult, SnapshotTable, from_limbs, key_of, moved_before},
     outcome::{AccountChange, AccountChangeKind, Log, SlotChange, TxOutcome, TxStatus},
     plan::{Lane, delegate_of, target_code},
     state::{AccountInfo, StateError, StateKey, StateRef},
@@ -18,6 +18,8 @@ use std::collections::BTreeMap;
 pub enum Read {
     /// The balance of an account.
     Balance(Address, U256),
+    /// That the balance of an account is so much at least: it covers what the account paid.
+    Funds(Address, U256),
     /// Code hash and emptiness of an account.
     Code(Address, B256, bool),
     /// A storage slot.
@@ -44,9 +46,19 @@ pub struct Speculation {
     pub reads: Vec<Read>,
     gas_left: u64,
     refund: u64,
+    moves: Vec<Move>,
     writes: Vec<(Address, SlotChange)>,
     logs: Vec<Log>,
     output: Bytes,
+}
+
+/// An account that the code touched, and what it moved to its balance.
+#[derive(Clone, Copy, Debug)]
+struct Move {
+    address: Address,
+    /// Modulo 2^256. Less than 2^128 either way unless the balance was read.
+    amount: U256,
+    read: bool,
 }
 
 /// What the prefix says about a result.
@@ -67,12 +79,18 @@ fn ended(result: &LaneResult) -> End {
     match result.state.status {
         abi::STATUS_STOP | abi::STATUS_RETURN => End::Done(TxStatus::Success),
         abi::STATUS_REVERT => End::Done(TxStatus::Revert),
-        abi::STATUS_OUT_OF_GAS..=abi::STATUS_RETURN_DATA => End::Done(TxStatus::Halt),
+        abi::STATUS_OUT_OF_GAS..=abi::STATUS_STATIC => End::Done(TxStatus::Halt),
         status => {
             let reason = status.checked_sub(abi::STATUS_FALLBACK).and_then(FallbackReason::from_u32);
             End::Fallback(reason.unwrap_or(FallbackReason::DeviceError))
         }
     }
+}
+
+/// What a debit that left `slack` (see [`abi::ENTRY_SLACK_SHIFT`]) says of the balance that was `original`.
+fn funds(original: U256, slack: u32) -> U256 {
+    let left = if slack > 1 { U256::ONE << (slack - 2) } else { U256::ZERO };
+    original.saturating_sub(left)
 }
 
 impl Speculation {
@@ -81,6 +99,7 @@ impl Speculation {
         let end = ended(&result);
         let mut reads = Vec::new();
         let mut writes = Vec::new();
+        let mut moves = Vec::new();
         for entry in result.entries.iter().filter(|entry| entry.flags & abi::ENTRY_LOADED != 0) {
             let original = from_limbs(entry.original);
             match (entry.kind, key_of(entry)) {
@@ -92,8 +111,17 @@ impl Speculation {
                     }
                 }
                 (abi::KIND_ACCOUNT, StateKey::Account(address)) => {
-                    if entry.flags & abi::ENTRY_READ != 0 {
+                    let read = entry.flags & abi::ENTRY_READ != 0;
+                    let slack = entry.flags >> abi::ENTRY_SLACK_SHIFT;
+                    if read {
                         reads.push(Read::Balance(address, original));
+                    } else if slack > 0 {
+                        reads.push(Read::Funds(address, funds(original, slack)));
+                    }
+                    if entry.flags & abi::ENTRY_TOUCHED != 0 {
+                        let before = original.wrapping_add(moved_before(lane, &address));
+                        let amount = from_limbs(entry.current).wrapping_sub(before);
+                        moves.push(Move { address, amount, read });
                     }
                     if entry.flags & abi::ENTRY_READ_CODE != 0
                         && let Some(held) = snapshot.entries().get(entry.snapshot as usize)
@@ -110,7 +138,7 @@ impl Speculation {
             result
                 .logs
                 .into_iter()
-                .map(|log| Log { address: lane.to, topics: log.topics, data: log.data.into() })
+                .map(|log| Log { address: log.address, topics: log.topics, data: log.data.into() })
                 .collect()
         } else {
             Vec::new()
@@ -122,6 +150,7 @@ impl Speculation {
             reads,
             gas_left: if halted { 0 } else { gas_left },
             refund: if success { u64::from(result.state.refund) } else { 0 },
+            moves: if success { moves } else { Vec::new() },
             writes: if success { writes } else { Vec::new() },
             logs,
             output: if halted { Bytes::new() } else { result.output.into() },
@@ -136,6 +165,7 @@ impl Speculation {
         for read in &self.reads {
             let same = match read {
                 Read::Balance(address, balance) => prefix.account(address)?.unwrap_or_default().balance == *balance,
+                Read::Funds(address, least) => prefix.account(address)?.unwrap_or_default().balance >= *least,
                 Read::Code(address, hash, alive) => {
                     let info = prefix.account(address)?.unwrap_or_default();
                     info.code_hash == *hash && info.is_empty() != *alive
@@ -180,6 +210,12 @@ impl Speculation {
         if lane.to != lane.sender && held.checked_add(lane.tx.value).is_none() {
             return Ok(Verdict::Revm);
         }
+        // Far from where the sums end, balances that were not read may differ.
+        for moved in self.moves.iter().filter(|moved| !moved.read) {
+            if prefix.account(&moved.address)?.unwrap_or_default().balance.bit_len() > 255 {
+                return Ok(Verdict::Revm);
+            }
+        }
         Ok(Verdict::Accept(self.outcome(lane, status, env, prefix)?))
     }
 
@@ -209,60 +245,65 @@ impl Speculation {
             let target = changes.account(lane.to)?;
             target.balance = target.balance.wrapping_add(lane.tx.value);
         }
+        for moved in &self.moves {
+            let account = changes.account(moved.address)?;
+            account.balance = account.balance.wrapping_add(moved.amount);
+        }
+        for (address, slot) in &self.writes {
+            changes.entry(*address)?.storage.push(*slot);
+        }
         let burnt = if env.fork >= Fork::London { U256::from(env.base_fee) } else { U256::ZERO };
         let beneficiary = changes.account(env.beneficiary)?;
         // revm leaves a balance that would overflow as it is.
         let fees = (lane.fees.gas_price - burnt) * gas;
         beneficiary.balance = beneficiary.balance.checked_add(fees).unwrap_or(beneficiary.balance);
 
-        let mut changes = changes.finish();
-        for (address, slot) in &self.writes {
-            if let Ok(at) = changes.binary_search_by_key(address, |change| change.address) {
-                changes[at].storage.push(*slot);
-            }
-        }
-        for change in &mut changes {
-            change.storage.sort_unstable_by_key(|change| change.slot);
-        }
         Ok(TxOutcome {
             status,
             gas_used,
             output: self.output.clone(),
             logs: self.logs.clone(),
             contract_address: None,
-            changes,
+            changes: changes.finish(),
         })
     }
 }
 
-/// Accounts before and after, by address.
+/// The changes of a transaction, by address.
 struct Changes<'a> {
     prefix: &'a dyn StateRef,
-    accounts: BTreeMap<Address, (Option<AccountInfo>, AccountInfo)>,
+    accounts: BTreeMap<Address, AccountChange>,
 }
 
 impl Changes<'_> {
-    fn account(&mut self, address: Address) -> Result<&mut AccountInfo, StateError> {
-        let entry = match self.accounts.entry(address) {
-            std::collections::btree_map::Entry::Occupied(entry) => entry.into_mut(),
+    /// The change of an account that is touched.
+    fn entry(&mut self, address: Address) -> Result<&mut AccountChange, StateError> {
+        match self.accounts.entry(address) {
+            std::collections::btree_map::Entry::Occupied(entry) => Ok(entry.into_mut()),
             std::collections::btree_map::Entry::Vacant(entry) => {
                 let before = self.prefix.account(&address)?;
-                entry.insert((before, before.unwrap_or_default()))
+                Ok(entry.insert(AccountChange {
+                    address,
+                    kind: AccountChangeKind::Touched,
+                    before,
+                    after: before.unwrap_or_default(),
+                    code: None,
+                    storage: Vec::new(),
+                }))
             }
-        };
-        Ok(&mut entry.1)
+        }
+    }
+
+    fn account(&mut self, address: Address) -> Result<&mut AccountInfo, StateError> {
+        Ok(&mut self.entry(address)?.after)
     }
 
     fn finish(self) -> Vec<AccountChange> {
-        let change = |(address, (before, after))| AccountChange {
-            address,
-            kind: AccountChangeKind::Touched,
-            before,
-            after,
-            code: None,
-            storage: Vec::new(),
+        let sorted = |mut change: AccountChange| {
+            change.storage.sort_unstable_by_key(|slot| slot.slot);
+            change
         };
-        self.accounts.into_iter().map(change).collect()
+        self.accounts.into_values().map(sorted).collect()
     }
 }
 

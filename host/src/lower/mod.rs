@@ -7,7 +7,7 @@ pub use code::CodeArena;
 pub use snapshot::SnapshotTable;
 
 use crate::{
-    abi::{self, LaneState, OverlayEntry, Params, TxRecord},
+    abi::{self, FrameState, LaneState, OverlayEntry, Params, TxRecord},
     block::BlockEnv,
     fork::Fork,
     opcode,
@@ -32,6 +32,8 @@ pub struct Batch<'a> {
     pub snapshot: &'a SnapshotTable,
     /// Registers at the start, one a lane.
     pub lanes: Vec<LaneState>,
+    /// The outermost frames, one a lane.
+    pub frames: Vec<FrameState>,
     /// Overlay entries at the start, some a lane.
     pub entries: Vec<Vec<OverlayEntry>>,
 }
@@ -39,6 +41,8 @@ pub struct Batch<'a> {
 /// A log entry as a lane left it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct LaneLog {
+    /// The emitting contract.
+    pub address: Address,
     /// Zero to four.
     pub topics: Vec<B256>,
     /// Unindexed data.
@@ -163,6 +167,9 @@ impl Lowering {
             stack_words: limits.stack_words,
             memory_limbs: limits.memory_limbs,
             log_limbs: limits.log_limbs,
+            return_limbs: limits.return_limbs,
+            depth: limits.depth,
+            journal: limits.journal,
             slots: limits.slots,
             logs: limits.logs,
             tx_base: abi::BATCH_DATA,
@@ -211,12 +218,12 @@ impl Lowering {
         let mut arena = self.head.clone();
         arena.resize(arena.len() + lanes.len() * RECORD_WORDS, 0);
         let mut states = Vec::with_capacity(lanes.len());
+        let mut frames = Vec::with_capacity(lanes.len());
         for (position, lane) in lanes.iter().enumerate() {
             let code = lane.running().and_then(|code| codes.entry_of(&code.hash));
-            let mut record = record(lane, &code.unwrap_or_else(abi::CodeEntry::zeroed));
-            record.input_offset = push_bytes(&mut arena, &lane.tx.input, 36);
-            record.blobs_offset = arena.len() as u32;
-            record.blobs = lane.tx.blob_hashes.len() as u32;
+            let input_base = push_bytes(&mut arena, &lane.tx.input, 36);
+            frames.push(outermost(lane, &code.unwrap_or_else(abi::CodeEntry::zeroed), input_base));
+            let record = record(lane, arena.len() as u32);
             arena.extend(lane.tx.blob_hashes.iter().flat_map(|hash| image(U256::from_be_bytes(hash.0))));
             let words: [u32; RECORD_WORDS] = bytemuck::cast(record);
             arena[self.head.len() + position * RECORD_WORDS..][..RECORD_WORDS].copy_from_slice(&words);
@@ -230,31 +237,29 @@ impl Lowering {
             });
         }
         let params = Params { lanes: lanes.len() as u32, snapshot_mask: snapshot.mask(), ..self.params };
-        Batch { params, arena, codes, snapshot, lanes: states, entries }
+        Batch { params, arena, codes, snapshot, lanes: states, frames, entries }
     }
 }
 
-fn record(lane: &Lane<'_>, code: &abi::CodeEntry) -> TxRecord {
-    let mut env = [0; 48];
-    let words = [
-        address_word(&lane.to),
-        address_word(&lane.sender),
-        lane.tx.value,
-        U256::from(lane.tx.input.len()),
-        U256::from(code.len),
-        lane.fees.gas_price,
-    ];
-    for (chunk, word) in env.chunks_exact_mut(8).zip(words) {
+fn record(lane: &Lane<'_>, blobs_offset: u32) -> TxRecord {
+    let mut env = [0; 16];
+    for (chunk, word) in env.chunks_exact_mut(8).zip([address_word(&lane.sender), lane.fees.gas_price]) {
         chunk.copy_from_slice(&image(word));
     }
-    TxRecord {
+    TxRecord { blobs_offset, blobs: lane.tx.blob_hashes.len() as u32, env, ..TxRecord::zeroed() }
+}
+
+fn outermost(lane: &Lane<'_>, code: &abi::CodeEntry, input_base: u32) -> FrameState {
+    FrameState {
+        address: limbs_of(address_word(&lane.to)),
+        caller: limbs_of(address_word(&lane.sender)),
+        value: limbs_of(lane.tx.value),
         code_offset: code.offset,
         code_len: code.len,
         jumps_offset: code.jumps_offset,
+        input_base,
         input_len: lane.tx.input.len() as u32,
-        env,
-        callee: address_limbs(&lane.to),
-        ..TxRecord::zeroed()
+        ..FrameState::zeroed()
     }
 }
 
@@ -284,19 +289,29 @@ pub fn key_of(entry: &OverlayEntry) -> StateKey {
     }
 }
 
+/// What the transaction itself has moved to an account, modulo 2^256, when its code starts.
+pub fn moved_before(lane: &Lane<'_>, address: &Address) -> U256 {
+    let mut moved = U256::ZERO;
+    if *address == lane.sender {
+        moved = moved.wrapping_sub(lane.fees.upfront).wrapping_sub(lane.tx.value);
+    }
+    if *address == lane.to {
+        moved = moved.wrapping_add(lane.tx.value);
+    }
+    moved
+}
+
 /// What is warm from the start (EIP-2929, 2930, 3651, 7702), with what the sender has paid and the target received.
 fn initial_entries(lane: &Lane<'_>, env: &BlockEnv) -> Vec<OverlayEntry> {
-    let paid = lane.fees.upfront.wrapping_add(lane.tx.value).wrapping_neg();
     let mut entries = Vec::new();
     if lane.running().is_none() {
         return entries;
     }
-    if lane.sender == lane.to {
-        let paid = lane.fees.upfront.wrapping_neg();
-        entries.push(entry(StateKey::Account(lane.sender), abi::ENTRY_WARM | abi::ENTRY_ALIVE, paid));
-    } else {
-        entries.push(entry(StateKey::Account(lane.sender), abi::ENTRY_WARM | abi::ENTRY_ALIVE, paid));
-        entries.push(entry(StateKey::Account(lane.to), abi::ENTRY_WARM, lane.tx.value));
+    let party = abi::ENTRY_WARM | abi::ENTRY_TOUCHED;
+    for (address, flags) in [(lane.sender, party | abi::ENTRY_ALIVE), (lane.to, party)] {
+        if entries.is_empty() || lane.sender != lane.to {
+            entries.push(entry(StateKey::Account(address), flags, moved_before(lane, &address)));
+        }
     }
     let mut seen: std::collections::HashSet<StateKey> = entries.iter().map(key_of).collect();
     let beneficiary = (env.fork >= Fork::Shanghai).then_some(env.beneficiary);

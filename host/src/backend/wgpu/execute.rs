@@ -2,9 +2,9 @@
 
 use super::gpu::{Checks, Gpu, MAX_BINDING, Source};
 use crate::{
-    abi::{self, LaneState, OverlayEntry, Params},
+    abi::{self, FrameState, LaneState, LogEntry, OverlayEntry, Params},
     backend::{BackendError, Executed},
-    lower::{Batch, LaneLog, LaneResult, from_limbs},
+    lower::{Batch, LaneLog, LaneResult, address_from_limbs, from_limbs},
     plan::LaneLimits,
 };
 use alloy_primitives::B256;
@@ -18,10 +18,11 @@ use std::{
 const SLICE_AIM: Duration = Duration::from_millis(50);
 const SLICE_STEPS: std::ops::RangeInclusive<u32> = 64..=65_536;
 
-const LANE_ROWS: u64 = 8;
-const ENTRY_ROWS: usize = 8;
-const LOG_ROWS: usize = 9;
 const ROW: u64 = 16;
+const LANE_ROWS: usize = size_of::<LaneState>() / 16;
+const FRAME_ROWS: usize = size_of::<FrameState>() / 16;
+const ENTRY_ROWS: usize = size_of::<OverlayEntry>() / 16;
+const LOG_ROWS: usize = size_of::<LogEntry>() / 16;
 
 /// Buffers of the last batch, kept for the next: they only grow.
 #[derive(Debug)]
@@ -67,9 +68,9 @@ impl Buffers {
         grow(gpu, &mut self.batch, batch.arena.len() as u64 * 4)?;
         grow(gpu, &mut self.codes, batch.codes.words().len() as u64 * 4)?;
         grow(gpu, &mut self.snapshot, size_of_val(batch.snapshot.entries()) as u64)?;
-        grow(gpu, &mut self.lanes, lanes * LANE_ROWS * ROW)?;
+        grow(gpu, &mut self.lanes, lanes * u64::from(limits.lane_rows()) * ROW)?;
         grow(gpu, &mut self.stack, lanes * u64::from(limits.stack_words) * 2 * ROW)?;
-        grow(gpu, &mut self.memory, lanes * u64::from(limits.memory_limbs + limits.log_limbs) * 4)?;
+        grow(gpu, &mut self.memory, lanes * u64::from(limits.memory_rows()) * 4)?;
         grow(gpu, &mut self.overlay, lanes * u64::from(limits.overlay_rows()) * ROW)
     }
 }
@@ -112,7 +113,7 @@ impl Execute {
         let mut held = self.buffers.lock().unwrap_or_else(PoisonError::into_inner);
         let buffers = held.get_or_insert_with(|| Buffers::new(gpu));
         buffers.fit(gpu, batch, limits)?;
-        self.upload(gpu, buffers, batch, limits);
+        self.upload(gpu, buffers, batch);
         let group = gpu.bind(
             &self.layout,
             self.params.as_entire_buffer_binding(),
@@ -131,18 +132,18 @@ impl Execute {
         Ok(Executed { lanes: read_back(gpu, buffers, batch.lanes.len(), limits)?, dispatches })
     }
 
-    fn upload(&self, gpu: &Gpu, buffers: &Buffers, batch: &Batch<'_>, limits: &LaneLimits) {
+    fn upload(&self, gpu: &Gpu, buffers: &Buffers, batch: &Batch<'_>) {
         gpu.write(&buffers.batch, 0, &batch.arena);
         gpu.write(&buffers.codes, 0, batch.codes.words());
         gpu.write(&buffers.snapshot, 0, batch.snapshot.entries());
         let lanes: Vec<_> = batch.lanes.iter().map(|lane| bytemuck::cast_slice(std::slice::from_ref(lane))).collect();
-        gpu.write(&buffers.lanes, 0, &interleave(&lanes, LANE_ROWS as usize));
+        gpu.write(&buffers.lanes, 0, &interleave(&lanes, LANE_ROWS));
+        let frames: Vec<_> =
+            batch.frames.iter().map(|frame| bytemuck::cast_slice(std::slice::from_ref(frame))).collect();
+        gpu.write(&buffers.lanes, (LANE_ROWS * batch.lanes.len()) as u64 * ROW, &interleave(&frames, FRAME_ROWS));
         let most = batch.entries.iter().map(Vec::len).max().unwrap_or(0);
         let entries: Vec<_> = batch.entries.iter().map(|entries| bytemuck::cast_slice(entries)).collect();
         gpu.write(&buffers.overlay, 0, &interleave(&entries, most * ENTRY_ROWS));
-        // Memory must read as zero; nothing else is read before it is written.
-        let bytes = batch.lanes.len() as u64 * u64::from(limits.memory_limbs) * 4;
-        gpu.submit(|encoder| encoder.clear_buffer(&buffers.memory, 0, Some(bytes)));
     }
 
     fn slices(&self, gpu: &Gpu, group: &wgpu::BindGroup, batch: &Batch<'_>) -> Result<u64, BackendError> {
@@ -180,7 +181,7 @@ fn row(rows: &[u32], lanes: usize, row: usize, lane: usize) -> [u32; 4] {
 
 fn read_back(gpu: &Gpu, buffers: &Buffers, lanes: usize, limits: &LaneLimits) -> Result<Vec<LaneResult>, BackendError> {
     let n = lanes as u64;
-    let rows = gpu.download(&[(&buffers.lanes, 0, n * LANE_ROWS * ROW)])?;
+    let rows = gpu.download(&[(&buffers.lanes, 0, n * LANE_ROWS as u64 * ROW)])?;
     let mut states = vec![LaneState::zeroed(); lanes];
     for (lane, state) in states.iter_mut().enumerate() {
         let words: &mut [[u32; 4]] = bytemuck::cast_slice_mut(std::slice::from_mut(state));
@@ -210,22 +211,26 @@ fn read_back(gpu: &Gpu, buffers: &Buffers, lanes: usize, limits: &LaneLimits) ->
     let (entries, rest) = words.split_at(sizes[0] as usize / 4);
     let (logs, rest) = rest.split_at(sizes[1] as usize / 4);
     let (data, output) = rest.split_at(sizes[2] as usize / 4);
-    Ok(states
-        .into_iter()
-        .enumerate()
-        .map(|(lane, state)| LaneResult {
-            entries: (0..state.entries as usize)
-                .map(|index| {
-                    let rows: [[u32; 4]; ENTRY_ROWS] =
-                        std::array::from_fn(|r| row(entries, lanes, index * ENTRY_ROWS + r, lane));
-                    bytemuck::cast::<_, OverlayEntry>(rows)
-                })
-                .collect(),
-            logs: (0..state.logs as usize).map(|index| read_log(logs, data, lanes, index, lane)).collect(),
+    let mut results = Vec::with_capacity(lanes);
+    for (lane, state) in states.into_iter().enumerate() {
+        let entry = |index| {
+            let rows: [[u32; 4]; ENTRY_ROWS] =
+                std::array::from_fn(|r| row(entries, lanes, index * ENTRY_ROWS + r, lane));
+            bytemuck::cast::<_, OverlayEntry>(rows)
+        };
+        let log = |index| read_log(logs, data, lanes, index, lane, &state);
+        results.push(LaneResult {
+            entries: (0..state.entries as usize).map(entry).collect(),
+            logs: (0..state.logs as usize).map(log).collect::<Result<_, _>>()?,
             output: bytes(output, lanes, lane, state.output_offset as usize, state.output_len as usize),
             state,
-        })
-        .collect())
+        });
+    }
+    Ok(results)
+}
+
+fn beyond_caps() -> BackendError {
+    BackendError::DeviceLost("a lane came back beyond its caps".into())
 }
 
 /// A lane that claims more than its caps has been corrupted: better no batch than a wrong one.
@@ -233,7 +238,7 @@ fn check_caps(state: &LaneState, limits: &LaneLimits) -> Result<(), BackendError
     let output_end = u64::from(state.output_offset) + u64::from(state.output_len);
     let output_fits = state.output_len == 0 || output_end <= u64::from(limits.memory_limbs) * 4;
     if state.entries > limits.slots || state.logs > limits.logs || state.log_limbs > limits.log_limbs || !output_fits {
-        return Err(BackendError::DeviceLost("a lane came back beyond its caps".into()));
+        return Err(beyond_caps());
     }
     Ok(())
 }
@@ -243,15 +248,24 @@ fn bytes(limbs: &[u32], lanes: usize, lane: usize, offset: usize, len: usize) ->
     (offset..offset + len).map(|at| limbs[at / 4 * lanes + lane].to_le_bytes()[at % 4]).collect()
 }
 
-fn read_log(logs: &[u32], data: &[u32], lanes: usize, index: usize, lane: usize) -> LaneLog {
-    let [topics, data_limb, data_len, _] = row(logs, lanes, index * LOG_ROWS, lane);
-    let topic = |topic: usize| {
-        let low = row(logs, lanes, index * LOG_ROWS + 1 + 2 * topic, lane);
-        let high = row(logs, lanes, index * LOG_ROWS + 2 + 2 * topic, lane);
-        B256::from(from_limbs(std::array::from_fn(|i| if i < 4 { low[i] } else { high[i - 4] })))
-    };
-    LaneLog {
-        topics: (0..topics as usize).map(topic).collect(),
-        data: bytes(data, lanes, lane, data_limb as usize * 4, data_len as usize),
+fn read_log(
+    logs: &[u32],
+    data: &[u32],
+    lanes: usize,
+    index: usize,
+    lane: usize,
+    state: &LaneState,
+) -> Result<LaneLog, BackendError> {
+    let rows: [[u32; 4]; LOG_ROWS] = std::array::from_fn(|r| row(logs, lanes, index * LOG_ROWS + r, lane));
+    let entry: LogEntry = bytemuck::cast(rows);
+    if u64::from(entry.data_limb) + u64::from(entry.data_len).div_ceil(4) > u64::from(state.log_limbs) {
+        return Err(beyond_caps());
     }
+    let [a, b, c, d] = entry.address;
+    let topics = entry.topic.as_chunks::<8>().0.iter().take(entry.topics as usize);
+    Ok(LaneLog {
+        address: address_from_limbs([entry.address0, a, b, c, d]),
+        topics: topics.map(|topic| B256::from(from_limbs(*topic))).collect(),
+        data: bytes(data, lanes, lane, entry.data_limb as usize * 4, entry.data_len as usize),
+    })
 }

@@ -1,0 +1,68 @@
+// A stage of `execute`: from the caller's frame to the callee's. Stands in the step loop's body.
+
+// Call. The caller keeps a 64th of its gas at least (EIP-150); the callee starts with empty return data.
+if (class_ == CLASS_CALL) {
+    if (precompile && !delegated && (!identity || has_value || callee_code.y != 0u)) {
+        status = FALLBACK_PRECOMPILE;
+        continue;
+    }
+    if (delegates) {
+        delegated = true;
+        continue;
+    }
+    if (depth + 1u >= params.depth) {
+        status = FALLBACK_DEPTH;
+        continue;
+    }
+    let kept_lo = (gas_lo >> 6u) | (gas_hi << 26u);
+    var given_hi = gas_hi - (gas_hi >> 6u) - select(0u, 1u, gas_lo < kept_lo);
+    var given_lo = gas_lo - kept_lo;
+    let asks_less = a.lo.y < given_hi || (a.lo.y == given_hi && a.lo.x < given_lo);
+    if (asks_less && all((vec4<u32>(a.lo.zw, 0u, 0u) | a.hi) == vec4<u32>())) {
+        given_hi = a.lo.y;
+        given_lo = a.lo.x;
+    }
+    gas_hi -= given_hi + select(0u, 1u, gas_lo < given_lo);
+    gas_lo -= given_lo;
+    var input = vec4<u32>(0u, expand_len.lo.x, new_sp, frame.memory_base + 32u * memory_words);
+    if (input.y != 0u) { input.x = frame.memory_base + expand_offset.lo.x; }
+    callee_code.w = select(0u, 1u, frame.is_static || op == OP_STATICCALL);
+    var value = u256_zero();
+    if (has_value) { value = c; }
+    let keep = Resume(
+        next_pc,
+        new_sp,
+        gas_lo,
+        gas_hi,
+        memory_words,
+        frame.memory_base + out_from.lo.x,
+        out_most.lo.x,
+        journal,
+        logs,
+        log_limbs,
+        refund,
+    );
+    frame_call(op, depth, b, value, callee_code, input, keep, lane);
+    // A call touches its target even without value; EIP-161 asks for no less.
+    then_op = select(0u, OP_IDENTITY, precompile && !delegated);
+    if (has_value) {
+        next_op = OP_DEBIT;
+    } else if ((op == OP_CALL || op == OP_STATICCALL) && (delegated || !touched)) {
+        next_op = OP_CREDIT;
+    } else {
+        next_op = then_op;
+        then_op = 0u;
+    }
+    delegated = false;
+    depth += 1u;
+    gas_lo = given_lo;
+    gas_hi = given_hi;
+    if (has_value) {
+        gas_lo += 2300u;
+        gas_hi += select(0u, 1u, gas_lo < 2300u);
+    }
+    memory_words = 0u;
+    output_len = 0u;
+    load_frame = true;
+    next_pc = 0u;
+}

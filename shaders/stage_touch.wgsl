@@ -1,0 +1,200 @@
+// A stage of `execute`: storage slots, transient slots, accounts, block hashes. Stands in the step loop's body.
+
+// Touch state: one look in the overlay, one in the snapshot.
+var precompile = false;
+var identity = false;
+var touched = false;
+var delegates = false;
+var callee_code = vec4<u32>();
+if (kind != 0u) {
+    var address0 = frame.address0;
+    var address_rest = frame.address_rest;
+    var slot = a;
+    if (kind == KIND_ACCOUNT) {
+        if (op != OP_SELFBALANCE && op != OP_CREDIT) {
+            let image = word_image(who);
+            address0 = image.lo.w;
+            address_rest = image.hi;
+        }
+        if (delegated) {
+            address0 = delegate0;
+            address_rest = delegate_rest;
+        }
+        precompile = is_precompile(address0, address_rest);
+        slot = u256_zero();
+    }
+    if (kind == KIND_BLOCK_HASH) {
+        address0 = 0u;
+        address_rest = vec4<u32>();
+    }
+    if (op == OP_SSTORE && gas_hi == 0u && gas_lo <= 2300u) {
+        // EIP-2200.
+        status = STATUS_OUT_OF_GAS;
+        continue;
+    }
+    let key = key_of(kind, address0, address_rest, slot);
+    let entry = overlay_find(key, entries, lane);
+    let at = 8u * entry * n + lane;
+    var flags = 0u;
+    var found = 0u;
+    var current = u256_zero();
+    var original = u256_zero();
+    if (entry < entries) {
+        let tail = overlay[at + 3u * n];
+        flags = tail.z;
+        found = tail.w;
+        current = U256(overlay[at + 4u * n], overlay[at + 5u * n]);
+        original = U256(overlay[at + 6u * n], overlay[at + 7u * n]);
+    } else if (entries >= params.slots) {
+        status = select(FALLBACK_SLOTS, FALLBACK_ACCOUNTS, kind == KIND_ACCOUNT);
+        continue;
+    } else if (precompile || kind == KIND_TRANSIENT || kind == KIND_BLOCK_HASH) {
+        flags = ENTRY_WARM;
+    }
+    let before = flags;
+    if ((flags & ENTRY_LOADED) == 0u) {
+        if (kind != KIND_TRANSIENT) {
+            found = snapshot_find(key);
+            if (found == SNAPSHOT_MISSING) {
+                status = STATUS_MISS;
+                lanes[4u * n + lane] = vec4<u32>(kind, address0, address_rest.xy);
+                lanes[5u * n + lane] = vec4<u32>(address_rest.zw, 0u, 0u);
+                lanes[6u * n + lane] = slot.lo;
+                lanes[7u * n + lane] = slot.hi;
+                continue;
+            }
+            original = U256(snapshot[8u * found + 4u], snapshot[8u * found + 5u]);
+        }
+        // Before loading, `current` is what the transaction itself moved.
+        current = u256_adc(current, original, 0u).s;
+        flags |= ENTRY_LOADED;
+    }
+    let previous = current;
+    let warm = (flags & ENTRY_WARM) != 0u;
+    switch op {
+        case OP_SSTORE: {
+            // EIP-2200 with the costs of EIP-2929 and the refunds of EIP-3529.
+            if (!warm) { cost += 2100u; }
+            let clean = u256_eq(original, current);
+            let old_zero = u256_is_zero(original);
+            let now_zero = u256_is_zero(current);
+            let new_zero = u256_is_zero(b);
+            if (!u256_eq(current, b)) {
+                if (clean) {
+                    cost += select(2800u, 19900u, old_zero);
+                    if (new_zero) { refund += params.clear_refund; }
+                } else {
+                    if (!old_zero) {
+                        if (now_zero) { refund -= params.clear_refund; }
+                        if (new_zero) { refund += params.clear_refund; }
+                    }
+                    if (u256_eq(original, b)) { refund += select(2800u, 19900u, old_zero); }
+                }
+            }
+            current = b;
+            flags |= ENTRY_READ | ENTRY_WRITTEN;
+        }
+        case OP_SLOAD: {
+            if (!warm) { cost += 2000u; }
+            r = current;
+            flags |= ENTRY_READ;
+        }
+        case OP_TSTORE: { current = b; }
+        case OP_BALANCE, OP_SELFBALANCE: {
+            if (!warm) { cost += 2500u; }
+            r = current;
+            flags |= ENTRY_READ;
+        }
+        case OP_EXTCODESIZE, OP_EXTCODECOPY, OP_EXTCODEHASH, OP_CALL, OP_CALLCODE, OP_DELEGATECALL, OP_STATICCALL: {
+            if (!warm) { cost += 2500u; }
+            flags |= ENTRY_READ_CODE;
+            let info = snapshot[8u * found + 3u];
+            if (info.z != 0u) {
+                let entry = (info.z - 1u) * CODE_WORDS;
+                callee_code = vec4<u32>(
+                    codes[entry + CODE_OFFSET],
+                    codes[entry + CODE_LEN],
+                    codes[entry + CODE_JUMPS_OFFSET],
+                    0u,
+                );
+            }
+            // An account that was empty may have been paid since; the snapshot says that it held nothing.
+            let alive = (info.w & ACCOUNT_ALIVE) != 0u || (flags & ENTRY_ALIVE) != 0u || !u256_is_zero(current);
+            if (op == OP_EXTCODESIZE) { r.lo.x = callee_code.y; }
+            if (op == OP_EXTCODEHASH && alive) {
+                r = U256(snapshot[8u * found + 6u], snapshot[8u * found + 7u]);
+            }
+            if (op == OP_EXTCODECOPY) {
+                copy_base = callee_code.x;
+                copy_limit = callee_code.y;
+            }
+            if (class_ == CLASS_CALL && !delegated) {
+                identity = address_rest.w == 0x04000000u;
+                touched = (flags & ENTRY_TOUCHED) != 0u;
+                if (has_value) { cost += select(9000u, 34000u, op == OP_CALL && !alive); }
+                // EIP-7702: 0xef0100 and the address of the delegate.
+                let at = callee_code.x;
+                if (callee_code.y == 23u && (codes[at] & 0xffffffu) == 0x0001efu) {
+                    delegates = true;
+                    let low = vec4<u32>(codes[at + 1u], codes[at + 2u], codes[at + 3u], codes[at + 4u]);
+                    let limbs = (vec4<u32>(codes[at], low.xyz) >> vec4<u32>(24u)) | (low << vec4<u32>(8u));
+                    delegate0 = limbs.x;
+                    delegate_rest = vec4<u32>(limbs.yzw, (low.w >> 24u) | (codes[at + 5u] << 8u));
+                }
+            }
+        }
+        case OP_DEBIT, OP_CREDIT: {
+            let at_value = frame_row(depth, lane) + 4u * n;
+            let value = U256(lanes[at_value], lanes[at_value + n]);
+            let pays = select(0u, 0xffffffffu, op == OP_DEBIT);
+            let moved = u256_adc(current, U256(value.lo ^ vec4<u32>(pays), value.hi ^ vec4<u32>(pays)), pays & 1u);
+            if (op == OP_CREDIT) {
+                // More than all there is: revm has its own way with that.
+                if (moved.c == 1u) { status = FALLBACK_RETRY; }
+                next_op = then_op;
+                then_op = 0u;
+            } else if (moved.c == 0u) {
+                flags |= ENTRY_READ;
+                status = STATUS_REVERT;
+            } else {
+                let slack = 257u - u256_clz(moved.s);
+                let least = flags >> ENTRY_SLACK_SHIFT;
+                if (least == 0u || slack < least) {
+                    flags = (flags & ((1u << ENTRY_SLACK_SHIFT) - 1u)) | (slack << ENTRY_SLACK_SHIFT);
+                }
+            }
+            // Where sums come near their end the exact balance counts.
+            if (any((current.hi | moved.s.hi) != vec4<u32>())) { flags |= ENTRY_READ; }
+            // Paying oneself moves and touches nothing.
+            let itself = address0 == frame.address0 && all(address_rest == frame.address_rest);
+            if (status == STATUS_RUNNING && (op == OP_CREDIT || !itself)) {
+                current = moved.s;
+                flags |= ENTRY_TOUCHED;
+                if (op == OP_DEBIT) { next_op = OP_CREDIT; }
+            }
+        }
+        default: { r = current; }
+    }
+    flags |= ENTRY_WARM;
+    entries = max(entries, entry + 1u);
+    // What a failed call would have to give back.
+    if (depth > 0u && (((before ^ flags) & ENTRY_REVERTED) != 0u || !u256_eq(current, previous))) {
+        if (journal >= params.journal) {
+            status = FALLBACK_SLOTS;
+            continue;
+        }
+        let record = journal_row(journal, lane);
+        overlay[record] = vec4<u32>(entry, before & ENTRY_REVERTED, 0u, 0u);
+        overlay[record + n] = previous.lo;
+        overlay[record + 2u * n] = previous.hi;
+        journal += 1u;
+    }
+    overlay[at] = key.row0;
+    overlay[at + n] = key.row1;
+    overlay[at + 2u * n] = key.row2;
+    overlay[at + 3u * n] = vec4<u32>(key.row3, flags, found);
+    overlay[at + 4u * n] = current.lo;
+    overlay[at + 5u * n] = current.hi;
+    overlay[at + 6u * n] = original.lo;
+    overlay[at + 7u * n] = original.hi;
+}
