@@ -2,6 +2,7 @@
 
 pub mod arithmetic;
 pub mod binary;
+pub mod calls;
 pub mod contracts;
 pub mod generated;
 pub mod harness;

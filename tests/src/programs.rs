@@ -296,7 +296,7 @@ pub fn flow(fork: Fork) -> Calls {
         calls.call(vec![byte, 0x60, 0, 0x55], vec![], 300_000);
     }
     // Overflow of the stack: more than a lane holds, and more than the EVM allows.
-    for turns in [300_u16, 1100] {
+    for turns in [600_u16, 1100] {
         let [high, low] = turns.to_be_bytes();
         calls.call(vec![0x61, high, low, 0x5b, 0x80, 0x60, 1, 0x90, 0x03, 0x80, 0x60, 3, 0x57], vec![], 1_000_000);
     }
@@ -513,7 +513,7 @@ fn caps(calls: &mut Calls) {
     let many = (0..40).fold(Code::default(), |code, _| code.push(U256::from(8)).push(U256::ZERO).op(0xa0));
     calls.call(many.0, vec![], 1_000_000);
     // More slots than a lane holds.
-    let many = (0..70_u64).fold(Code::default(), |code, slot| code.push(U256::from(slot)).op(0x54).op(0x50));
+    let many = (0..140_u64).fold(Code::default(), |code, slot| code.push(U256::from(slot)).op(0x54).op(0x50));
     calls.call(many.0, vec![], 1_000_000);
 }
 

@@ -60,7 +60,7 @@ impl Random {
     fn place(&mut self) -> U256 {
         match self.below(40) {
             0 => self.word(),
-            1 => U256::from(16_384 - 40 + self.below(80)),
+            1 => U256::from(32_768 - 40 + self.below(80)),
             2 => U256::from((1_u64 << self.pick(&[16, 21, 31, 32])).wrapping_sub(20) + self.below(40)),
             _ => {
                 let end = self.pick(&[1, 8, 70, 300]);
@@ -76,6 +76,8 @@ struct World {
     fork: Fork,
     random: Random,
     known: Vec<Address>,
+    /// What a program may call with all its gas: they do not call back, so that nothing recurses for long.
+    below: Vec<Address>,
 }
 
 const BINARY: [u8; 21] = [
@@ -180,7 +182,7 @@ impl World {
 
     /// A statement that leaves the stack as it was.
     fn statement(&mut self, code: Code, depth: u8) -> Code {
-        match self.random.below(24) {
+        match self.random.below(28) {
             0..=4 => {
                 let (code, slot) = (self.value(code), self.slot());
                 code.push(slot).op(0x55)
@@ -200,8 +202,11 @@ impl World {
             10..=12 => {
                 let op = self.op(&[0x37, 0x37, 0x39, 0x39, 0x5e, 0x5e, 0x3e]);
                 let (len, from, to) = (self.random.place(), self.random.place(), self.random.place());
+                if op == 0x3e && self.random.chance(60) {
+                    return code.op(0x3d).push(U256::ZERO).push(to).op(op);
+                }
                 let (len, from) =
-                    if op == 0x3e && self.random.chance(80) { (U256::ZERO, U256::ZERO) } else { (len, from) };
+                    if op == 0x3e && self.random.chance(60) { (U256::ZERO, U256::ZERO) } else { (len, from) };
                 code.push(len).push(from).push(to).op(op)
             }
             13 => {
@@ -234,10 +239,50 @@ impl World {
                 let op = self.random.pick(&[0xf0, 0xf1, 0xf4, 0xf5, 0xfa, 0xff]);
                 code.op(op)
             }
+            24..=27 => self.call(code),
             _ => {
                 let code = self.value(code);
                 code.op(0x50)
             }
+        }
+    }
+
+    /// A call of any kind; its success is stored or dropped.
+    fn call(&mut self, code: Code) -> Code {
+        let op = self.random.pick(&[0xf1, 0xf1, 0xf2, 0xf4, 0xfa]);
+        let code = (0..4).fold(code, |code, _| {
+            let place = self.random.place();
+            code.push(place)
+        });
+        let code = if op < 0xf3 {
+            let value = match self.random.below(12) {
+                0..=7 => U256::ZERO,
+                8..=10 => U256::from(self.random.below(4)),
+                _ => self.random.word(),
+            };
+            code.push(value)
+        } else {
+            code
+        };
+        let below = if self.below.is_empty() { 0 } else { 75 };
+        let precompile = U256::from(4 + u64::from(self.random.chance(10)));
+        let (who, gas) = match self.random.below(100) {
+            dice if dice < below => (U256::from_be_slice(self.random.pick(&self.below.clone()).as_slice()), U256::MAX),
+            90.. => (precompile, U256::MAX),
+            _ => (self.address(), U256::from(30_000)),
+        };
+        let gas = match self.random.below(8) {
+            0 => self.random.word().min(gas),
+            1 | 2 => U256::from(self.random.below(5_000)),
+            3 => U256::from(self.random.below(30_000)),
+            _ => gas,
+        };
+        let code = code.push(who).push(gas).op(op);
+        if self.random.chance(50) {
+            let slot = self.slot();
+            code.push(slot).op(0x55)
+        } else {
+            code.op(0x50)
         }
     }
 
@@ -350,7 +395,7 @@ pub fn random(fork: Fork, seed: u64) -> Calls {
     let delegators: Vec<_> = wallets.iter().map(Wallet::address).collect();
     let created = senders[0].create(0);
     let known = [&senders[..], &contracts, &delegators, &[created, named("absent", 0)]].concat();
-    let mut world = World { fork, random: Random(seed ^ (fork as u64) << 56), known };
+    let mut world = World { fork, random: Random(seed ^ (fork as u64) << 56), known, below: Vec::new() };
     let usual = calls.env.beneficiary;
     calls.env.beneficiary =
         world.random.pick(&[usual, usual, senders[1], contracts[2], delegators[0], Address::with_last_byte(5)]);
@@ -361,7 +406,8 @@ pub fn random(fork: Fork, seed: u64) -> Calls {
     let mortal = world.program(Code(vec![0x36, 0x60, 6, 0x57, 0x33, 0xff, 0x5b]));
     let (maker, child) = factory(contracts[5], &mortal);
     world.known.push(child);
-    for contract in &contracts {
+    for (index, contract) in contracts.iter().enumerate() {
+        world.below = contracts[index + 1..5.max(index + 1)].to_vec();
         let code = if *contract == contracts[5] { maker.clone() } else { world.program(Code::default()) };
         let balance = U256::from(world.random.below(3));
         calls.state.insert_account(*contract, AccountInfo { balance, nonce: 1, code_hash: keccak256(&code) });

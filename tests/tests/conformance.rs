@@ -11,6 +11,7 @@ use lockstep::{
     report::ExecutionReport,
 };
 use lockstep_tests::{
+    calls,
     harness::{Suite, Target},
     programs::{self, Calls},
     random::random,
@@ -19,7 +20,8 @@ use std::{process::ExitCode, sync::Arc};
 
 type Generator = fn(Fork) -> Calls;
 
-const GENERATORS: [(&str, Generator); 4] = [
+const GENERATORS: [(&str, Generator); 5] = [
+    ("calls", calls::calls),
     ("arithmetic", programs::arithmetic),
     ("memory", programs::memory),
     ("flow", programs::flow),
@@ -59,11 +61,27 @@ fn compare(engine: &Engine, calls: &Calls) -> Result<(ExecutionReport, usize), F
 }
 
 /// One edit of the kernel's text that must not go unnoticed.
-const MUTANTS: [(&str, &str, &str); 4] = [
+const MUTANTS: [(&str, &str, &str); 16] = [
     ("cold_slot_one_gas_less", "if (!warm) { cost += 2000u; }", "if (!warm) { cost += 1999u; }"),
     ("division_drops_a_carry", "let bit = shifted.c | reduced.c;", "let bit = reduced.c;"),
     ("keccak_pads_like_sha3", "(1u << bits) - 1u)) | (1u << bits)", "(1u << bits) - 1u)) | (6u << bits)"),
     ("refund_not_taken_back", "if (now_zero) { refund -= params.clear_refund; }", ""),
+    ("caller_keeps_a_32nd", "let kept_lo = (gas_lo >> 6u) | (gas_hi << 26u);", "let kept_lo = gas_lo >> 5u;"),
+    ("no_stipend", "gas_lo += 2300u;", "gas_lo += 0u;"),
+    ("failed_call_leaves_warm", "& ~ENTRY_REVERTED) | head.y", "& ~(ENTRY_REVERTED - ENTRY_WARM)) | head.y"),
+    ("failed_call_leaves_values", "overlay[at + 4u * n] = overlay[held + n];", ""),
+    ("failed_call_leaves_touched", "& ~ENTRY_REVERTED) | head.y", "& ~(ENTRY_REVERTED - ENTRY_TOUCHED)) | head.y"),
+    ("failed_call_leaves_logs", "logs = kept.logs;\n                log_limbs = kept.log_limbs;", ""),
+    ("failed_call_leaves_refund", "refund = kept.refund;", ""),
+    (
+        "static_not_inherited",
+        "select(0u, 1u, frame.is_static || op == OP_STATICCALL)",
+        "select(0u, 1u, op == OP_STATICCALL)",
+    ),
+    ("halt_leaves_return_data", "gas_hi = 0u;\n                output_len = 0u;", "gas_hi = 0u;"),
+    ("halt_leaves_gas", "gas_lo = 0u;\n                gas_hi = 0u;", ""),
+    ("zero_call_touches_nothing", "(delegated || !touched)", "false"),
+    ("dirty_memory", "memory[limb * n + lane] = 0u;", ""),
 ];
 
 fn main() -> ExitCode {
@@ -111,22 +129,18 @@ fn caught(from: &'static str, to: &'static str) -> Result<(), Failed> {
     })?;
     let device: Arc<dyn Backend> = Arc::new(broken);
     let engine = Engine::builder().with_device(Arc::clone(&device)).build()?;
-    let mut differ = 0;
     for (_, generate) in GENERATORS {
-        differ += compare(&engine, &generate(Fork::Cancun))?.1;
-    }
-    if differ == 0 {
-        return Err("no outcome differs from revm's".into());
-    }
-    // A cross-check sees the same and takes revm's outcomes.
-    let checked = Engine::builder().with_device(device).cross_check(true).build()?;
-    let mut found = 0;
-    for (_, generate) in GENERATORS {
-        let (report, differ) = compare(&checked, &generate(Fork::Cancun))?;
-        found += report.differences.len();
+        let calls = generate(Fork::Cancun);
+        if compare(&engine, &calls)?.1 == 0 {
+            continue;
+        }
+        // A cross-check sees the same and takes revm's outcomes.
+        let checked = Engine::builder().with_device(device).cross_check(true).build()?;
+        let (report, differ) = compare(&checked, &calls)?;
         if differ > 0 {
             return Err("a cross-check let a wrong outcome through".into());
         }
+        return if report.differences.is_empty() { Err("a cross-check found nothing".into()) } else { Ok(()) };
     }
-    if found == 0 { Err("a cross-check found nothing".into()) } else { Ok(()) }
+    Err("no outcome differs from revm's".into())
 }
