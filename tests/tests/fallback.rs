@@ -125,6 +125,30 @@ fn chains(engine: &Engine) -> Result<(), Failed> {
     same_as_revm(engine, &calls, &calls.state).map(drop)
 }
 
+/// A contract pays every caller. While it has enough, how much it has does not matter; then calls fail, and this does.
+fn payers(engine: &Engine) -> Result<(), Failed> {
+    for (balance, conflicts) in [(1_000_000_u64, false), (5, true)] {
+        let mut calls = Calls::new(Fork::Cancun);
+        let code = [0, 0, 0, 0, 1].iter().fold(Code::default(), |code, word| code.push(U256::from(*word)));
+        let code = code.op(0x33).op(0x5a).op(0xf1).push(U256::ZERO).op(0x52).push(U256::from(32)).push(U256::ZERO);
+        let code = code.op(0xf3).0;
+        let to = calls.call(code.clone(), vec![], 100_000).to;
+        for _ in 1..12 {
+            calls.call(code.clone(), vec![], 100_000).to = to;
+        }
+        calls.txs.iter_mut().for_each(|tx| tx.value = U256::ZERO);
+        let info = AccountInfo { balance: U256::from(balance), nonce: 1, code_hash: keccak256(&code) };
+        calls.state.insert_account(to.unwrap_or_default(), info);
+        let report = same_as_revm(engine, &calls, &calls.state)?;
+        if engine.backend_kind() == BackendKind::Wgpu {
+            ensure(report.device.txs == 12 && (report.conflicts > 0) == conflicts, || {
+                format!("{balance}: {report:?}")
+            })?;
+        }
+    }
+    Ok(())
+}
+
 /// A contract created in the block is called in the block; a lane that saw an empty account there is stale.
 fn created(engine: &Engine) -> Result<(), Failed> {
     let mut calls = Calls::new(Fork::Cancun);
@@ -315,6 +339,7 @@ fn main() -> ExitCode {
     let mut suite = Suite::default();
     suite.each("conflicts", conflicts);
     suite.each("chains", chains);
+    suite.each("payers", payers);
     suite.each("created", created);
     suite.each("delegate_created", delegate_created);
     suite.each("misses", misses);
