@@ -4,16 +4,13 @@ use crate::{
     backend::{Backend, BackendError, BackendKind},
     keccak,
     recover::{self, PARALLEL_FROM, RecoverError, RecoverRequest},
-    router::Router,
+    router::{self, Router},
     signers::{Decoded, SignerRequest, SignerResults},
     submit::{Pending, Progress},
 };
 use alloy_primitives::{Address, B256};
 use rayon::{ThreadPool, ThreadPoolBuildError, ThreadPoolBuilder, prelude::*};
 use std::{sync::Arc, thread};
-
-/// Requests that a device gets at a time: between two of them a cancellation is seen.
-const DEVICE_SLICE: usize = 1 << 18;
 
 type Recovered = Vec<Result<Address, RecoverError>>;
 
@@ -67,7 +64,7 @@ impl Offload {
             return (!progress.is_cancelled()).then_some(results);
         };
         let mut results = Vec::with_capacity(requests.len());
-        for slice in requests.chunks(DEVICE_SLICE) {
+        for slice in requests.chunks(router::LARGEST) {
             let share = self.router.map_or(slice.len(), |router| router.recover.device_units(slice.len()));
             let on_device = |requests: &[RecoverRequest]| {
                 let recovered = device.recover(requests);

@@ -17,6 +17,9 @@ use std::{
 /// A device that gains less than this over the CPU alone is left alone: the figures are no better.
 const MARGIN: f64 = 0.03;
 
+/// The most recoveries that are routed as one batch: between two of these a cancellation is seen.
+pub(crate) const LARGEST: usize = 1 << 18;
+
 /// Units of the small and of the largest sample.
 const SMALL: usize = 256;
 const LARGE: usize = 65_536;
@@ -73,7 +76,7 @@ impl Route {
 
     /// The smallest batch of which the device gets a part; `None` where it never does.
     pub fn cross_over(&self) -> Option<usize> {
-        const MOST: usize = 1 << 32;
+        const MOST: usize = LARGEST;
         if self.device_units(MOST) == 0 {
             return None;
         }

@@ -212,8 +212,12 @@ impl Output {
         if self.failed > TOLD {
             self.complain(format_args!("{}: {} more transactions failed", self.name, self.failed - TOLD));
         }
-        if self.json && self.count > 0 {
-            let before = if self.items { "]".into() } else { self.head() };
+        if self.json {
+            let before = match (self.items, self.count) {
+                (true, 0) => self.head() + ",\"items\":[]",
+                (true, _) => "]".into(),
+                (false, _) => self.head(),
+            };
             writeln!(self.out, "{before},\"count\":{},\"failed\":{}}}", self.count, self.failed)?;
         }
         self.out.flush()?;

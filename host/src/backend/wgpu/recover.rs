@@ -210,6 +210,9 @@ impl Recover {
             block[..8].copy_from_slice(&words);
         }
         gpu.write(&slot.params, 0, &params);
+        // Kept buffers hold the last chunk's results; what does not run must read as such.
+        let bytes = size_of::<RecoverResult>() as u64 * u64::from(count);
+        gpu.submit(|encoder| encoder.clear_buffer(&slot.output, 0, Some(bytes)));
 
         let [lift, invert_r, scalars, table, ladder, invert_z, finish] = &self.stages;
         let run = |stage, invocations: u32, slice: usize| {
@@ -225,10 +228,7 @@ impl Recover {
         }
         run(invert_z, inverters, 0);
         run(finish, count, 0);
-        gpu.start_download(
-            slot.staging.clone(),
-            &[(&slot.output, 0, size_of::<RecoverResult>() as u64 * u64::from(count))],
-        )
+        gpu.start_download(slot.staging.clone(), &[(&slot.output, 0, bytes)])
     }
 }
 
