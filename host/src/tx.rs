@@ -186,24 +186,7 @@ impl Transaction {
         if !rest.is_empty() {
             return Err(error("raw", format!("{} bytes after the transaction", rest.len())));
         }
-        let mut tx = Self {
-            hash: B256::ZERO,
-            signing_hash: B256::ZERO,
-            tx_type,
-            chain_id: None,
-            nonce: 0,
-            gas_limit: 0,
-            max_fee_per_gas: U256::ZERO,
-            max_priority_fee_per_gas: None,
-            to: None,
-            value: U256::ZERO,
-            input: Bytes::new(),
-            access_list: Vec::new(),
-            max_fee_per_blob_gas: U256::ZERO,
-            blob_hashes: Vec::new(),
-            authorizations: Vec::new(),
-            signature: Signature::default(),
-        };
+        let mut tx = Self { chain_id: None, ..Self::blank(tx_type, 0) };
         let payload = fields.rest;
         tx.read_body(&mut fields)?;
         let signed = &payload[..payload.len() - fields.rest.len()];
