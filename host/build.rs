@@ -6,7 +6,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-const ENTRIES: [&str; 3] = ["execute", "recover", "keccak_batch"];
+const ENTRIES: [&str; 4] = ["execute", "gather", "recover", "keccak_batch"];
 
 fn join(folder: &Path, name: &str, u64_limbs: bool, seen: &mut BTreeSet<String>, text: &mut String) -> io::Result<()> {
     if !seen.insert(name.to_owned()) {

@@ -19,7 +19,7 @@ constexpr uint32_t STATUS_STATIC = 0x25u;
 constexpr uint32_t STATUS_INVALID = 0x80u;
 constexpr uint32_t STATUS_FALLBACK = 0x100u;
 constexpr uint32_t STATUS_RUNNING = 0x200u;
-constexpr uint32_t STATUS_MISS = 0x201u;
+constexpr uint32_t STATUS_PARKED = 0x201u;
 constexpr uint32_t STATUS_EXCEPTIONAL = 0x202u;
 constexpr uint32_t KIND_ACCOUNT = 0x1u;
 constexpr uint32_t KIND_SLOT = 0x2u;
@@ -209,9 +209,12 @@ constexpr uint32_t LANE_OUTPUT_LEN = 0xbu;
 constexpr uint32_t LANE_STEPS = 0xcu;
 constexpr uint32_t LANE_DEPTH = 0xdu;
 constexpr uint32_t LANE_JOURNAL = 0xeu;
-constexpr uint32_t LANE_MISS_KIND = 0x10u;
-constexpr uint32_t LANE_MISS_ADDRESS = 0x11u;
-constexpr uint32_t LANE_MISS_SLOT = 0x18u;
+constexpr uint32_t LANE_RESUME = 0xfu;
+constexpr uint32_t LANE_REQUEST_KIND = 0x10u;
+constexpr uint32_t LANE_REQUEST_ADDRESS = 0x11u;
+constexpr uint32_t LANE_REQUEST_OFFSET = 0x16u;
+constexpr uint32_t LANE_REQUEST_LEN = 0x17u;
+constexpr uint32_t LANE_REQUEST_WORD = 0x18u;
 constexpr uint32_t LANE_WORDS = 0x20u;
 constexpr uint32_t SNAP_KIND = 0x0u;
 constexpr uint32_t SNAP_ADDRESS0 = 0x1u;
@@ -220,7 +223,8 @@ constexpr uint32_t SNAP_ADDRESS = 0xau;
 constexpr uint32_t SNAP_CODE = 0xeu;
 constexpr uint32_t SNAP_FLAGS = 0xfu;
 constexpr uint32_t SNAP_VALUE = 0x10u;
-constexpr uint32_t SNAP_CODE_HASH = 0x18u;
+constexpr uint32_t SNAP_NONCE_LO = 0x18u;
+constexpr uint32_t SNAP_NONCE_HI = 0x19u;
 constexpr uint32_t SNAP_WORDS = 0x20u;
 constexpr uint32_t OVER_KIND = 0x0u;
 constexpr uint32_t OVER_ADDRESS0 = 0x1u;
@@ -257,10 +261,10 @@ constexpr uint32_t ITEM_WORDS = 0x20u;
 constexpr uint32_t RESULT_STATUS = 0x0u;
 constexpr uint32_t RESULT_ADDRESS = 0x1u;
 constexpr uint32_t RESULT_WORDS = 0x8u;
-constexpr uint32_t CODE_OFFSET = 0x0u;
-constexpr uint32_t CODE_LEN = 0x1u;
-constexpr uint32_t CODE_JUMPS_OFFSET = 0x2u;
-constexpr uint32_t CODE_WORDS = 0x4u;
+constexpr uint32_t CODE_LEN = 0x0u;
+constexpr uint32_t CODE_JUMPS_OFFSET = 0x1u;
+constexpr uint32_t CODE_HASH = 0x4u;
+constexpr uint32_t CODE_WORDS = 0xcu;
 
 struct Params {
     uint32_t lanes;
@@ -384,11 +388,12 @@ struct LaneState {
     uint32_t steps;
     uint32_t depth;
     uint32_t journal;
-    uint32_t pad0;
-    uint32_t miss_kind;
-    uint32_t miss_address[5];
-    uint32_t pad1[2];
-    uint32_t miss_slot[8];
+    uint32_t resume;
+    uint32_t request_kind;
+    uint32_t request_address[5];
+    uint32_t request_offset;
+    uint32_t request_len;
+    uint32_t request_word[8];
 };
 static_assert(sizeof(LaneState) == 128, "size");
 static_assert(offsetof(LaneState, status) == 0, "status");
@@ -406,11 +411,12 @@ static_assert(offsetof(LaneState, output_len) == 44, "output_len");
 static_assert(offsetof(LaneState, steps) == 48, "steps");
 static_assert(offsetof(LaneState, depth) == 52, "depth");
 static_assert(offsetof(LaneState, journal) == 56, "journal");
-static_assert(offsetof(LaneState, pad0) == 60, "pad0");
-static_assert(offsetof(LaneState, miss_kind) == 64, "miss_kind");
-static_assert(offsetof(LaneState, miss_address) == 68, "miss_address");
-static_assert(offsetof(LaneState, pad1) == 88, "pad1");
-static_assert(offsetof(LaneState, miss_slot) == 96, "miss_slot");
+static_assert(offsetof(LaneState, resume) == 60, "resume");
+static_assert(offsetof(LaneState, request_kind) == 64, "request_kind");
+static_assert(offsetof(LaneState, request_address) == 68, "request_address");
+static_assert(offsetof(LaneState, request_offset) == 88, "request_offset");
+static_assert(offsetof(LaneState, request_len) == 92, "request_len");
+static_assert(offsetof(LaneState, request_word) == 96, "request_word");
 
 struct SnapshotEntry {
     uint32_t kind;
@@ -420,7 +426,9 @@ struct SnapshotEntry {
     uint32_t code;
     uint32_t flags;
     uint32_t value[8];
-    uint32_t code_hash[8];
+    uint32_t nonce_lo;
+    uint32_t nonce_hi;
+    uint32_t pad0[6];
 };
 static_assert(sizeof(SnapshotEntry) == 128, "size");
 static_assert(offsetof(SnapshotEntry, kind) == 0, "kind");
@@ -430,7 +438,9 @@ static_assert(offsetof(SnapshotEntry, address) == 40, "address");
 static_assert(offsetof(SnapshotEntry, code) == 56, "code");
 static_assert(offsetof(SnapshotEntry, flags) == 60, "flags");
 static_assert(offsetof(SnapshotEntry, value) == 64, "value");
-static_assert(offsetof(SnapshotEntry, code_hash) == 96, "code_hash");
+static_assert(offsetof(SnapshotEntry, nonce_lo) == 96, "nonce_lo");
+static_assert(offsetof(SnapshotEntry, nonce_hi) == 100, "nonce_hi");
+static_assert(offsetof(SnapshotEntry, pad0) == 104, "pad0");
 
 struct OverlayEntry {
     uint32_t kind;
@@ -526,16 +536,16 @@ static_assert(offsetof(RecoverResult, status) == 0, "status");
 static_assert(offsetof(RecoverResult, address) == 4, "address");
 static_assert(offsetof(RecoverResult, pad0) == 24, "pad0");
 
-struct CodeEntry {
-    uint32_t offset;
+struct CodeHeader {
     uint32_t len;
     uint32_t jumps_offset;
-    uint32_t pad0;
+    uint32_t pad0[2];
+    uint32_t hash[8];
 };
-static_assert(sizeof(CodeEntry) == 16, "size");
-static_assert(offsetof(CodeEntry, offset) == 0, "offset");
-static_assert(offsetof(CodeEntry, len) == 4, "len");
-static_assert(offsetof(CodeEntry, jumps_offset) == 8, "jumps_offset");
-static_assert(offsetof(CodeEntry, pad0) == 12, "pad0");
+static_assert(sizeof(CodeHeader) == 48, "size");
+static_assert(offsetof(CodeHeader, len) == 0, "len");
+static_assert(offsetof(CodeHeader, jumps_offset) == 4, "jumps_offset");
+static_assert(offsetof(CodeHeader, pad0) == 8, "pad0");
+static_assert(offsetof(CodeHeader, hash) == 16, "hash");
 
 } // namespace lockstep

@@ -14,7 +14,7 @@ const STATUS_STATIC = 0x25u;
 const STATUS_INVALID = 0x80u;
 const STATUS_FALLBACK = 0x100u;
 const STATUS_RUNNING = 0x200u;
-const STATUS_MISS = 0x201u;
+const STATUS_PARKED = 0x201u;
 const STATUS_EXCEPTIONAL = 0x202u;
 const KIND_ACCOUNT = 0x1u;
 const KIND_SLOT = 0x2u;
@@ -204,9 +204,12 @@ const LANE_OUTPUT_LEN = 0xbu;
 const LANE_STEPS = 0xcu;
 const LANE_DEPTH = 0xdu;
 const LANE_JOURNAL = 0xeu;
-const LANE_MISS_KIND = 0x10u;
-const LANE_MISS_ADDRESS = 0x11u;
-const LANE_MISS_SLOT = 0x18u;
+const LANE_RESUME = 0xfu;
+const LANE_REQUEST_KIND = 0x10u;
+const LANE_REQUEST_ADDRESS = 0x11u;
+const LANE_REQUEST_OFFSET = 0x16u;
+const LANE_REQUEST_LEN = 0x17u;
+const LANE_REQUEST_WORD = 0x18u;
 const LANE_WORDS = 0x20u;
 const SNAP_KIND = 0x0u;
 const SNAP_ADDRESS0 = 0x1u;
@@ -215,7 +218,8 @@ const SNAP_ADDRESS = 0xau;
 const SNAP_CODE = 0xeu;
 const SNAP_FLAGS = 0xfu;
 const SNAP_VALUE = 0x10u;
-const SNAP_CODE_HASH = 0x18u;
+const SNAP_NONCE_LO = 0x18u;
+const SNAP_NONCE_HI = 0x19u;
 const SNAP_WORDS = 0x20u;
 const OVER_KIND = 0x0u;
 const OVER_ADDRESS0 = 0x1u;
@@ -252,10 +256,10 @@ const ITEM_WORDS = 0x20u;
 const RESULT_STATUS = 0x0u;
 const RESULT_ADDRESS = 0x1u;
 const RESULT_WORDS = 0x8u;
-const CODE_OFFSET = 0x0u;
-const CODE_LEN = 0x1u;
-const CODE_JUMPS_OFFSET = 0x2u;
-const CODE_WORDS = 0x4u;
+const CODE_LEN = 0x0u;
+const CODE_JUMPS_OFFSET = 0x1u;
+const CODE_HASH = 0x4u;
+const CODE_WORDS = 0xcu;
 
 struct Params {
     lanes: u32,
@@ -329,11 +333,12 @@ struct LaneState {
     steps: u32,
     depth: u32,
     journal: u32,
-    pad0: u32,
-    miss_kind: u32,
-    miss_address: array<u32, 5>,
-    pad1: array<u32, 2>,
-    miss_slot: array<u32, 8>,
+    resume: u32,
+    request_kind: u32,
+    request_address: array<u32, 5>,
+    request_offset: u32,
+    request_len: u32,
+    request_word: array<u32, 8>,
 }
 
 struct SnapshotEntry {
@@ -344,7 +349,9 @@ struct SnapshotEntry {
     code: u32,
     flags: u32,
     value: array<u32, 8>,
-    code_hash: array<u32, 8>,
+    nonce_lo: u32,
+    nonce_hi: u32,
+    pad0: array<u32, 6>,
 }
 
 struct OverlayEntry {
@@ -400,9 +407,9 @@ struct RecoverResult {
     pad0: array<u32, 2>,
 }
 
-struct CodeEntry {
-    offset: u32,
+struct CodeHeader {
     len: u32,
     jumps_offset: u32,
-    pad0: u32,
+    pad0: array<u32, 2>,
+    hash: array<u32, 8>,
 }

@@ -5,7 +5,8 @@
 // is inlined once, and neighbours that run different opcodes share the stages. The decide stage only fills in requests.
 //
 // Nothing of a step is visible before its end but overlay entries and memory, which a halt discards; so the gas of a
-// step is charged once. A key that the snapshot lacks ends the lane, and it runs again.
+// step is charged once. A step that needs what only the host has parks the lane before it does anything, and runs again
+// once the host has answered.
 //
 // A frame that ends leaves its status to the top of the loop, which undoes a failed call and lets the caller resume.
 //
@@ -51,13 +52,20 @@ fn execute(@builtin(global_invocation_id) id: vec3<u32>) {
     let return_start = 4u * (params.memory_limbs + params.log_limbs);
     var frame: Frame;
     var load_frame = true;
-    // What happens before the next opcode, and after that; a slice does not end in between.
-    var next_op = 0u;
-    var then_op = 0u;
+    // What happens before the next opcode, and after that; a slice does not end in between, but a lane may park.
+    var resume = r3.w;
+    var next_op = resume & 0xfffu;
+    var then_op = (resume >> 12u) & 0xfffu;
     // The running call resolves a delegation (EIP-7702): its step is run again, for the delegate.
-    var delegated = false;
+    var delegated = (resume & RESUME_DELEGATED) != 0u;
     var delegate0 = 0u;
     var delegate_rest = vec4<u32>();
+    if (delegated) {
+        let request = lanes[LANE_ROW_REQUEST * n + lane];
+        delegate0 = request.y;
+        delegate_rest = vec4<u32>(request.zw, lanes[(LANE_ROW_REQUEST + 1u) * n + lane].xy);
+    }
+    resume = 0u;
     // Of the call that has returned.
     var succeeded = false;
     var out_offset = 0u;
@@ -218,10 +226,10 @@ fn execute(@builtin(global_invocation_id) id: vec3<u32>) {
 
         // Expand memory. After this stage every length is within the lane's memory, or zero.
         let words = max(words_to(expand_offset, expand_len), words_to(out_from, out_most));
-        if (words > memory_words) {
+        let held = memory_words;
+        if (words > held) {
             // 3w + w²/512 fits 32 bits up to w = 65535; beyond that it exceeds the cost there.
             let w = min(words, 0xffffu);
-            let held = memory_words;
             let price = (3u * w + (w * w >> 9u)) - (3u * held + (held * held >> 9u));
             if (gas_hi == 0u && gas_lo < price) {
                 status = STATUS_OUT_OF_GAS;
@@ -370,13 +378,13 @@ fn execute(@builtin(global_invocation_id) id: vec3<u32>) {
         pc = next_pc;
     }
 
-    if (status >= STATUS_OUT_OF_GAS && status != STATUS_RUNNING) { output_len = 0u; }
+    if (status >= STATUS_OUT_OF_GAS && status < STATUS_RUNNING) { output_len = 0u; }
     lanes[lane] = vec4<u32>(status, pc, sp, entries);
     lanes[n + lane] = vec4<u32>(gas_lo, gas_hi, refund, memory_words);
     lanes[2u * n + lane] = vec4<u32>(logs, log_limbs, output_offset, output_len);
-    lanes[3u * n + lane] = vec4<u32>(steps, depth, journal, 0u);
-    if (status == STATUS_RUNNING) {
-        atomicAdd(&counters[0], 1u);
+    lanes[3u * n + lane] = vec4<u32>(steps, depth, journal, resume);
+    if (status >= STATUS_RUNNING) {
+        atomicAdd(&counters[2u * (status - STATUS_RUNNING)], 1u);
     }
     atomicAdd(&counters[1], steps - first_step);
 }

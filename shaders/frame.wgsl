@@ -10,7 +10,11 @@ const OP_CREDIT = 0x102u;
 const OP_IDENTITY = 0x103u;
 const OP_RESUME = 0x104u;
 
+// In `LaneState.resume`.
+const RESUME_DELEGATED = 0x80000000u;
+
 const LANE_ROWS = 8u;
+const LANE_ROW_REQUEST = 4u;
 const FRAME_ROWS = 11u;
 // Rows of a FrameState.
 const FRAME_ROW_CODE = 6u;
@@ -50,6 +54,16 @@ struct Resume {
     logs: u32,
     log_limbs: u32,
     refund: u32,
+}
+
+// What the lane asks of the host: a kind with an address and a word, and bytes of its memory.
+fn lane_park(kind: u32, address0: u32, address_rest: vec4<u32>, offset: u32, len: u32, word: U256, lane: u32) {
+    let n = params.lanes;
+    let at = LANE_ROW_REQUEST * n + lane;
+    lanes[at] = vec4<u32>(kind, address0, address_rest.xy);
+    lanes[at + n] = vec4<u32>(address_rest.zw, offset, len);
+    lanes[at + 2u * n] = word.lo;
+    lanes[at + 3u * n] = word.hi;
 }
 
 // Index of the first row of the frame at `depth`.

@@ -10,9 +10,9 @@
 @group(0) @binding(0) var<uniform> params: Params;
 // Opcode rows, block environment, transaction records, calldata, blob hashes.
 @group(0) @binding(1) var<storage, read> batch: array<u32>;
-// Table of contents (CodeEntry), then bytes and jump destination bits.
+// Each code as CodeHeader, bytes and jump destination bits.
 @group(0) @binding(2) var<storage, read> codes: array<u32>;
-// SnapshotEntry as eight rows.
+// The index, four places a row, then SnapshotEntry as eight rows.
 @group(0) @binding(3) var<storage, read> snapshot: array<vec4<u32>>;
 // LaneState as eight rows, then FrameState as eleven for each depth; interleaved [row][lane] like every buffer below.
 @group(0) @binding(4) var<storage, read_write> lanes: array<vec4<u32>>;
@@ -22,7 +22,7 @@
 @group(0) @binding(6) var<storage, read_write> memory: array<u32>;
 // OverlayEntry as eight rows, params.slots of them; LogEntry as ten, params.logs of them; JournalRecord as three.
 @group(0) @binding(7) var<storage, read_write> overlay: array<vec4<u32>>;
-// Running lanes, steps.
+// Running lanes, steps, parked lanes.
 @group(0) @binding(8) var<storage, read_write> counters: array<atomic<u32>>;
 
 // Where bytes are read from.
@@ -174,25 +174,29 @@ fn overlay_find(key: Key, entries: u32, lane: u32) -> u32 {
 
 const SNAPSHOT_MISSING = 0xffffffffu;
 
-// Index of the snapshot entry, or SNAPSHOT_MISSING. The host fills the table by the same hash and leaves free entries.
+// Number of the snapshot entry, or SNAPSHOT_MISSING. The host fills the index by the same hash and leaves free places.
 fn snapshot_find(key: Key) -> u32 {
     var h = key.row0 * vec4<u32>(0x9e3779b1u) + key.row1 * vec4<u32>(0x85ebca77u);
     h = (h ^ (h >> vec4<u32>(15u))) + key.row2 * vec4<u32>(0xc2b2ae3du) + vec4<u32>(key.row3, 0u, 0u) * vec4<u32>(0x27d4eb2fu);
     h ^= h >> vec4<u32>(13u);
-    var found = (h.x * 0x165667b1u + h.y * 0x9e3779b1u) ^ (h.z * 0x85ebca77u + h.w * 0xc2b2ae3du);
-    found ^= found >> 16u;
+    var place = (h.x * 0x165667b1u + h.y * 0x9e3779b1u) ^ (h.z * 0x85ebca77u + h.w * 0xc2b2ae3du);
+    place ^= place >> 16u;
+    var found = SNAPSHOT_MISSING;
     loop {
-        found &= params.snapshot_mask;
-        let head = snapshot[8u * found];
-        if (head.x == 0u) {
-            found = SNAPSHOT_MISSING;
-            break;
-        }
-        if (all(head == key.row0) && all(snapshot[8u * found + 1u] == key.row1)
-            && all(snapshot[8u * found + 2u] == key.row2) && all(snapshot[8u * found + 3u].xy == key.row3)) { break; }
-        found += 1u;
+        place &= params.snapshot_mask;
+        found = snapshot[place >> 2u][place & 3u] - 1u;
+        if (found == SNAPSHOT_MISSING) { break; }
+        let at = snapshot_row(found);
+        if (all(snapshot[at] == key.row0) && all(snapshot[at + 1u] == key.row1) && all(snapshot[at + 2u] == key.row2)
+            && all(snapshot[at + 3u].xy == key.row3)) { break; }
+        place += 1u;
     }
     return found;
+}
+
+// Index of the first row of a snapshot entry.
+fn snapshot_row(entry: u32) -> u32 {
+    return ((params.snapshot_mask + 1u) >> 2u) + 8u * entry;
 }
 
 // Whether an address is a precompile of the fork: warm from the start (EIP-2929).

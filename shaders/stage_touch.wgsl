@@ -56,14 +56,16 @@ if (kind != 0u) {
         if (kind != KIND_TRANSIENT) {
             found = snapshot_find(key);
             if (found == SNAPSHOT_MISSING) {
-                status = STATUS_MISS;
-                lanes[4u * n + lane] = vec4<u32>(kind, address0, address_rest.xy);
-                lanes[5u * n + lane] = vec4<u32>(address_rest.zw, 0u, 0u);
-                lanes[6u * n + lane] = slot.lo;
-                lanes[7u * n + lane] = slot.hi;
+                // The step runs again, as if it had not begun.
+                status = STATUS_PARKED;
+                steps -= 1u;
+                memory_words = held;
+                resume = select(0u, op, op > 0xffu) | (then_op << 12u) | select(0u, RESUME_DELEGATED, delegated);
+                lane_park(kind, address0, address_rest, 0u, 0u, slot, lane);
                 continue;
             }
-            original = U256(snapshot[8u * found + 4u], snapshot[8u * found + 5u]);
+            let at_value = snapshot_row(found) + 4u;
+            original = U256(snapshot[at_value], snapshot[at_value + 1u]);
         }
         // Before loading, `current` is what the transaction itself moved.
         current = u256_adc(current, original, 0u).s;
@@ -108,21 +110,16 @@ if (kind != 0u) {
         case OP_EXTCODESIZE, OP_EXTCODECOPY, OP_EXTCODEHASH, OP_CALL, OP_CALLCODE, OP_DELEGATECALL, OP_STATICCALL: {
             if (!warm) { cost += 2500u; }
             flags |= ENTRY_READ_CODE;
-            let info = snapshot[8u * found + 3u];
-            if (info.z != 0u) {
-                let entry = (info.z - 1u) * CODE_WORDS;
-                callee_code = vec4<u32>(
-                    codes[entry + CODE_OFFSET],
-                    codes[entry + CODE_LEN],
-                    codes[entry + CODE_JUMPS_OFFSET],
-                    0u,
-                );
-            }
+            let info = snapshot[snapshot_row(found) + 3u];
+            let header = info.z;
+            callee_code = vec4<u32>(header + CODE_WORDS, codes[header + CODE_LEN], codes[header + CODE_JUMPS_OFFSET], 0u);
             // An account that was empty may have been paid since; the snapshot says that it held nothing.
             let alive = (info.w & ACCOUNT_ALIVE) != 0u || (flags & ENTRY_ALIVE) != 0u || !u256_is_zero(current);
             if (op == OP_EXTCODESIZE) { r.lo.x = callee_code.y; }
             if (op == OP_EXTCODEHASH && alive) {
-                r = U256(snapshot[8u * found + 6u], snapshot[8u * found + 7u]);
+                let at_hash = header + CODE_HASH;
+                r.lo = vec4<u32>(codes[at_hash], codes[at_hash + 1u], codes[at_hash + 2u], codes[at_hash + 3u]);
+                r.hi = vec4<u32>(codes[at_hash + 4u], codes[at_hash + 5u], codes[at_hash + 6u], codes[at_hash + 7u]);
             }
             if (op == OP_EXTCODECOPY) {
                 copy_base = callee_code.x;

@@ -54,7 +54,7 @@ abi_structs! {
         slice_steps: u32,
         /// Steps after which a lane falls back.
         max_steps: u32,
-        /// Entries of the snapshot table minus one; their number is a power of two.
+        /// Places in the index of the snapshot table minus one; their number is a power of two, the entries stand behind.
         snapshot_mask: u32,
         /// Words a lane's stack holds.
         stack_words: u32,
@@ -186,19 +186,23 @@ abi_structs! {
         depth: u32,
         /// Journal records in use.
         journal: u32,
-        /// Keeps what follows aligned to 16 bytes.
-        pad0: u32,
-        /// Kind of the missing key where the status is `STATUS_MISS`.
-        miss_kind: u32,
-        /// The missing key's address.
-        miss_address: [u32; 5],
-        /// Keeps what follows aligned to 16 bytes.
-        pad1: [u32; 2],
-        /// The missing key's slot or number.
-        miss_slot: [u32; 8],
+        /// Where a parked lane goes on: the step that no opcode asks for, the one after it from bit 12 on, and in bit 31
+        /// that a call resolves a delegation, to `request_address`. Zero for a step of the code.
+        resume: u32,
+        /// What the lane waits for where the status is `STATUS_PARKED`: `KIND_*` of a key.
+        request_kind: u32,
+        /// The key's address.
+        request_address: [u32; 5],
+        /// Bytes that the request is about: their offset in the lane's memory.
+        request_offset: u32,
+        /// How many.
+        request_len: u32,
+        /// The key's slot or number.
+        request_word: [u32; 8],
     }
 
-    /// A key and its value in the snapshot table (open addressing, linear probing; kind zero is free).
+    /// A key and its value in the snapshot table. Before the entries stands their index: open addressing by the hash of
+    /// the key with linear probing, the number of an entry plus one in each place, zero where it is free.
     struct SnapshotEntry("SNAP") {
         /// `KIND_*`.
         kind: u32,
@@ -208,14 +212,18 @@ abi_structs! {
         slot: [u32; 8],
         /// The other limbs of the address.
         address: [u32; 4],
-        /// Accounts: index of the code in the code arena plus one, zero for none.
+        /// Accounts: word offset of the code's [`CodeHeader`] in the code arena.
         code: u32,
         /// Accounts: `ACCOUNT_*`.
         flags: u32,
         /// Slot value, balance or block hash.
         value: [u32; 8],
-        /// Accounts: code hash as a word.
-        code_hash: [u32; 8],
+        /// Accounts: nonce.
+        nonce_lo: u32,
+        /// Accounts: nonce, high half.
+        nonce_hi: u32,
+        /// Keeps the size a power of two.
+        pad0: [u32; 6],
     }
 
     /// A key that a lane touched.
@@ -312,16 +320,17 @@ abi_structs! {
         pad0: [u32; 2],
     }
 
-    /// A code in the code arena's table of contents.
-    struct CodeEntry("CODE") {
-        /// Word offset of the bytes, followed by at least 36 zero bytes.
-        offset: u32,
+    /// A code in the code arena, named by the word offset of this header; that at zero is the empty code's. The bytes
+    /// follow, and at least 36 zero bytes.
+    struct CodeHeader("CODE") {
         /// Bytes.
         len: u32,
-        /// Word offset of one bit a byte: valid jump destination.
+        /// Word offset in the arena of one bit a byte: valid jump destination.
         jumps_offset: u32,
-        /// Keeps the size a multiple of 16 bytes.
-        pad0: u32,
+        /// Keeps what follows aligned to 16 bytes.
+        pad0: [u32; 2],
+        /// Code hash as a word.
+        hash: [u32; 8],
     }
 }
 
@@ -354,8 +363,8 @@ abi_consts! {
     STATUS_FALLBACK = 0x100;
     /// Has steps to run.
     STATUS_RUNNING = 0x200;
-    /// Needs a key that the snapshot lacks; nothing of the instruction was done.
-    STATUS_MISS = 0x201;
+    /// Waits for the host; nothing of the step was done. At the end: the host could not answer.
+    STATUS_PARKED = 0x201;
     /// Recover: an exceptional addition was met; the host redoes the item.
     STATUS_EXCEPTIONAL = 0x202;
 
@@ -399,6 +408,6 @@ abi_consts! {
     WORKGROUP = 32;
     /// Flag: s above n / 2 is invalid (EIP-2).
     RECOVER_LOW_S = 1;
-    /// Words of a counter set: running lanes, steps.
+    /// Words of a counter set: running lanes, steps, parked lanes.
     COUNTERS = 4;
 }

@@ -8,6 +8,7 @@ use crate::{
     evm::{self, BlockGas, BundleState, Revm},
     fork::Fork,
     intrinsic::check_intrinsic,
+    lower::CodeCache,
     offload::Offload,
     outcome::TxOutcome,
     plan::is_call,
@@ -109,7 +110,7 @@ impl EngineBuilder {
             tracing::warn!(device = asked, "not used: auto found no GPU of this name that wins, name a backend");
         }
         let offload = Offload::new(pool, device, router).map_err(no_threads)?;
-        Ok(Engine { offload: Arc::new(offload), cross_check: self.cross_check })
+        Ok(Engine { offload: Arc::new(offload), codes: Arc::default(), cross_check: self.cross_check })
     }
 }
 
@@ -148,6 +149,7 @@ fn routed(pool: &ThreadPool, device: Arc<dyn Backend>) -> Option<(Arc<dyn Backen
 #[derive(Clone, Debug)]
 pub struct Engine {
     offload: Arc<Offload>,
+    codes: Arc<CodeCache>,
     cross_check: bool,
 }
 
@@ -288,8 +290,9 @@ impl Engine {
             let reason = format!("{} for {} transactions", senders.len(), transactions.len());
             return Err(ExecuteError::Block(Invalid::new("senders", reason)));
         }
-        match self.offload.named_device() {
-            Some(device) => waves::execute(env, transactions, senders, state, device, self.cross_check, report),
+        let lanes = |device| waves::Lanes { device, codes: &self.codes, cross_check: self.cross_check };
+        match self.offload.named_device().map(lanes) {
+            Some(lanes) => waves::execute(env, transactions, senders, state, lanes, report),
             None => execute_in_order(env, transactions, senders, state, report),
         }
     }

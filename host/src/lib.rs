@@ -25,6 +25,7 @@ pub mod memory;
 mod offload;
 pub mod opcode;
 pub mod outcome;
+pub mod park;
 pub mod plan;
 pub mod receipt;
 pub mod recover;

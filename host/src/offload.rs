@@ -196,6 +196,7 @@ mod tests {
     use crate::{
         backend::Executed,
         lower::Batch,
+        park::Service,
         plan::LaneLimits,
         recover::recover_one,
         router::{Cost, Route},
@@ -244,7 +245,7 @@ mod tests {
             LaneLimits::default()
         }
 
-        fn execute(&self, _: &Batch<'_>) -> Result<Executed, BackendError> {
+        fn execute(&self, _: &Batch, _: &mut dyn Service) -> Result<Executed, BackendError> {
             Err(BackendError::Unavailable("mock".into()))
         }
     }

@@ -84,6 +84,8 @@ pub struct ExecutionReport {
     pub lanes: u64,
     /// Compute dispatches.
     pub dispatches: u64,
+    /// Requests of parked lanes that were served while their batch ran.
+    pub served: u64,
     /// EVM steps run on the device.
     pub steps: u64,
     /// Transactions whose lane revm, run beside it by [`crate::engine::EngineBuilder::cross_check`], disagreed with.

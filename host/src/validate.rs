@@ -5,7 +5,7 @@ use crate::{
     block::BlockEnv,
     fallback::FallbackReason,
     fork::Fork,
-    lower::{LaneResult, SnapshotTable, from_limbs, key_of, moved_before},
+    lower::{CodeArena, LaneResult, SnapshotTable, from_limbs, key_of, moved_before},
     outcome::{AccountChange, AccountChangeKind, Log, SlotChange, TxOutcome, TxStatus},
     plan::{Lane, delegate_of, target_code},
     state::{AccountInfo, StateError, StateKey, StateRef},
@@ -33,8 +33,8 @@ pub enum End {
     Done(TxStatus),
     /// The device declined.
     Fallback(FallbackReason),
-    /// Needs a key that the snapshot lacks.
-    Miss(StateKey),
+    /// Never: the state could not answer what the lane asked, and revm is to say so.
+    Parked,
 }
 
 /// A lane's result, detached from the device, waiting for its turn.
@@ -73,13 +73,11 @@ pub enum Verdict {
 }
 
 fn ended(result: &LaneResult) -> End {
-    if let Some(key) = result.missing() {
-        return End::Miss(key);
-    }
     match result.state.status {
         abi::STATUS_STOP | abi::STATUS_RETURN => End::Done(TxStatus::Success),
         abi::STATUS_REVERT => End::Done(TxStatus::Revert),
         abi::STATUS_OUT_OF_GAS..=abi::STATUS_STATIC => End::Done(TxStatus::Halt),
+        abi::STATUS_PARKED => End::Parked,
         status => {
             let reason = status.checked_sub(abi::STATUS_FALLBACK).and_then(FallbackReason::from_u32);
             End::Fallback(reason.unwrap_or(FallbackReason::DeviceError))
@@ -94,8 +92,8 @@ fn funds(original: U256, slack: u32) -> U256 {
 }
 
 impl Speculation {
-    /// Detaches a lane's result. `snapshot` must be the one that the lane ran on.
-    pub fn new(lane: &Lane<'_>, result: LaneResult, snapshot: &SnapshotTable) -> Self {
+    /// Detaches a lane's result. `snapshot` and `codes` must be those that the lane ran on.
+    pub fn new(lane: &Lane<'_>, result: LaneResult, snapshot: &SnapshotTable, codes: &CodeArena) -> Self {
         let end = ended(&result);
         let mut reads = Vec::new();
         let mut writes = Vec::new();
@@ -126,7 +124,7 @@ impl Speculation {
                     if entry.flags & abi::ENTRY_READ_CODE != 0
                         && let Some(held) = snapshot.entries().get(entry.snapshot as usize)
                     {
-                        let hash = B256::from(from_limbs(held.code_hash));
+                        let hash = B256::from(from_limbs(codes.header(held.code).hash));
                         reads.push(Read::Code(address, hash, held.flags & abi::ACCOUNT_ALIVE != 0));
                     }
                 }

@@ -7,8 +7,9 @@ use crate::{
     error::ExecuteError,
     evm::{BlockGas, Revm},
     fallback::FallbackReason,
-    lower::{CodeArena, Lowering, SnapshotTable},
+    lower::{CodeArena, CodeCache, Lowering, SnapshotTable},
     outcome::TxOutcome,
+    park::StateService,
     plan::{self, Lane, LaneLimits, Route, is_call},
     report::{ExecutionReport, lap},
     state::{StateError, StateKey, StateRef},
@@ -16,15 +17,12 @@ use crate::{
     validate::{End, Speculation, Verdict},
 };
 use alloy_primitives::Address;
-use std::{collections::HashSet, time::Instant};
-
-/// Waves in which one transaction may miss a key before revm takes it.
-const MISS_ROUNDS: u32 = 64;
+use std::{collections::HashSet, sync::Arc, time::Instant};
 
 /// Most keys taken from a state's hints: a sixteenth of the largest snapshot table that fits a binding.
 const MAX_HINTS: usize = 1 << 16;
 
-/// Bytes of code beyond which hinted accounts are left to misses; half of a binding.
+/// Bytes of code beyond which hinted accounts are left out; half of a binding.
 const MAX_HINTED_CODE: usize = 64 << 20;
 
 /// Place in a wave up to which a transaction that was stale once runs again; halved with each time more.
@@ -32,6 +30,14 @@ const STALE_WINDOW: usize = 128;
 
 /// Calldata of a batch in bytes; half of a binding.
 const MAX_INPUT: usize = 64 << 20;
+
+/// What an engine runs lanes with.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Lanes<'a> {
+    pub(crate) device: &'a dyn Backend,
+    pub(crate) codes: &'a Arc<CodeCache>,
+    pub(crate) cross_check: bool,
+}
 
 /// A block on its way: `routes[i]` and `results[i]` belong to transaction i; the prefix is in `revm`.
 struct Run<'a> {
@@ -43,7 +49,6 @@ struct Run<'a> {
     report: &'a mut ExecutionReport,
     routes: Vec<Route<'a>>,
     results: Vec<Option<Speculation>>,
-    misses: Vec<u32>,
     /// How often each transaction's result was thrown away.
     stale: Vec<u32>,
     revm: Revm<Committed<'a>>,
@@ -66,8 +71,7 @@ pub(crate) fn execute(
     txs: &[Transaction],
     senders: &[Address],
     state: &dyn StateRef,
-    device: &dyn Backend,
-    cross_check: bool,
+    Lanes { device, codes, cross_check }: Lanes<'_>,
     report: &mut ExecutionReport,
 ) -> Result<Vec<TxOutcome>, ExecuteError> {
     let limits = device.lane_limits();
@@ -81,13 +85,12 @@ pub(crate) fn execute(
         report,
         routes: Vec::with_capacity(txs.len()),
         results: vec![None; txs.len()],
-        misses: vec![0; txs.len()],
         stale: vec![0; txs.len()],
         revm,
         gas: BlockGas::default(),
         outcomes: Vec::with_capacity(txs.len()),
         lowering: Lowering::new(env, limits),
-        codes: CodeArena::default(),
+        codes: CodeArena::new(Arc::clone(codes)),
         snapshot: SnapshotTable::default(),
         seen: 0,
         clock: Instant::now(),
@@ -118,7 +121,7 @@ impl Run<'_> {
         lap(&mut self.report.time.lower, &mut self.clock);
     }
 
-    /// Puts what the state expects to be read into the snapshot, in bounds: what is left out will be a miss.
+    /// Puts what the state expects to be read into the snapshot, in bounds: what is left out will park the lane that reads it.
     fn load_hints(&mut self) {
         let mut keys = self.revm.state().hints();
         if keys.len() > MAX_HINTS {
@@ -161,10 +164,11 @@ impl Run<'_> {
         if lanes.is_empty() {
             return;
         }
-        let batch = self.lowering.wave(self.env, &lanes, &mut self.codes, &self.snapshot);
+        let batch = self.lowering.wave(self.env, &lanes, &self.codes);
         lap(&mut self.report.time.lower, &mut self.clock);
         // A device that leaves lanes out has failed: the block would wait for them for ever.
-        let executed = self.device.execute(&batch).and_then(|run| {
+        let mut service = StateService::new(self.revm.state(), &mut self.codes, &mut self.snapshot, lanes.len());
+        let executed = self.device.execute(&batch, &mut service).and_then(|run| {
             if run.lanes.len() == lanes.len() {
                 return Ok(run);
             }
@@ -176,9 +180,10 @@ impl Run<'_> {
         match executed {
             Ok(run) => {
                 self.report.dispatches += run.dispatches;
+                self.report.served += run.served;
                 self.report.steps += run.lanes.iter().map(|lane| u64::from(lane.state.steps)).sum::<u64>();
                 for (lane, result) in lanes.iter().zip(run.lanes) {
-                    self.results[lane.index] = Some(Speculation::new(lane, result, &self.snapshot));
+                    self.results[lane.index] = Some(Speculation::new(lane, result, &self.snapshot, &self.codes));
                 }
             }
             Err(error) => {
@@ -226,11 +231,7 @@ impl Run<'_> {
                     let Some(result) = &self.results[index] else { return Ok(()) };
                     match result.end {
                         End::Fallback(reason) => Some(reason),
-                        End::Miss(_) if self.misses[index] < MISS_ROUNDS => {
-                            self.read_missing(index);
-                            return Ok(());
-                        }
-                        End::Miss(_) => Some(FallbackReason::MissRounds),
+                        End::Parked => None,
                         End::Done(status) => {
                             // Where the prefix cannot be read, revm says so, or does not need to.
                             let verdict =
@@ -288,20 +289,6 @@ impl Run<'_> {
         self.outcomes.push(outcome);
         lap(&mut self.report.time.commit, &mut self.clock);
         Ok(())
-    }
-
-    /// Every parked lane gets its key and runs again in the next wave.
-    fn read_missing(&mut self, next: usize) {
-        for index in next..self.txs.len() {
-            if let Some(End::Miss(key)) = self.results[index].as_ref().map(|result| &result.end) {
-                if self.snapshot.ensure(*key, self.revm.state(), &mut self.codes).is_err() {
-                    self.routes[index] = Route::Revm;
-                }
-                self.misses[index] += 1;
-                self.results[index] = None;
-            }
-        }
-        lap(&mut self.report.time.lower, &mut self.clock);
     }
 
     /// Drops the stale result at `next`, and later ones that are stale already; their target's code is looked up again.

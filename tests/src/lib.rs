@@ -11,5 +11,6 @@ pub mod random;
 pub mod sample;
 pub mod sign;
 pub mod small_block;
+pub mod states;
 pub mod transactions;
 pub mod vectors;

@@ -106,8 +106,8 @@ fn header(compiler: &str) -> Result<(), Failed> {
     fs::create_dir_all(&folder)?;
     let source = folder.join("abi.cpp");
     let check = format!(
-        "#include \"abi.cuh\"\nstatic_assert(lockstep::STATUS_MISS == {}u);\nstatic_assert(sizeof(lockstep::TxRecord) == {});\nint main() {{ return 0; }}\n",
-        abi::STATUS_MISS,
+        "#include \"abi.cuh\"\nstatic_assert(lockstep::STATUS_PARKED == {}u);\nstatic_assert(sizeof(lockstep::TxRecord) == {});\nint main() {{ return 0; }}\n",
+        abi::STATUS_PARKED,
         size_of::<abi::TxRecord>(),
     );
     fs::write(&source, check)?;

@@ -8,6 +8,7 @@ use lockstep::{
     engine::Engine,
     fallback::FallbackReason,
     lower::Batch,
+    park::Service,
     plan::LaneLimits,
     recover::{RecoverError, RecoverRequest},
     suite::{self, Kind, Report, Sample, Verdict},
@@ -402,11 +403,11 @@ impl Backend for Faulty {
         self.inner.lane_limits()
     }
 
-    fn execute(&self, batch: &Batch<'_>) -> Result<Executed, BackendError> {
+    fn execute(&self, batch: &Batch, service: &mut dyn Service) -> Result<Executed, BackendError> {
         if self.fault == Fault::Dead {
             return Err(BackendError::DeviceLost("faulty".into()));
         }
-        let mut run = self.inner.execute(batch)?;
+        let mut run = self.inner.execute(batch, service)?;
         for lane in &mut run.lanes {
             match self.fault {
                 Fault::Gas => lane.state.gas_lo = lane.state.gas_lo.wrapping_add(1),

@@ -2,6 +2,7 @@
 
 use crate::{
     lower::{Batch, LaneResult},
+    park::Service,
     plan::LaneLimits,
     recover::{RecoverError, RecoverRequest},
 };
@@ -87,6 +88,8 @@ pub struct Executed {
     pub lanes: Vec<LaneResult>,
     /// Dispatches that it took.
     pub dispatches: u64,
+    /// Requests of parked lanes that were served.
+    pub served: u64,
 }
 
 /// A device that runs lanes and batched crypto.
@@ -106,6 +109,7 @@ pub trait Backend: Send + Sync + fmt::Debug {
     /// What lanes of this device may use.
     fn lane_limits(&self) -> LaneLimits;
 
-    /// Runs every lane of a batch to its end, a fallback or a miss.
-    fn execute(&self, batch: &Batch<'_>) -> Result<Executed, BackendError>;
+    /// Runs every lane of a batch to its end or a fallback. What parked lanes ask for, `service` answers; one that it
+    /// leaves stays parked.
+    fn execute(&self, batch: &Batch, service: &mut dyn Service) -> Result<Executed, BackendError>;
 }

@@ -234,7 +234,11 @@ mod tests {
             fn lane_limits(&self) -> crate::plan::LaneLimits {
                 crate::plan::LaneLimits::default()
             }
-            fn execute(&self, _: &crate::lower::Batch<'_>) -> Result<crate::backend::Executed, BackendError> {
+            fn execute(
+                &self,
+                _: &crate::lower::Batch,
+                _: &mut dyn crate::park::Service,
+            ) -> Result<crate::backend::Executed, BackendError> {
                 Err(BackendError::DeviceLost("gone".into()))
             }
         }

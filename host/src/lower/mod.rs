@@ -3,11 +3,11 @@
 mod code;
 mod snapshot;
 
-pub use code::CodeArena;
+pub use code::{CodeArena, CodeCache};
 pub use snapshot::SnapshotTable;
 
 use crate::{
-    abi::{self, FrameState, LaneState, OverlayEntry, Params, TxRecord},
+    abi::{self, CodeHeader, FrameState, LaneState, OverlayEntry, Params, TxRecord},
     block::BlockEnv,
     fork::Fork,
     opcode,
@@ -21,15 +21,11 @@ const RECORD_WORDS: usize = size_of::<TxRecord>() / 4;
 
 /// A wave as the device gets it.
 #[derive(Clone, Debug)]
-pub struct Batch<'a> {
-    /// The uniform; `slice_steps` is the backend's.
+pub struct Batch {
+    /// The uniform; `slice_steps` and `snapshot_mask` are the backend's.
     pub params: Params,
     /// Opcode rows, block environment, transaction records, blob hashes, calldata.
     pub arena: Vec<u32>,
-    /// Codes with their table of contents.
-    pub codes: &'a CodeArena,
-    /// What the lanes may read.
-    pub snapshot: &'a SnapshotTable,
     /// Registers at the start, one a lane.
     pub lanes: Vec<LaneState>,
     /// The outermost frames, one a lane.
@@ -60,25 +56,6 @@ pub struct LaneResult {
     pub logs: Vec<LaneLog>,
     /// Return or revert data.
     pub output: Vec<u8>,
-}
-
-impl LaneResult {
-    /// The key that parked the lane.
-    pub fn missing(&self) -> Option<StateKey> {
-        if self.state.status != abi::STATUS_MISS {
-            return None;
-        }
-        let slot = U256::from_limbs(std::array::from_fn(|i| {
-            u64::from(self.state.miss_slot[2 * i]) | u64::from(self.state.miss_slot[2 * i + 1]) << 32
-        }));
-        let address = address_from_limbs(self.state.miss_address);
-        match self.state.miss_kind {
-            abi::KIND_ACCOUNT => Some(StateKey::Account(address)),
-            abi::KIND_SLOT => Some(StateKey::Slot(address, slot)),
-            abi::KIND_BLOCK_HASH => Some(StateKey::BlockHash(slot.saturating_to())),
-            _ => None,
-        }
-    }
 }
 
 /// `[u32; 8]`, least significant limb first.
@@ -206,23 +183,16 @@ impl Lowering {
     }
 
     /// Lowers one wave of lanes that are prepared.
-    pub fn wave<'a>(
-        &self,
-        env: &BlockEnv,
-        lanes: &[&Lane<'_>],
-        codes: &'a mut CodeArena,
-        snapshot: &'a SnapshotTable,
-    ) -> Batch<'a> {
-        codes.seal();
+    pub fn wave(&self, env: &BlockEnv, lanes: &[&Lane<'_>], codes: &CodeArena) -> Batch {
         let entries: Vec<_> = lanes.iter().map(|lane| initial_entries(lane, env)).collect();
         let mut arena = self.head.clone();
         arena.resize(arena.len() + lanes.len() * RECORD_WORDS, 0);
         let mut states = Vec::with_capacity(lanes.len());
         let mut frames = Vec::with_capacity(lanes.len());
         for (position, lane) in lanes.iter().enumerate() {
-            let code = lane.running().and_then(|code| codes.entry_of(&code.hash));
+            let code = lane.running().and_then(|code| codes.offset(&code.hash)).unwrap_or(0);
             let input_base = push_bytes(&mut arena, &lane.tx.input, 36);
-            frames.push(outermost(lane, &code.unwrap_or_else(abi::CodeEntry::zeroed), input_base));
+            frames.push(outermost(lane, code, &codes.header(code), input_base));
             let record = record(lane, arena.len() as u32);
             arena.extend(lane.tx.blob_hashes.iter().flat_map(|hash| image(U256::from_be_bytes(hash.0))));
             let words: [u32; RECORD_WORDS] = bytemuck::cast(record);
@@ -236,8 +206,8 @@ impl Lowering {
                 ..LaneState::zeroed()
             });
         }
-        let params = Params { lanes: lanes.len() as u32, snapshot_mask: snapshot.mask(), ..self.params };
-        Batch { params, arena, codes, snapshot, lanes: states, frames, entries }
+        let params = Params { lanes: lanes.len() as u32, ..self.params };
+        Batch { params, arena, lanes: states, frames, entries }
     }
 }
 
@@ -249,14 +219,14 @@ fn record(lane: &Lane<'_>, blobs_offset: u32) -> TxRecord {
     TxRecord { blobs_offset, blobs: lane.tx.blob_hashes.len() as u32, env, ..TxRecord::zeroed() }
 }
 
-fn outermost(lane: &Lane<'_>, code: &abi::CodeEntry, input_base: u32) -> FrameState {
+fn outermost(lane: &Lane<'_>, code: u32, header: &CodeHeader, input_base: u32) -> FrameState {
     FrameState {
         address: limbs_of(address_word(&lane.to)),
         caller: limbs_of(address_word(&lane.sender)),
         value: limbs_of(lane.tx.value),
-        code_offset: code.offset,
-        code_len: code.len,
-        jumps_offset: code.jumps_offset,
+        code_offset: code + (size_of::<CodeHeader>() / 4) as u32,
+        code_len: header.len,
+        jumps_offset: header.jumps_offset,
         input_base,
         input_len: lane.tx.input.len() as u32,
         ..FrameState::zeroed()

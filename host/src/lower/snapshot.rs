@@ -9,12 +9,15 @@ use crate::{
 use alloy_primitives::{Address, U256, map::HashMap};
 use bytemuck::Zeroable;
 
-/// Open addressing with linear probing, at most half full. The hash is the kernel's.
+/// Entries, which keep their number, and apart from them an index by the kernel's hash: open addressing with linear
+/// probing, at most half full.
 #[derive(Clone, Debug)]
 pub struct SnapshotTable {
+    /// The number of an entry plus one, or zero.
+    index: Vec<u32>,
     entries: Vec<SnapshotEntry>,
-    /// Position in `entries` by key.
-    places: HashMap<StateKey, usize>,
+    /// Numbers by key.
+    numbers: HashMap<StateKey, usize>,
 }
 
 /// Kind, address and slot of a key as they stand in an entry.
@@ -57,29 +60,34 @@ fn keyed(key: StateKey) -> SnapshotEntry {
 
 impl Default for SnapshotTable {
     fn default() -> Self {
-        Self { entries: vec![SnapshotEntry::zeroed(); 1024], places: HashMap::default() }
+        Self { index: vec![0; 1024], entries: Vec::new(), numbers: HashMap::default() }
     }
 }
 
 impl SnapshotTable {
-    /// The number of entries minus one; a power of two minus one.
+    /// Places in the index minus one; a power of two minus one.
     pub fn mask(&self) -> u32 {
-        self.entries.len() as u32 - 1
+        self.index.len() as u32 - 1
     }
 
-    /// The table as the device gets it.
+    /// The index as the device gets it: it changes with every new key.
+    pub fn index(&self) -> &[u32] {
+        &self.index
+    }
+
+    /// The entries as the device gets them, behind the index; new ones at the end.
     pub fn entries(&self) -> &[SnapshotEntry] {
         &self.entries
     }
 
     /// Keys held.
     pub fn len(&self) -> usize {
-        self.places.len()
+        self.entries.len()
     }
 
     /// Whether no key is held.
     pub fn is_empty(&self) -> bool {
-        self.places.is_empty()
+        self.entries.is_empty()
     }
 
     /// Reads a key from `state` if the table lacks it.
@@ -87,7 +95,7 @@ impl SnapshotTable {
     /// # Errors
     /// The state could not be read.
     pub fn ensure(&mut self, key: StateKey, state: &dyn StateRef, codes: &mut CodeArena) -> Result<(), StateError> {
-        if !self.places.contains_key(&key) {
+        if !self.numbers.contains_key(&key) {
             self.set(key, state, codes)?;
         }
         Ok(())
@@ -105,20 +113,20 @@ impl SnapshotTable {
     ) -> Result<(), StateError> {
         for change in &outcome.changes {
             let account = StateKey::Account(change.address);
-            if self.places.contains_key(&account) {
+            if self.numbers.contains_key(&account) {
                 self.set(account, state, codes)?;
             }
             let wiped = change.kind != AccountChangeKind::Touched || change.after.is_empty();
             if wiped {
                 let of_account =
                     |key: &&StateKey| matches!(key, StateKey::Slot(address, _) if *address == change.address);
-                for key in self.places.keys().filter(of_account).copied().collect::<Vec<_>>() {
+                for key in self.numbers.keys().filter(of_account).copied().collect::<Vec<_>>() {
                     self.set(key, state, codes)?;
                 }
             }
             for slot in &change.storage {
                 let key = StateKey::Slot(change.address, slot.slot);
-                if self.places.contains_key(&key) {
+                if self.numbers.contains_key(&key) {
                     self.set(key, state, codes)?;
                 }
             }
@@ -132,48 +140,38 @@ impl SnapshotTable {
             StateKey::Account(address) => {
                 if let Some(info) = state.account(&address)? {
                     entry.value = limbs_of(info.balance);
-                    entry.code_hash = limbs_of(U256::from_be_bytes(info.code_hash.0));
+                    (entry.nonce_lo, entry.nonce_hi) = (info.nonce as u32, (info.nonce >> 32) as u32);
                     entry.flags = if info.is_empty() { 0 } else { abi::ACCOUNT_ALIVE };
-                    if info.has_code() {
-                        entry.code = codes.insert(info.code_hash, || state.code(&info.code_hash))? as u32 + 1;
-                    }
-                } else {
-                    let none = crate::state::AccountInfo::default();
-                    entry.code_hash = limbs_of(U256::from_be_bytes(none.code_hash.0));
+                    entry.code = codes.insert(info.code_hash, || state.code(&info.code_hash))?;
                 }
             }
             StateKey::Slot(address, slot) => entry.value = limbs_of(state.storage(&address, &slot)?),
             StateKey::BlockHash(number) => entry.value = limbs_of(U256::from_be_bytes(state.block_hash(number)?.0)),
         }
-        if let Some(place) = self.places.get(&key) {
-            self.entries[*place] = entry;
+        if let Some(number) = self.numbers.get(&key) {
+            self.entries[*number] = entry;
             return Ok(());
         }
-        if 2 * (self.places.len() + 1) > self.entries.len() {
-            self.grow();
+        self.numbers.insert(key, self.entries.len());
+        self.entries.push(entry);
+        if 2 * self.entries.len() > self.index.len() {
+            self.index = vec![0; self.index.len() * 2];
+            for (number, entry) in self.entries.iter().enumerate() {
+                place(&mut self.index, entry, number);
+            }
+        } else {
+            place(&mut self.index, &entry, self.entries.len() - 1);
         }
-        let place = free_place(&self.entries, &entry);
-        self.entries[place] = entry;
-        self.places.insert(key, place);
         Ok(())
-    }
-
-    fn grow(&mut self) {
-        let mut entries = vec![SnapshotEntry::zeroed(); self.entries.len() * 2];
-        for place in self.places.values_mut() {
-            let entry = self.entries[*place];
-            *place = free_place(&entries, &entry);
-            entries[*place] = entry;
-        }
-        self.entries = entries;
     }
 }
 
-fn free_place(entries: &[SnapshotEntry], entry: &SnapshotEntry) -> usize {
-    let mask = entries.len() - 1;
+/// Puts the number of an entry into the first free place.
+fn place(index: &mut [u32], entry: &SnapshotEntry, number: usize) {
+    let mask = index.len() - 1;
     let mut place = hash(entry) as usize & mask;
-    while entries[place].kind != 0 {
+    while index[place] != 0 {
         place = (place + 1) & mask;
     }
-    place
+    index[place] = number as u32 + 1;
 }

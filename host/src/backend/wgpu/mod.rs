@@ -2,6 +2,7 @@
 
 mod chunks;
 mod execute;
+mod gather;
 mod gpu;
 mod keccak;
 mod recover;
@@ -11,11 +12,13 @@ use super::{Backend, BackendError, BackendKind, Executed};
 use crate::{
     abi::RecoverResult,
     lower::Batch,
+    park::Service,
     plan::LaneLimits,
     recover::{RecoverError, RecoverRequest},
 };
 use alloy_primitives::{Address, B256};
 use execute::Execute;
+use gather::Gather;
 use gpu::{Checks, Gpu, Source, source};
 use keccak::Keccak;
 use recover::Recover;
@@ -108,12 +111,12 @@ fn choose(device: Option<&str>) -> Result<wgpu::Adapter, BackendError> {
     })
 }
 
-fn kernels() -> [Source; 3] {
-    [source!("execute"), source!("recover"), source!("keccak_batch")]
+fn kernels() -> [Source; 4] {
+    [source!("execute"), source!("gather"), source!("recover"), source!("keccak_batch")]
 }
 
 /// Name and joined text of every kernel: what the driver is given, for tools that check it without a device.
-pub fn kernel_texts(integers: Integers) -> [(&'static str, std::borrow::Cow<'static, str>); 3] {
+pub fn kernel_texts(integers: Integers) -> [(&'static str, std::borrow::Cow<'static, str>); 4] {
     kernels().map(|source| match integers {
         Integers::Widest => (source.name, source.u64),
         Integers::Portable => (source.name, source.u32),
@@ -179,7 +182,7 @@ impl WgpuBackend {
     }
 
     /// The same with the text of one kernel edited, and without a self-test: for tests that prove themselves against a
-    /// broken kernel. Kernels are named after their entry files: `execute`, `recover`, `keccak_batch`.
+    /// broken kernel. Kernels are named after their entry files: `execute`, `gather`, `recover`, `keccak_batch`.
     ///
     /// # Errors
     /// As [`WgpuBackend::open`]; the edit's own error as [`BackendError::Compile`].
@@ -196,8 +199,13 @@ impl WgpuBackend {
         Self::with_kernels(Gpu::open(&choose(device)?, integers)?, Checks::On, &sources)
     }
 
-    fn with_kernels(gpu: Gpu, checks: Checks, [execute, recover, keccak]: &[Source; 3]) -> Result<Self, BackendError> {
-        let execute = Execute::new(&gpu, checks, execute)?;
+    fn with_kernels(
+        gpu: Gpu,
+        checks: Checks,
+        [execute, gather, recover, keccak]: &[Source; 4],
+    ) -> Result<Self, BackendError> {
+        let gather = Gather::new(&gpu, checks, gather)?;
+        let execute = Execute::new(&gpu, checks, execute, gather)?;
         let recover = Recover::new(&gpu, checks, recover)?;
         let keccak = Keccak::new(&gpu, checks, keccak)?;
         Ok(Self { gpu, execute, recover, keccak, checks, limits: LaneLimits::default() })
@@ -249,7 +257,7 @@ impl Backend for WgpuBackend {
         self.limits
     }
 
-    fn execute(&self, batch: &Batch<'_>) -> Result<Executed, BackendError> {
-        self.execute.run(&self.gpu, batch, &self.limits)
+    fn execute(&self, batch: &Batch, service: &mut dyn Service) -> Result<Executed, BackendError> {
+        self.execute.run(&self.gpu, batch, &self.limits, service)
     }
 }

@@ -9,9 +9,9 @@ use crate::{
     intrinsic::IntrinsicGas,
     lower::{CodeArena, Lowering, SnapshotTable},
     memory::MemoryState,
+    park::StateService,
     plan::{Fees, Lane, TargetCode},
     recover::{ORDER, RecoverRequest, recover_one},
-    state::StateKey,
     tx::{Transaction, TxType},
 };
 use alloy_primitives::{Address, B256, Bytes, U256, keccak256};
@@ -122,10 +122,10 @@ fn run_code(backend: &WgpuBackend, bytes: Bytes, lanes: usize) -> Result<Vec<Vec
     let mut snapshot = SnapshotTable::default();
     let state = MemoryState::default();
     Lowering::prepare(&env, &lane, &state, &mut codes, &mut snapshot).map_err(failed)?;
-    let identity = StateKey::Account(Address::with_last_byte(4));
-    snapshot.ensure(identity, &state, &mut codes).map_err(failed)?;
-    let batch = Lowering::new(&env, backend.lane_limits()).wave(&env, &vec![&lane; lanes], &mut codes, &snapshot);
-    Ok(backend.execute(&batch)?.lanes.into_iter().map(|lane| lane.output).collect())
+    let batch = Lowering::new(&env, backend.lane_limits()).wave(&env, &vec![&lane; lanes], &codes);
+    // The account of the precompile is not there yet: every lane parks.
+    let mut service = StateService::new(&state, &mut codes, &mut snapshot, lanes);
+    Ok(backend.execute(&batch, &mut service)?.lanes.into_iter().map(|lane| lane.output).collect())
 }
 
 fn keccak(backend: &WgpuBackend) -> Result<(), BackendError> {

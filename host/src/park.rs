@@ -1,0 +1,141 @@
+//! What a parked lane asks of the host, and the service that answers between two slices: keys that the snapshot lacks.
+
+use crate::{
+    abi::{self, LaneState},
+    fallback::FallbackReason,
+    lower::{CodeArena, SnapshotTable, address_from_limbs, from_limbs},
+    state::{StateKey, StateRef},
+};
+use alloy_primitives::{Address, U256};
+use std::fmt;
+
+/// Requests of one lane that are served: more than keys fit its overlay.
+const ROUNDS: u32 = 256;
+
+/// Keys beyond which none is added: with the index they take 72 MiB of a binding.
+const MAX_KEYS: usize = 1 << 19;
+
+/// Bytes of code beyond which none is added; the largest code fits on top of it.
+const MAX_CODE: usize = 120 << 20;
+
+/// What a lane waits for: the request rows of its [`LaneState`], and the bytes of its memory that they point at.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Request {
+    /// The lane's place in the batch.
+    pub lane: usize,
+    /// `KIND_*` of a key.
+    pub kind: u32,
+    /// Of the key; zero where it has none.
+    pub address: Address,
+    /// Slot or number.
+    pub word: U256,
+    /// Bytes of the lane's memory; empty for keys.
+    pub bytes: Vec<u8>,
+}
+
+impl Request {
+    /// The request of a parked lane.
+    pub fn new(lane: usize, state: &LaneState, bytes: Vec<u8>) -> Self {
+        let address = address_from_limbs(state.request_address);
+        Self { lane, kind: state.request_kind, address, word: from_limbs(state.request_word), bytes }
+    }
+
+    /// The key that is asked for, if it is one.
+    pub fn key(&self) -> Option<StateKey> {
+        match self.kind {
+            abi::KIND_ACCOUNT => Some(StateKey::Account(self.address)),
+            abi::KIND_SLOT => Some(StateKey::Slot(self.address, self.word)),
+            abi::KIND_BLOCK_HASH => Some(StateKey::BlockHash(self.word.saturating_to())),
+            _ => None,
+        }
+    }
+}
+
+/// What becomes of a parked lane.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Answer {
+    /// The snapshot has the key now: the step runs again.
+    Resume,
+    /// The step runs again and finds these in the request rows.
+    Reply {
+        /// For `request_address`.
+        address: Address,
+        /// For `request_word`.
+        word: U256,
+        /// For `request_len`.
+        len: u32,
+    },
+    /// The lane ends with `FALLBACK_*`.
+    End(FallbackReason),
+    /// The lane stays parked for good: the state cannot be read, and revm is to say so.
+    Leave,
+}
+
+/// Answers requests, and holds what they add to. Codes and snapshot entries stay where they are while a batch runs.
+pub trait Service: fmt::Debug {
+    /// One answer a request, in order.
+    fn serve(&mut self, requests: &[Request]) -> Vec<Answer>;
+
+    /// The codes that lanes may run or look at.
+    fn codes(&self) -> &CodeArena;
+
+    /// What lanes may read.
+    fn snapshot(&self) -> &SnapshotTable;
+}
+
+/// Serves from a state that stays as it is while the batch runs.
+pub struct StateService<'a> {
+    state: &'a dyn StateRef,
+    codes: &'a mut CodeArena,
+    snapshot: &'a mut SnapshotTable,
+    /// Requests of each lane so far.
+    rounds: Vec<u32>,
+}
+
+impl fmt::Debug for StateService<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("StateService").field("keys", &self.snapshot.len()).finish_non_exhaustive()
+    }
+}
+
+impl<'a> StateService<'a> {
+    /// For a batch of `lanes`; `snapshot` holds values of `state` only.
+    pub fn new(
+        state: &'a dyn StateRef,
+        codes: &'a mut CodeArena,
+        snapshot: &'a mut SnapshotTable,
+        lanes: usize,
+    ) -> Self {
+        Self { state, codes, snapshot, rounds: vec![0; lanes] }
+    }
+
+    fn answer(&mut self, request: &Request) -> Answer {
+        self.rounds[request.lane] += 1;
+        let full = self.snapshot.len() >= MAX_KEYS || self.codes.len_bytes() >= MAX_CODE;
+        if full || self.rounds[request.lane] > ROUNDS {
+            return Answer::End(FallbackReason::MissRounds);
+        }
+        let Some(key) = request.key() else { return Answer::End(FallbackReason::DeviceError) };
+        match self.snapshot.ensure(key, self.state, self.codes) {
+            Ok(()) => Answer::Resume,
+            Err(error) => {
+                tracing::debug!(%error, "a lane's key cannot be read");
+                Answer::Leave
+            }
+        }
+    }
+}
+
+impl Service for StateService<'_> {
+    fn serve(&mut self, requests: &[Request]) -> Vec<Answer> {
+        requests.iter().map(|request| self.answer(request)).collect()
+    }
+
+    fn codes(&self) -> &CodeArena {
+        self.codes
+    }
+
+    fn snapshot(&self) -> &SnapshotTable {
+        self.snapshot
+    }
+}
