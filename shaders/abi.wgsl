@@ -11,6 +11,7 @@ const STATUS_INVALID_OPCODE = 0x22u;
 const STATUS_INVALID_JUMP = 0x23u;
 const STATUS_RETURN_DATA = 0x24u;
 const STATUS_STATIC = 0x25u;
+const STATUS_CREATE = 0x26u;
 const STATUS_INVALID = 0x80u;
 const STATUS_FALLBACK = 0x100u;
 const STATUS_RUNNING = 0x200u;
@@ -26,10 +27,20 @@ const ENTRY_LOADED = 0x2u;
 const ENTRY_READ = 0x4u;
 const ENTRY_WRITTEN = 0x8u;
 const ENTRY_READ_CODE = 0x10u;
-const ENTRY_ALIVE = 0x20u;
+const ENTRY_READ_NONCE = 0x20u;
 const ENTRY_TOUCHED = 0x40u;
-const ENTRY_REVERTED = 0x49u;
+const ENTRY_CREATED = 0x80u;
+const ENTRY_DESTROYED = 0x100u;
+const ENTRY_CODE = 0x200u;
+const ENTRY_FRESH = 0x400u;
+const ENTRY_REVERTED = 0x3c9u;
 const ENTRY_SLACK_SHIFT = 0x10u;
+const MODE_STATIC = 0x1u;
+const MODE_CREATED = 0x2u;
+const MODE_INIT = 0x4u;
+const RULE_LONDON = 0x1u;
+const RULE_SHANGHAI = 0x2u;
+const RULE_CANCUN = 0x4u;
 const BATCH_ENV = 0x200u;
 const BATCH_DATA = 0x240u;
 const WORKGROUP = 0x20u;
@@ -63,6 +74,7 @@ const CLASS_ENV_TX = 0x7u;
 const CLASS_UNSUPPORTED = 0x8u;
 const CLASS_FRAME = 0x9u;
 const CLASS_CALL = 0xau;
+const CLASS_CREATE = 0xbu;
 const OP_STOP = 0x0u;
 const OP_ADD = 0x1u;
 const OP_MUL = 0x2u;
@@ -161,6 +173,7 @@ const PARAMS_PRECOMPILES = 0xeu;
 const PARAMS_P256 = 0xfu;
 const PARAMS_NUMBER_LO = 0x10u;
 const PARAMS_NUMBER_HI = 0x11u;
+const PARAMS_RULES = 0x12u;
 const PARAMS_WORDS = 0x14u;
 const TX_BLOBS_OFFSET = 0x0u;
 const TX_BLOBS = 0x1u;
@@ -172,7 +185,7 @@ const FRAME_VALUE = 0x10u;
 const FRAME_CODE_OFFSET = 0x18u;
 const FRAME_CODE_LEN = 0x19u;
 const FRAME_JUMPS_OFFSET = 0x1au;
-const FRAME_IS_STATIC = 0x1bu;
+const FRAME_MODE = 0x1bu;
 const FRAME_INPUT_BASE = 0x1cu;
 const FRAME_INPUT_LEN = 0x1du;
 const FRAME_STACK_BASE = 0x1eu;
@@ -239,6 +252,7 @@ const LOG_TOPIC = 0x8u;
 const LOG_WORDS = 0x28u;
 const JOURNAL_ENTRY = 0x0u;
 const JOURNAL_FLAGS = 0x1u;
+const JOURNAL_ORIGINAL = 0x2u;
 const JOURNAL_CURRENT = 0x4u;
 const JOURNAL_WORDS = 0xcu;
 const BATCHPARAMS_COUNT = 0x0u;
@@ -280,8 +294,8 @@ struct Params {
     p256: u32,
     number_lo: u32,
     number_hi: u32,
+    rules: u32,
     pad0: u32,
-    pad1: u32,
 }
 
 struct TxRecord {
@@ -298,7 +312,7 @@ struct FrameState {
     code_offset: u32,
     code_len: u32,
     jumps_offset: u32,
-    is_static: u32,
+    mode: u32,
     input_base: u32,
     input_len: u32,
     stack_base: u32,
@@ -377,7 +391,7 @@ struct LogEntry {
 struct JournalRecord {
     entry: u32,
     flags: u32,
-    pad0: array<u32, 2>,
+    original: array<u32, 2>,
     current: array<u32, 8>,
 }
 

@@ -157,7 +157,9 @@ fn execute(@builtin(global_invocation_id) id: vec3<u32>) {
             continue;
         }
         // EIP-214; the value of a CALL is checked with its operands.
-        if (frame.is_static && (class_ == CLASS_LOG || op == OP_SSTORE || op == OP_TSTORE)) {
+        let writes = class_ == CLASS_LOG || class_ == CLASS_CREATE || op == OP_SSTORE || op == OP_TSTORE
+            || op == OP_SELFDESTRUCT;
+        if ((frame.mode & MODE_STATIC) != 0u && writes) {
             status = STATUS_STATIC;
             continue;
         }
@@ -254,7 +256,7 @@ fn execute(@builtin(global_invocation_id) id: vec3<u32>) {
             output_offset = a.lo.x;
             output_len = select(b.lo.x, frame.input_len, op == OP_IDENTITY);
             copy_to = return_start;
-            if (depth > 0u && output_len > 4u * params.return_limbs) {
+            if (copy_source != SOURCE_NONE && output_len > 4u * params.return_limbs) {
                 status = FALLBACK_MEMORY;
                 continue;
             }
@@ -320,8 +322,13 @@ fn execute(@builtin(global_invocation_id) id: vec3<u32>) {
 
         // Load up to 32 bytes, big-endian, right-aligned.
         if (load_source != SOURCE_NONE) {
-            if (op == OP_MLOAD) { load_offset = frame.memory_base + a.lo.x; }
+            if (op == OP_MLOAD || deploys) { load_offset = frame.memory_base + a.lo.x; }
             r = load_bytes(load_source, load_base, load_limit, load_offset, load_len, lane);
+            if (deploys && r.lo.x == 0xefu) {
+                // EIP-3541. Before, revm takes such code for a delegation from the next transaction on, not in this one.
+                status = select(FALLBACK_CREATE, STATUS_CREATE, (params.rules & RULE_LONDON) != 0u);
+                continue;
+            }
         }
 
         //#include "stage_touch.wgsl"

@@ -9,6 +9,8 @@ const OP_DEBIT = 0x101u;
 const OP_CREDIT = 0x102u;
 const OP_IDENTITY = 0x103u;
 const OP_RESUME = 0x104u;
+// What a destroyed account held goes to its heir.
+const OP_BEQUEST = 0x105u;
 
 // In `LaneState.resume`.
 const RESUME_DELEGATED = 0x80000000u;
@@ -31,7 +33,8 @@ struct Frame {
     code_base: u32,
     code_len: u32,
     jumps_base: u32,
-    is_static: bool,
+    // MODE_*.
+    mode: u32,
     // Word offset in the batch arena at depth zero; zero deeper, where calldata start at byte `input_start` of memory.
     input_base: u32,
     input_start: u32,
@@ -84,7 +87,7 @@ fn frame_load(depth: u32, lane: u32) -> Frame {
         code.x,
         code.y,
         code.z,
-        code.w == 1u,
+        code.w,
         select(input.x, 0u, nested),
         select(0u, input.x, nested),
         input.y,
@@ -151,6 +154,8 @@ fn journal_revert(first: u32, end: u32, lane: u32) {
         overlay[at + 3u * n].z = (overlay[at + 3u * n].z & ~ENTRY_REVERTED) | head.y;
         overlay[at + 4u * n] = overlay[held + n];
         overlay[at + 5u * n] = overlay[held + 2u * n];
+        overlay[at + 6u * n].x = head.z;
+        overlay[at + 6u * n].y = head.w;
     }
 }
 

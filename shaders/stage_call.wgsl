@@ -26,7 +26,12 @@ if (class_ == CLASS_CALL) {
     gas_lo -= given_lo;
     var input = vec4<u32>(0u, expand_len.lo.x, new_sp, frame.memory_base + 32u * memory_words);
     if (input.y != 0u) { input.x = frame.memory_base + expand_offset.lo.x; }
-    callee_code.w = select(0u, 1u, frame.is_static || op == OP_STATICCALL);
+    // Static frames call static ones; whose storage it is says whether the storage is new.
+    callee_code.w = frame.mode & (MODE_STATIC | MODE_CREATED);
+    if (op == OP_STATICCALL) { callee_code.w |= MODE_STATIC; }
+    if (op == OP_CALL || op == OP_STATICCALL) {
+        callee_code.w = (callee_code.w & MODE_STATIC) | select(0u, MODE_CREATED, callee_created);
+    }
     var value = u256_zero();
     if (has_value) { value = c; }
     let keep = Resume(

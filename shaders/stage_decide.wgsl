@@ -1,6 +1,7 @@
 // A stage of `execute`: what each opcode asks of the stages that follow. Stands in the step loop's body.
 
 // Decide.
+var deploys = false;
 switch class_ {
     case CLASS_PUSH: {
         load_source = SOURCE_CODE;
@@ -45,7 +46,8 @@ if (class_ == CLASS_PLAIN) {
         case OP_CALLDATASIZE: { r.lo.x = frame.input_len; }
         case OP_CODESIZE: { r.lo.x = frame.code_len; }
         case OP_RETURNDATASIZE: { r.lo.x = output_len; }
-        case OP_DEBIT, OP_CREDIT: { kind = KIND_ACCOUNT; }
+        case OP_DEBIT, OP_CREDIT, OP_BEQUEST: { kind = KIND_ACCOUNT; }
+        case OP_SELFDESTRUCT: { kind = KIND_ACCOUNT; r = a; output_len = 0u; }
         case OP_IDENTITY: {
             cost = 15u;
             copy_source = SOURCE_MEMORY;
@@ -185,7 +187,13 @@ if (class_ == CLASS_PLAIN) {
         case OP_RETURN, OP_REVERT: {
             expand_offset = a;
             expand_len = b;
-            if (depth > 0u) {
+            deploys = op == OP_RETURN && (frame.mode & MODE_INIT) != 0u && !u256_is_zero(b);
+            if (deploys) {
+                cost += 200u * min(b.lo.x, 0x6000u);
+                load_source = SOURCE_MEMORY;
+                load_limit = FAR;
+                load_len = 1u;
+            } else if (depth > 0u) {
                 copy_source = SOURCE_MEMORY;
                 copy_start = frame.memory_base;
                 copy_from = a;
@@ -227,7 +235,12 @@ if (class_ == CLASS_CALL || op == OP_EXTCODECOPY) {
     }
 }
 let has_value = need == 7u && class_ == CLASS_CALL && !u256_is_zero(c);
-if (frame.is_static && has_value && op == OP_CALL) {
+if ((frame.mode & MODE_STATIC) != 0u && has_value && op == OP_CALL) {
     status = STATUS_STATIC;
+    continue;
+}
+// EIP-170.
+if (deploys && (!u256_is_u32(b) || b.lo.x > 0x6000u)) {
+    status = STATUS_CREATE;
     continue;
 }

@@ -5,14 +5,17 @@ var precompile = false;
 var identity = false;
 var touched = false;
 var delegates = false;
+var callee_created = false;
 var callee_code = vec4<u32>();
 if (kind != 0u) {
     var address0 = frame.address0;
     var address_rest = frame.address_rest;
     var slot = a;
+    var itself = false;
     if (kind == KIND_ACCOUNT) {
-        if (op != OP_SELFBALANCE && op != OP_CREDIT) {
-            let image = word_image(who);
+        let image = word_image(who);
+        itself = image.lo.w == address0 && all(image.hi == address_rest);
+        if (op != OP_SELFBALANCE && op != OP_CREDIT && op != OP_SELFDESTRUCT) {
             address0 = image.lo.w;
             address_rest = image.hi;
         }
@@ -53,7 +56,9 @@ if (kind != 0u) {
     }
     let before = flags;
     if ((flags & ENTRY_LOADED) == 0u) {
-        if (kind != KIND_TRANSIENT) {
+        if (kind == KIND_SLOT && (frame.mode & MODE_CREATED) != 0u) {
+            flags |= ENTRY_FRESH;
+        } else if (kind != KIND_TRANSIENT) {
             found = snapshot_find(key);
             if (found == SNAPSHOT_MISSING) {
                 // The step runs again, as if it had not begun.
@@ -65,13 +70,20 @@ if (kind != 0u) {
                 continue;
             }
             let at_value = snapshot_row(found) + 4u;
-            original = U256(snapshot[at_value], snapshot[at_value + 1u]);
+            let held_value = U256(snapshot[at_value], snapshot[at_value + 1u]);
+            // Before loading, `current` is what the transaction itself moved.
+            current = u256_adc(current, held_value, 0u).s;
+            if (kind != KIND_ACCOUNT) { original = held_value; }
         }
-        // Before loading, `current` is what the transaction itself moved.
-        current = u256_adc(current, original, 0u).s;
         flags |= ENTRY_LOADED;
     }
     let previous = current;
+    let noted = original.lo.xy;
+    var info = vec2<u32>();
+    if (kind == KIND_ACCOUNT) { info = snapshot[snapshot_row(found) + 3u].zw; }
+    let header = select(info.x, noted.y, (flags & ENTRY_CODE) != 0u);
+    // EIP-161. An account that was empty may have been paid since; the snapshot says that it held nothing.
+    let alive = (info.y & ACCOUNT_ALIVE) != 0u || noted.x != 0u || !u256_is_zero(current);
     let warm = (flags & ENTRY_WARM) != 0u;
     switch op {
         case OP_SSTORE: {
@@ -110,11 +122,7 @@ if (kind != 0u) {
         case OP_EXTCODESIZE, OP_EXTCODECOPY, OP_EXTCODEHASH, OP_CALL, OP_CALLCODE, OP_DELEGATECALL, OP_STATICCALL: {
             if (!warm) { cost += 2500u; }
             flags |= ENTRY_READ_CODE;
-            let info = snapshot[snapshot_row(found) + 3u];
-            let header = info.z;
             callee_code = vec4<u32>(header + CODE_WORDS, codes[header + CODE_LEN], codes[header + CODE_JUMPS_OFFSET], 0u);
-            // An account that was empty may have been paid since; the snapshot says that it held nothing.
-            let alive = (info.w & ACCOUNT_ALIVE) != 0u || (flags & ENTRY_ALIVE) != 0u || !u256_is_zero(current);
             if (op == OP_EXTCODESIZE) { r.lo.x = callee_code.y; }
             if (op == OP_EXTCODEHASH && alive) {
                 let at_hash = header + CODE_HASH;
@@ -128,6 +136,7 @@ if (kind != 0u) {
             if (class_ == CLASS_CALL && !delegated) {
                 identity = address_rest.w == 0x04000000u;
                 touched = (flags & ENTRY_TOUCHED) != 0u;
+                callee_created = (flags & ENTRY_CREATED) != 0u;
                 if (has_value) { cost += select(9000u, 34000u, op == OP_CALL && !alive); }
                 // EIP-7702: 0xef0100 and the address of the delegate.
                 let at = callee_code.x;
@@ -140,16 +149,33 @@ if (kind != 0u) {
                 }
             }
         }
-        case OP_DEBIT, OP_CREDIT: {
+        case OP_SELFDESTRUCT: {
+            flags |= ENTRY_READ;
+            if ((params.rules & RULE_CANCUN) == 0u || (flags & ENTRY_CREATED) != 0u) {
+                if ((flags & ENTRY_DESTROYED) == 0u && (params.rules & RULE_LONDON) == 0u) { refund += 24000u; }
+                flags |= ENTRY_DESTROYED;
+            }
+            // To itself: burnt, or left where it is.
+            status = select(STATUS_RUNNING, STATUS_STOP, itself);
+            if (!itself) { next_op = OP_BEQUEST; }
+            if (!itself || (flags & ENTRY_DESTROYED) != 0u) { current = u256_zero(); }
+            // The frame ends, so nobody asks it for its value any more.
+            let at_value = frame_row(depth, lane) + 4u * n;
+            lanes[at_value] = previous.lo;
+            lanes[at_value + n] = previous.hi;
+        }
+        case OP_DEBIT, OP_CREDIT, OP_BEQUEST: {
             let at_value = frame_row(depth, lane) + 4u * n;
             let value = U256(lanes[at_value], lanes[at_value + n]);
             let pays = select(0u, 0xffffffffu, op == OP_DEBIT);
             let moved = u256_adc(current, U256(value.lo ^ vec4<u32>(pays), value.hi ^ vec4<u32>(pays)), pays & 1u);
-            if (op == OP_CREDIT) {
+            if (op != OP_DEBIT) {
                 // More than all there is: revm has its own way with that.
                 if (moved.c == 1u) { status = FALLBACK_RETRY; }
-                next_op = then_op;
-                then_op = 0u;
+                if (op == OP_CREDIT) {
+                    next_op = then_op;
+                    then_op = 0u;
+                }
             } else if (moved.c == 0u) {
                 flags |= ENTRY_READ;
                 status = STATUS_REVERT;
@@ -163,11 +189,16 @@ if (kind != 0u) {
             // Where sums come near their end the exact balance counts.
             if (any((current.hi | moved.s.hi) != vec4<u32>())) { flags |= ENTRY_READ; }
             // Paying oneself moves and touches nothing.
-            let itself = address0 == frame.address0 && all(address_rest == frame.address_rest);
-            if (status == STATUS_RUNNING && (op == OP_CREDIT || !itself)) {
+            if (status == STATUS_RUNNING && (op != OP_DEBIT || !itself)) {
                 current = moved.s;
                 flags |= ENTRY_TOUCHED;
                 if (op == OP_DEBIT) { next_op = OP_CREDIT; }
+            }
+            if (op == OP_BEQUEST) {
+                flags |= ENTRY_READ_CODE;
+                if (!warm) { cost += 2600u; }
+                if (!alive && !u256_is_zero(value)) { cost += 25000u; }
+                if (status == STATUS_RUNNING) { status = STATUS_STOP; }
             }
         }
         default: { r = current; }
@@ -175,13 +206,14 @@ if (kind != 0u) {
     flags |= ENTRY_WARM;
     entries = max(entries, entry + 1u);
     // What a failed call would have to give back.
-    if (depth > 0u && (((before ^ flags) & ENTRY_REVERTED) != 0u || !u256_eq(current, previous))) {
+    let changed = ((before ^ flags) & ENTRY_REVERTED) != 0u || any(original.lo.xy != noted) || !u256_eq(current, previous);
+    if (depth > 0u && changed) {
         if (journal >= params.journal) {
             status = FALLBACK_SLOTS;
             continue;
         }
         let record = journal_row(journal, lane);
-        overlay[record] = vec4<u32>(entry, before & ENTRY_REVERTED, 0u, 0u);
+        overlay[record] = vec4<u32>(entry, before & ENTRY_REVERTED, noted);
         overlay[record + n] = previous.lo;
         overlay[record + 2u * n] = previous.hi;
         journal += 1u;

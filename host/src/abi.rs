@@ -84,10 +84,10 @@ abi_structs! {
         number_lo: u32,
         /// Block number, high half.
         number_hi: u32,
+        /// `RULE_*` of the fork.
+        rules: u32,
         /// Keeps the size a multiple of 16 bytes.
         pad0: u32,
-        /// The same.
-        pad1: u32,
     }
 
     /// One lane's transaction in the batch arena: what is the same in every frame.
@@ -117,8 +117,8 @@ abi_structs! {
         code_len: u32,
         /// Word offset of the jump destination bits in the code arena.
         jumps_offset: u32,
-        /// 1 in a static frame (EIP-214).
-        is_static: u32,
+        /// `MODE_*`.
+        mode: u32,
         /// Calldata: at depth zero their word offset in the batch arena, where at least 36 zero bytes follow; deeper, their
         /// byte offset in the lane's memory.
         input_base: u32,
@@ -242,7 +242,8 @@ abi_structs! {
         snapshot: u32,
         /// The value now. Before the entry is loaded: a delta that is added to the snapshot's value.
         current: [u32; 8],
-        /// The value in the snapshot.
+        /// Slots and block hashes: the value in the snapshot, zero with `ENTRY_FRESH`. Accounts: how far the transaction has
+        /// raised the nonce, then the code it has set (see `ENTRY_CODE`), then zeros.
         original: [u32; 8],
     }
 
@@ -268,8 +269,8 @@ abi_structs! {
         entry: u32,
         /// Its `ENTRY_REVERTED` flags before.
         flags: u32,
-        /// Keeps what follows aligned to 16 bytes.
-        pad0: [u32; 2],
+        /// The first two words of its `original` before.
+        original: [u32; 2],
         /// Its value before.
         current: [u32; 8],
     }
@@ -357,6 +358,8 @@ abi_consts! {
     STATUS_RETURN_DATA = 0x24;
     /// Exceptional halt: a change in a static frame.
     STATUS_STATIC = 0x25;
+    /// Exceptional halt: an account that stands already was to be created, or code that may not be deployed.
+    STATUS_CREATE = 0x26;
     /// Recover: r, s out of range, high s where forbidden, no such point.
     STATUS_INVALID = 0x80;
     /// Plus a [`crate::fallback::FallbackReason`].
@@ -390,15 +393,38 @@ abi_consts! {
     ENTRY_WRITTEN = 8;
     /// The transaction depends on the account's code or emptiness.
     ENTRY_READ_CODE = 16;
-    /// The sender: not empty whatever the snapshot says, since its nonce was raised.
-    ENTRY_ALIVE = 32;
+    /// The transaction depends on the account's nonce.
+    ENTRY_READ_NONCE = 32;
     /// The account belongs to what the transaction changed, even if nothing differs (EIP-161).
     ENTRY_TOUCHED = 64;
-    /// What a failed call takes back: `ENTRY_WARM`, `ENTRY_WRITTEN`, `ENTRY_TOUCHED`. What was read stays read.
-    ENTRY_REVERTED = 73;
+    /// The transaction created the account.
+    ENTRY_CREATED = 128;
+    /// The account is gone after the transaction (SELFDESTRUCT), whatever it is paid until then.
+    ENTRY_DESTROYED = 256;
+    /// The second word of `original` names the account's code, not the snapshot.
+    ENTRY_CODE = 512;
+    /// A slot of an account that the transaction created: zero whatever the snapshot holds.
+    ENTRY_FRESH = 1024;
+    /// What a failed call takes back: `ENTRY_WARM`, `ENTRY_WRITTEN`, `ENTRY_TOUCHED`, `ENTRY_CREATED`, `ENTRY_DESTROYED`,
+    /// `ENTRY_CODE`. What was read stays read.
+    ENTRY_REVERTED = 969;
     /// From this bit on: one plus the bit length of the least balance left by a debit, zero where there was none. The
     /// transaction depends on the balance being that much, no more.
     ENTRY_SLACK_SHIFT = 16;
+
+    /// A static frame (EIP-214).
+    MODE_STATIC = 1;
+    /// The frame works on an account that the transaction has created, so its storage was empty.
+    MODE_CREATED = 2;
+    /// The frame runs init code: what it returns is deployed.
+    MODE_INIT = 4;
+
+    /// No new code starts with 0xef (EIP-3541), no refund for SELFDESTRUCT (EIP-3529).
+    RULE_LONDON = 1;
+    /// Init code is limited and metered (EIP-3860).
+    RULE_SHANGHAI = 2;
+    /// SELFDESTRUCT destroys only what the transaction created (EIP-6780).
+    RULE_CANCUN = 4;
 
     /// Word offset of the block environment in the batch arena; before it stand the 256 opcode rows.
     BATCH_ENV = 512;

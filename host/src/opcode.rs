@@ -31,6 +31,8 @@ pub enum Class {
     Frame = 9,
     /// CALL, CALLCODE, DELEGATECALL, STATICCALL; the result is pushed when the call returns.
     Call = 10,
+    /// CREATE and CREATE2; the result is pushed when the init code has returned.
+    Create = 11,
 }
 
 /// One opcode.
@@ -179,7 +181,8 @@ const SINGLES: [Opcode; 77] = [
 const TAIL: [Opcode; 3] = [
     op(0xfa, "STATICCALL", 6, 0, 100).class(Class::Call, 0),
     op(0xfd, "REVERT", 2, 0, 0),
-    op(0xff, "SELFDESTRUCT", 1, 0, 0).unsupported(FallbackReason::Opcode),
+    // The operand stays where it is, for the step that pays the heir.
+    op(0xff, "SELFDESTRUCT", 1, 1, 5000),
 ];
 
 /// The 256 opcodes of a fork from Berlin on, by byte. INVALID (0xfe) and unassigned bytes are [`Class::Undefined`].

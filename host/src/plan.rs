@@ -105,10 +105,10 @@ impl Fees {
     }
 }
 
-/// The code that a transaction to an account runs.
+/// The code that a transaction runs: its target's, or its init code.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TargetCode {
-    /// Code hash of the account itself.
+    /// Code hash of the account itself; of the init code where there is none yet.
     pub account_hash: B256,
     /// Code hash of what runs: the same, or the delegate's (EIP-7702).
     pub hash: B256,
@@ -127,9 +127,9 @@ pub struct Lane<'a> {
     pub tx: &'a Transaction,
     /// Its sender.
     pub sender: Address,
-    /// Its target.
+    /// Its target, or the account that it creates.
     pub to: Address,
-    /// The target's code; `None` where it has none.
+    /// The target's code or the init code; `None` where there is none.
     pub code: Option<TargetCode>,
     /// Code hash of the target account as the plan saw it, `None` where it does not exist or has no code.
     pub account_hash: Option<B256>,
@@ -143,6 +143,11 @@ impl Lane<'_> {
     /// What runs; `None` for a plain transfer, to which a delegation to nothing comes down.
     pub fn running(&self) -> Option<&TargetCode> {
         self.code.as_ref().filter(|code| !code.bytes.is_empty())
+    }
+
+    /// Whether the transaction creates its target.
+    pub const fn creates(&self) -> bool {
+        self.tx.to.is_none()
     }
 }
 
@@ -243,17 +248,26 @@ pub fn route<'a>(
     if !fits(tx.max_fee_per_gas, tx.gas_limit) || !fits(tx.max_fee_per_blob_gas, tx.blob_gas()) {
         return Ok(Route::Revm);
     }
-    let Some(to) = tx.to.filter(|_| tx.authorizations.is_empty()) else {
+    if !tx.authorizations.is_empty() {
         return Ok(Route::Fallback(Reason::Create));
-    };
+    }
+    let to = tx.to.unwrap_or_else(|| sender.create(tx.nonce));
     if is_precompile(&to, env.fork) {
         return Ok(Route::Fallback(Reason::Precompile));
     }
     if tx.input.len() > limits.input_len {
         return Ok(Route::Fallback(Reason::Calldata));
     }
-    let code = target_code(&to, state)?;
-    let account_hash = code.as_ref().map(|code| code.account_hash);
+    let (code, account_hash) = if tx.to.is_some() {
+        let code = target_code(&to, state)?;
+        let account_hash = code.as_ref().map(|code| code.account_hash);
+        (code, account_hash)
+    } else if state.account(&to)?.is_some_and(|info| info.collides()) {
+        return Ok(Route::Fallback(Reason::Create));
+    } else {
+        let hash = alloy_primitives::keccak256(&tx.input);
+        (Some(TargetCode { account_hash: hash, hash, bytes: tx.input.clone(), delegate: None }), None)
+    };
     if let Some(code) = &code {
         if code.delegate.is_some_and(|delegate| is_precompile(&delegate, env.fork)) {
             return Ok(Route::Fallback(Reason::Precompile));

@@ -25,6 +25,11 @@ impl AccountInfo {
         self.balance.is_zero() && self.nonce == 0 && self.code_hash == KECCAK256_EMPTY
     }
 
+    /// Whether nothing can be created here any more: EIP-684, without regard to storage (EIP-7610), as revm has it.
+    pub fn collides(&self) -> bool {
+        self.nonce != 0 || self.has_code()
+    }
+
     /// Whether the account has code.
     pub fn has_code(&self) -> bool {
         self.code_hash != KECCAK256_EMPTY

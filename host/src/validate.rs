@@ -5,12 +5,12 @@ use crate::{
     block::BlockEnv,
     fallback::FallbackReason,
     fork::Fork,
-    lower::{CodeArena, LaneResult, SnapshotTable, from_limbs, key_of, moved_before},
+    lower::{CodeArena, LaneResult, SnapshotTable, from_limbs, key_of, moved_before, raised_before},
     outcome::{AccountChange, AccountChangeKind, Log, SlotChange, TxOutcome, TxStatus},
     plan::{Lane, delegate_of, target_code},
     state::{AccountInfo, StateError, StateKey, StateRef},
 };
-use alloy_primitives::{Address, B256, Bytes, U256};
+use alloy_primitives::{Address, B256, Bytes, U256, keccak256};
 use std::collections::BTreeMap;
 
 /// A value that a lane read, and what it must still be for the lane's result to stand.
@@ -46,19 +46,22 @@ pub struct Speculation {
     pub reads: Vec<Read>,
     gas_left: u64,
     refund: u64,
-    moves: Vec<Move>,
+    touched: Vec<Touched>,
     writes: Vec<(Address, SlotChange)>,
     logs: Vec<Log>,
     output: Bytes,
 }
 
-/// An account that the code touched, and what it moved to its balance.
+/// An account that the code touched, and what it did to it.
 #[derive(Clone, Copy, Debug)]
-struct Move {
+struct Touched {
     address: Address,
-    /// Modulo 2^256. Less than 2^128 either way unless the balance was read.
+    /// What it moved to the balance, modulo 2^256. Less than 2^128 either way unless the balance was read.
     amount: U256,
     read: bool,
+    /// How far it raised the nonce.
+    raised: u32,
+    kind: AccountChangeKind,
 }
 
 /// What the prefix says about a result.
@@ -76,7 +79,7 @@ fn ended(result: &LaneResult) -> End {
     match result.state.status {
         abi::STATUS_STOP | abi::STATUS_RETURN => End::Done(TxStatus::Success),
         abi::STATUS_REVERT => End::Done(TxStatus::Revert),
-        abi::STATUS_OUT_OF_GAS..=abi::STATUS_STATIC => End::Done(TxStatus::Halt),
+        abi::STATUS_OUT_OF_GAS..=abi::STATUS_CREATE => End::Done(TxStatus::Halt),
         abi::STATUS_PARKED => End::Parked,
         status => {
             let reason = status.checked_sub(abi::STATUS_FALLBACK).and_then(FallbackReason::from_u32);
@@ -94,21 +97,28 @@ fn funds(original: U256, slack: u32) -> U256 {
 impl Speculation {
     /// Detaches a lane's result. `snapshot` and `codes` must be those that the lane ran on.
     pub fn new(lane: &Lane<'_>, result: LaneResult, snapshot: &SnapshotTable, codes: &CodeArena) -> Self {
-        let end = ended(&result);
+        let mut end = ended(&result);
         let mut reads = Vec::new();
         let mut writes = Vec::new();
-        let mut moves = Vec::new();
+        let mut touched = Vec::new();
         for entry in result.entries.iter().filter(|entry| entry.flags & abi::ENTRY_LOADED != 0) {
-            let original = from_limbs(entry.original);
             match (entry.kind, key_of(entry)) {
                 (abi::KIND_SLOT, StateKey::Slot(address, slot)) => {
-                    reads.push(Read::Slot(address, slot, original));
+                    let original = from_limbs(entry.original);
+                    if entry.flags & abi::ENTRY_FRESH == 0 {
+                        reads.push(Read::Slot(address, slot, original));
+                    }
                     let value = from_limbs(entry.current);
                     if entry.flags & abi::ENTRY_WRITTEN != 0 && value != original {
                         writes.push((address, SlotChange { slot, original, value }));
                     }
                 }
                 (abi::KIND_ACCOUNT, StateKey::Account(address)) => {
+                    let Some(held) = snapshot.entries().get(entry.snapshot as usize) else {
+                        end = End::Fallback(FallbackReason::DeviceError);
+                        continue;
+                    };
+                    let original = from_limbs(held.value);
                     let read = entry.flags & abi::ENTRY_READ != 0;
                     let slack = entry.flags >> abi::ENTRY_SLACK_SHIFT;
                     if read {
@@ -119,11 +129,15 @@ impl Speculation {
                     if entry.flags & abi::ENTRY_TOUCHED != 0 {
                         let before = original.wrapping_add(moved_before(lane, &address));
                         let amount = from_limbs(entry.current).wrapping_sub(before);
-                        moves.push(Move { address, amount, read });
+                        let raised = entry.original[0].wrapping_sub(raised_before(lane, &address));
+                        let kind = match entry.flags & (abi::ENTRY_CREATED | abi::ENTRY_DESTROYED) {
+                            0 => AccountChangeKind::Touched,
+                            abi::ENTRY_CREATED => AccountChangeKind::Created,
+                            _ => AccountChangeKind::Destroyed,
+                        };
+                        touched.push(Touched { address, amount, read, raised, kind });
                     }
-                    if entry.flags & abi::ENTRY_READ_CODE != 0
-                        && let Some(held) = snapshot.entries().get(entry.snapshot as usize)
-                    {
+                    if entry.flags & abi::ENTRY_READ_CODE != 0 {
                         let hash = B256::from(from_limbs(codes.header(held.code).hash));
                         reads.push(Read::Code(address, hash, held.flags & abi::ACCOUNT_ALIVE != 0));
                     }
@@ -148,7 +162,7 @@ impl Speculation {
             reads,
             gas_left: if halted { 0 } else { gas_left },
             refund: if success { u64::from(result.state.refund) } else { 0 },
-            moves: if success { moves } else { Vec::new() },
+            touched: if success { touched } else { Vec::new() },
             writes: if success { writes } else { Vec::new() },
             logs,
             output: if halted { Bytes::new() } else { result.output.into() },
@@ -174,8 +188,11 @@ impl Speculation {
                 return Ok(true);
             }
         }
-        let account = prefix.account(&lane.to)?.filter(AccountInfo::has_code);
-        if account.map(|info| info.code_hash) != lane.account_hash {
+        let account = prefix.account(&lane.to)?;
+        if lane.creates() {
+            return Ok(account.is_some_and(|info| info.collides()));
+        }
+        if account.filter(AccountInfo::has_code).map(|info| info.code_hash) != lane.account_hash {
             return Ok(true);
         }
         // The delegate's code may change while the designator stays.
@@ -209,8 +226,8 @@ impl Speculation {
             return Ok(Verdict::Revm);
         }
         // Far from where the sums end, balances that were not read may differ.
-        for moved in self.moves.iter().filter(|moved| !moved.read) {
-            if prefix.account(&moved.address)?.unwrap_or_default().balance.bit_len() > 255 {
+        for touched in self.touched.iter().filter(|touched| !touched.read) {
+            if prefix.account(&touched.address)?.unwrap_or_default().balance.bit_len() > 255 {
                 return Ok(Verdict::Revm);
             }
         }
@@ -242,10 +259,20 @@ impl Speculation {
             sender.balance = sender.balance.wrapping_sub(lane.tx.value);
             let target = changes.account(lane.to)?;
             target.balance = target.balance.wrapping_add(lane.tx.value);
+            if lane.creates() {
+                target.nonce = 1;
+                let created = changes.entry(lane.to)?;
+                created.kind = AccountChangeKind::Created;
+                created.set_code(self.output.clone());
+            }
         }
-        for moved in &self.moves {
-            let account = changes.account(moved.address)?;
-            account.balance = account.balance.wrapping_add(moved.amount);
+        for touched in &self.touched {
+            let change = changes.entry(touched.address)?;
+            change.after.balance = change.after.balance.wrapping_add(touched.amount);
+            change.after.nonce = change.after.nonce.wrapping_add(u64::from(touched.raised));
+            if touched.kind != AccountChangeKind::Touched {
+                change.kind = touched.kind;
+            }
         }
         for (address, slot) in &self.writes {
             changes.entry(*address)?.storage.push(*slot);
@@ -261,7 +288,7 @@ impl Speculation {
             gas_used,
             output: self.output.clone(),
             logs: self.logs.clone(),
-            contract_address: None,
+            contract_address: Some(lane.to).filter(|_| lane.creates() && status == TxStatus::Success),
             changes: changes.finish(),
         })
     }
@@ -297,11 +324,22 @@ impl Changes<'_> {
     }
 
     fn finish(self) -> Vec<AccountChange> {
-        let sorted = |mut change: AccountChange| {
+        let finished = |mut change: AccountChange| {
+            if change.kind == AccountChangeKind::Destroyed {
+                // Whatever was paid to it since is burnt.
+                return AccountChange { after: AccountInfo::default(), code: None, storage: Vec::new(), ..change };
+            }
             change.storage.sort_unstable_by_key(|slot| slot.slot);
             change
         };
-        self.accounts.into_values().map(sorted).collect()
+        self.accounts.into_values().map(finished).collect()
+    }
+}
+
+impl AccountChange {
+    fn set_code(&mut self, code: Bytes) {
+        self.after.code_hash = keccak256(&code);
+        self.code = (!code.is_empty()).then_some(code);
     }
 }
 

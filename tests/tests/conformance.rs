@@ -75,8 +75,8 @@ const MUTANTS: [(&str, &str, &str); 16] = [
     ("failed_call_leaves_refund", "refund = kept.refund;", ""),
     (
         "static_not_inherited",
-        "select(0u, 1u, frame.is_static || op == OP_STATICCALL)",
-        "select(0u, 1u, op == OP_STATICCALL)",
+        "callee_code.w = frame.mode & (MODE_STATIC | MODE_CREATED);",
+        "callee_code.w = frame.mode & MODE_CREATED;",
     ),
     ("halt_leaves_return_data", "gas_hi = 0u;\n                output_len = 0u;", "gas_hi = 0u;"),
     ("halt_leaves_gas", "gas_lo = 0u;\n                gas_hi = 0u;", ""),

@@ -153,6 +153,7 @@ impl Lowering {
             clear_refund: if env.fork >= Fork::London { 4800 } else { 15_000 },
             precompiles,
             p256: u32::from(env.fork >= Fork::Osaka),
+            rules: rules(env.fork),
             number_lo: env.number as u32,
             number_hi: (env.number >> 32) as u32,
             ..Params::zeroed()
@@ -191,7 +192,7 @@ impl Lowering {
         let mut frames = Vec::with_capacity(lanes.len());
         for (position, lane) in lanes.iter().enumerate() {
             let code = lane.running().and_then(|code| codes.offset(&code.hash)).unwrap_or(0);
-            let input_base = push_bytes(&mut arena, &lane.tx.input, 36);
+            let input_base = push_bytes(&mut arena, calldata(lane), 36);
             frames.push(outermost(lane, code, &codes.header(code), input_base));
             let record = record(lane, arena.len() as u32);
             arena.extend(lane.tx.blob_hashes.iter().flat_map(|hash| image(U256::from_be_bytes(hash.0))));
@@ -211,12 +212,25 @@ impl Lowering {
     }
 }
 
+/// `RULE_*` of a fork.
+fn rules(fork: Fork) -> u32 {
+    [(Fork::London, abi::RULE_LONDON), (Fork::Shanghai, abi::RULE_SHANGHAI), (Fork::Cancun, abi::RULE_CANCUN)]
+        .into_iter()
+        .filter(|(since, _)| fork >= *since)
+        .fold(0, |rules, (_, rule)| rules | rule)
+}
+
 fn record(lane: &Lane<'_>, blobs_offset: u32) -> TxRecord {
     let mut env = [0; 16];
     for (chunk, word) in env.chunks_exact_mut(8).zip([address_word(&lane.sender), lane.fees.gas_price]) {
         chunk.copy_from_slice(&image(word));
     }
     TxRecord { blobs_offset, blobs: lane.tx.blob_hashes.len() as u32, env, ..TxRecord::zeroed() }
+}
+
+/// What the outermost frame gets; init code gets nothing.
+fn calldata<'a>(lane: &Lane<'a>) -> &'a [u8] {
+    if lane.creates() { &[] } else { &lane.tx.input }
 }
 
 fn outermost(lane: &Lane<'_>, code: u32, header: &CodeHeader, input_base: u32) -> FrameState {
@@ -228,12 +242,14 @@ fn outermost(lane: &Lane<'_>, code: u32, header: &CodeHeader, input_base: u32) -
         code_len: header.len,
         jumps_offset: header.jumps_offset,
         input_base,
-        input_len: lane.tx.input.len() as u32,
+        input_len: calldata(lane).len() as u32,
+        mode: if lane.creates() { abi::MODE_CREATED | abi::MODE_INIT } else { 0 },
         ..FrameState::zeroed()
     }
 }
 
-fn entry(key: StateKey, flags: u32, delta: U256) -> OverlayEntry {
+/// Accounts: `nonce_delta` is how far the transaction has raised the nonce.
+fn entry(key: StateKey, flags: u32, delta: U256, nonce_delta: u32) -> OverlayEntry {
     let (kind, address, slot) = snapshot::parts(key);
     let limbs = address_limbs(&address);
     OverlayEntry {
@@ -244,7 +260,7 @@ fn entry(key: StateKey, flags: u32, delta: U256) -> OverlayEntry {
         flags,
         snapshot: 0,
         current: limbs_of(delta),
-        original: [0; 8],
+        original: [nonce_delta, 0, 0, 0, 0, 0, 0, 0],
     }
 }
 
@@ -271,6 +287,11 @@ pub fn moved_before(lane: &Lane<'_>, address: &Address) -> U256 {
     moved
 }
 
+/// How far the transaction itself has raised an account's nonce when its code starts.
+pub fn raised_before(lane: &Lane<'_>, address: &Address) -> u32 {
+    u32::from(*address == lane.sender || (*address == lane.to && lane.creates()))
+}
+
 /// What is warm from the start (EIP-2929, 2930, 3651, 7702), with what the sender has paid and the target received.
 fn initial_entries(lane: &Lane<'_>, env: &BlockEnv) -> Vec<OverlayEntry> {
     let mut entries = Vec::new();
@@ -278,9 +299,11 @@ fn initial_entries(lane: &Lane<'_>, env: &BlockEnv) -> Vec<OverlayEntry> {
         return entries;
     }
     let party = abi::ENTRY_WARM | abi::ENTRY_TOUCHED;
-    for (address, flags) in [(lane.sender, party | abi::ENTRY_ALIVE), (lane.to, party)] {
+    let target = if lane.creates() { party | abi::ENTRY_CREATED } else { party };
+    for (address, flags) in [(lane.sender, party), (lane.to, target)] {
         if entries.is_empty() || lane.sender != lane.to {
-            entries.push(entry(StateKey::Account(address), flags, moved_before(lane, &address)));
+            let (moved, raised) = (moved_before(lane, &address), raised_before(lane, &address));
+            entries.push(entry(StateKey::Account(address), flags, moved, raised));
         }
     }
     let mut seen: std::collections::HashSet<StateKey> = entries.iter().map(key_of).collect();
@@ -293,7 +316,7 @@ fn initial_entries(lane: &Lane<'_>, env: &BlockEnv) -> Vec<OverlayEntry> {
     let warm = beneficiary.into_iter().chain(delegate).map(StateKey::Account).chain(listed);
     for key in warm {
         if seen.insert(key) {
-            entries.push(entry(key, abi::ENTRY_WARM, U256::ZERO));
+            entries.push(entry(key, abi::ENTRY_WARM, U256::ZERO, 0));
         }
     }
     entries
