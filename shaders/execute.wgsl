@@ -58,16 +58,15 @@ fn execute(@builtin(global_invocation_id) id: vec3<u32>) {
     var then_op = (resume >> 12u) & 0xfffu;
     // The running call resolves a delegation (EIP-7702): its step is run again, for the delegate.
     var delegated = (resume & RESUME_DELEGATED) != 0u;
-    var delegate0 = 0u;
-    var delegate_rest = vec4<u32>();
-    if (delegated) {
-        let request = lanes[LANE_ROW_REQUEST * n + lane];
-        delegate0 = request.y;
-        delegate_rest = vec4<u32>(request.zw, lanes[(LANE_ROW_REQUEST + 1u) * n + lane].xy);
-    }
+    // The delegate; or the account to be created, and where its code or init code is.
+    let request = lanes[LANE_ROW_REQUEST * n + lane];
+    let request_rest = lanes[(LANE_ROW_REQUEST + 1u) * n + lane];
+    var delegate0 = request.y;
+    var delegate_rest = vec4<u32>(request.zw, request_rest.xy);
+    let answer = request_rest.w;
     resume = 0u;
-    // Of the call that has returned.
-    var succeeded = false;
+    // Of the call or creation that has returned: what it pushes, and where its output goes.
+    var result = u256_zero();
     var out_offset = 0u;
     var out_len = 0u;
 
@@ -82,7 +81,13 @@ fn execute(@builtin(global_invocation_id) id: vec3<u32>) {
             // A call has returned: what it did stands, or is undone.
             depth -= 1u;
             let kept = frame_resume(depth, lane);
-            succeeded = status < STATUS_REVERT;
+            let succeeded = status < STATUS_REVERT;
+            result = u256_from_u32(select(0u, 1u, succeeded));
+            if ((frame.mode & MODE_INIT) != 0u) {
+                if (succeeded) { result = word_image(U256(vec4<u32>(0u, 0u, 0u, frame.address0), frame.address_rest)); }
+                // Only what reverts returns data to a creator.
+                if (status != STATUS_REVERT) { output_len = 0u; }
+            }
             if (!succeeded) {
                 journal_revert(kept.journal, journal, lane);
                 logs = kept.logs;
@@ -105,6 +110,7 @@ fn execute(@builtin(global_invocation_id) id: vec3<u32>) {
             out_len = kept.out_len;
             status = STATUS_RUNNING;
             delegated = false;
+            then_op = 0u;
             next_op = OP_RESUME;
             load_frame = true;
         } else if (work >= params.slice_steps && next_op == 0u && !delegated) {
@@ -146,10 +152,6 @@ fn execute(@builtin(global_invocation_id) id: vec3<u32>) {
         }
         if (sp - frame.stack_base < need || new_sp - frame.stack_base > 1024u) {
             status = STATUS_STACK;
-            continue;
-        }
-        if (class_ == CLASS_UNSUPPORTED) {
-            status = STATUS_FALLBACK + arg;
             continue;
         }
         if (new_sp > params.stack_words) {
@@ -250,10 +252,10 @@ fn execute(@builtin(global_invocation_id) id: vec3<u32>) {
             memory_words = words;
         }
         if (copy_gas != 0u) {
-            cost += select((copy_len.lo.x + 31u) >> 5u, copy_len.lo.x, copy_gas == 8u) * copy_gas;
+            cost += select((copy_len.lo.x + 31u) >> 5u, copy_len.lo.x, class_ == CLASS_LOG) * copy_gas;
         }
         if (op == OP_RETURN || op == OP_REVERT || op == OP_IDENTITY) {
-            output_offset = a.lo.x;
+            if (depth == 0u) { output_offset = a.lo.x; }
             output_len = select(b.lo.x, frame.input_len, op == OP_IDENTITY);
             copy_to = return_start;
             if (copy_source != SOURCE_NONE && output_len > 4u * params.return_limbs) {

@@ -11,6 +11,9 @@ const OP_IDENTITY = 0x103u;
 const OP_RESUME = 0x104u;
 // What a destroyed account held goes to its heir.
 const OP_BEQUEST = 0x105u;
+// The host has named the account to be created; what it has analysed is its code.
+const OP_CREATED = 0x106u;
+const OP_DEPLOY = 0x107u;
 
 // In `LaneState.resume`.
 const RESUME_DELEGATED = 0x80000000u;

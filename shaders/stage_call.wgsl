@@ -1,7 +1,13 @@
 // A stage of `execute`: from the caller's frame to the callee's. Stands in the step loop's body.
 
-// Call. The caller keeps a 64th of its gas at least (EIP-150); the callee starts with empty return data.
-if (class_ == CLASS_CALL) {
+// Call or create. The caller keeps a 64th of its gas at least (EIP-150); the callee starts with empty return data.
+if (class_ == CLASS_CREATE && refused) {
+    result = u256_zero();
+    out_len = 0u;
+    output_len = 0u;
+    next_op = OP_RESUME;
+} else if (class_ == CLASS_CALL || class_ == CLASS_CREATE) {
+    let creates = class_ == CLASS_CREATE;
     if (precompile && !delegated && (!identity || has_value || callee_code.y != 0u)) {
         status = FALLBACK_PRECOMPILE;
         continue;
@@ -18,13 +24,13 @@ if (class_ == CLASS_CALL) {
     var given_hi = gas_hi - (gas_hi >> 6u) - select(0u, 1u, gas_lo < kept_lo);
     var given_lo = gas_lo - kept_lo;
     let asks_less = a.lo.y < given_hi || (a.lo.y == given_hi && a.lo.x < given_lo);
-    if (asks_less && all((vec4<u32>(a.lo.zw, 0u, 0u) | a.hi) == vec4<u32>())) {
+    if (!creates && asks_less && all((vec4<u32>(a.lo.zw, 0u, 0u) | a.hi) == vec4<u32>())) {
         given_hi = a.lo.y;
         given_lo = a.lo.x;
     }
     gas_hi -= given_hi + select(0u, 1u, gas_lo < given_lo);
     gas_lo -= given_lo;
-    var input = vec4<u32>(0u, expand_len.lo.x, new_sp, frame.memory_base + 32u * memory_words);
+    var input = vec4<u32>(0u, select(expand_len.lo.x, 0u, creates), new_sp, frame.memory_base + 32u * memory_words);
     if (input.y != 0u) { input.x = frame.memory_base + expand_offset.lo.x; }
     // Static frames call static ones; whose storage it is says whether the storage is new.
     callee_code.w = frame.mode & (MODE_STATIC | MODE_CREATED);
@@ -34,6 +40,10 @@ if (class_ == CLASS_CALL) {
     }
     var value = u256_zero();
     if (has_value) { value = c; }
+    if (creates) {
+        value = a;
+        callee_code = vec4<u32>(0u, 0u, 0u, MODE_CREATED | MODE_INIT);
+    }
     let keep = Resume(
         next_pc,
         new_sp,
@@ -50,7 +60,10 @@ if (class_ == CLASS_CALL) {
     frame_call(op, depth, b, value, callee_code, input, keep, lane);
     // A call touches its target even without value; EIP-161 asks for no less.
     then_op = select(0u, OP_IDENTITY, precompile && !delegated);
-    if (has_value) {
+    if (creates) {
+        status = STATUS_PARKED;
+        resume = OP_CREATED;
+    } else if (has_value) {
         next_op = OP_DEBIT;
     } else if ((op == OP_CALL || op == OP_STATICCALL) && (delegated || !touched)) {
         next_op = OP_CREDIT;
@@ -70,4 +83,32 @@ if (class_ == CLASS_CALL) {
     output_len = 0u;
     load_frame = true;
     next_pc = 0u;
+}
+if (op == OP_CREATED) {
+    let at = frame_row(depth, lane);
+    let created = word_image(U256(vec4<u32>(0u, 0u, 0u, delegate0), delegate_rest));
+    lanes[at] = created.lo;
+    lanes[at + n] = created.hi;
+    lanes[at + FRAME_ROW_CODE * n] = vec4<u32>(callee_code.xyz, frame.mode);
+    // A creation that fails from here on does not undo what was done for it so far.
+    lanes[frame_row(depth - 1u, lane) + (FRAME_ROW_CALL + 1u) * n].w = journal;
+    load_frame = true;
+}
+if (deploys && depth > 0u) {
+    status = STATUS_PARKED;
+    resume = OP_DEPLOY;
+    output_len = 0u;
+}
+if (status == STATUS_PARKED) {
+    // Init code, or the code that it returns.
+    var ask = REQUEST_DEPLOY;
+    var word = salt;
+    var from_ = frame.memory_base + expand_offset.lo.x;
+    if (expand_len.lo.x == 0u) { from_ = 0u; }
+    if (op == OP_CREATE) {
+        ask = REQUEST_CREATE;
+        word = U256(vec4<u32>(nonce, 0u, 0u), vec4<u32>());
+    }
+    if (op == OP_CREATE2) { ask = REQUEST_CREATE2; }
+    lane_park(ask, frame.address0, frame.address_rest, from_, expand_len.lo.x, word, lane);
 }

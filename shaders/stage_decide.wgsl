@@ -38,6 +38,13 @@ switch class_ {
         kind = KIND_ACCOUNT;
         who = b;
     }
+    case CLASS_CREATE: {
+        kind = KIND_ACCOUNT;
+        expand_offset = b;
+        expand_len = c;
+        copy_len = c;
+        copy_gas = select(0u, 2u, (params.rules & RULE_SHANGHAI) != 0u) + select(0u, 6u, op == OP_CREATE2);
+    }
     default: {}
 }
 if (class_ == CLASS_PLAIN) {
@@ -46,7 +53,7 @@ if (class_ == CLASS_PLAIN) {
         case OP_CALLDATASIZE: { r.lo.x = frame.input_len; }
         case OP_CODESIZE: { r.lo.x = frame.code_len; }
         case OP_RETURNDATASIZE: { r.lo.x = output_len; }
-        case OP_DEBIT, OP_CREDIT, OP_BEQUEST: { kind = KIND_ACCOUNT; }
+        case OP_DEBIT, OP_CREDIT, OP_BEQUEST, OP_CREATED, OP_DEPLOY: { kind = KIND_ACCOUNT; }
         case OP_SELFDESTRUCT: { kind = KIND_ACCOUNT; r = a; output_len = 0u; }
         case OP_IDENTITY: {
             cost = 15u;
@@ -57,7 +64,7 @@ if (class_ == CLASS_PLAIN) {
             status = STATUS_RETURN;
         }
         case OP_RESUME: {
-            r.lo.x = select(0u, 1u, succeeded);
+            r = result;
             copy_source = SOURCE_MEMORY;
             copy_start = return_start;
             copy_to = out_offset;
@@ -212,10 +219,11 @@ if (class_ == CLASS_FRAME || op == OP_DEBIT) {
     who = r;
 }
 
-// The operands below the third, of which EXTCODECOPY has one.
+// The operands below the third, of which EXTCODECOPY and CREATE2 have one.
+var salt = u256_zero();
 var out_from = u256_zero();
 var out_most = u256_zero();
-if (class_ == CLASS_CALL || op == OP_EXTCODECOPY) {
+if (class_ == CLASS_CALL || class_ == CLASS_CREATE || op == OP_EXTCODECOPY) {
     let at = 2u * new_sp * n + lane;
     let last = U256(stack[at], stack[at + n]);
     if (op == OP_EXTCODECOPY) {
@@ -227,6 +235,8 @@ if (class_ == CLASS_CALL || op == OP_EXTCODECOPY) {
         copy_to = b.lo.x + frame.memory_base;
         copy_len = last;
         copy_gas = 3u;
+    } else if (class_ == CLASS_CREATE) {
+        salt = last;
     } else {
         out_most = last;
         out_from = U256(stack[at + 2u * n], stack[at + 3u * n]);
@@ -239,8 +249,9 @@ if ((frame.mode & MODE_STATIC) != 0u && has_value && op == OP_CALL) {
     status = STATUS_STATIC;
     continue;
 }
-// EIP-170.
-if (deploys && (!u256_is_u32(b) || b.lo.x > 0x6000u)) {
+// EIP-170, EIP-3860.
+let limits_init = class_ == CLASS_CREATE && (params.rules & RULE_SHANGHAI) != 0u;
+if ((deploys && (!u256_is_u32(b) || b.lo.x > 0x6000u)) || (limits_init && (!u256_is_u32(c) || c.lo.x > 0xc000u))) {
     status = STATUS_CREATE;
     continue;
 }

@@ -7,6 +7,9 @@ var touched = false;
 var delegates = false;
 var callee_created = false;
 var callee_code = vec4<u32>();
+// A creator lacks the value or a nonce that can be raised.
+var refused = false;
+var nonce = vec2<u32>();
 if (kind != 0u) {
     var address0 = frame.address0;
     var address_rest = frame.address_rest;
@@ -15,11 +18,11 @@ if (kind != 0u) {
     if (kind == KIND_ACCOUNT) {
         let image = word_image(who);
         itself = image.lo.w == address0 && all(image.hi == address_rest);
-        if (op != OP_SELFBALANCE && op != OP_CREDIT && op != OP_SELFDESTRUCT) {
+        if (op != OP_SELFBALANCE && op != OP_CREDIT && op != OP_SELFDESTRUCT && op != OP_DEPLOY && class_ != CLASS_CREATE) {
             address0 = image.lo.w;
             address_rest = image.hi;
         }
-        if (delegated) {
+        if (delegated || op == OP_CREATED) {
             address0 = delegate0;
             address_rest = delegate_rest;
         }
@@ -60,6 +63,11 @@ if (kind != 0u) {
             flags |= ENTRY_FRESH;
         } else if (kind != KIND_TRANSIENT) {
             found = snapshot_find(key);
+            if (found == SNAPSHOT_MISSING && op == OP_CREATED) {
+                // Another request would take the place of the answer.
+                status = FALLBACK_RETRY;
+                continue;
+            }
             if (found == SNAPSHOT_MISSING) {
                 // The step runs again, as if it had not begun.
                 status = STATUS_PARKED;
@@ -80,8 +88,19 @@ if (kind != 0u) {
     let previous = current;
     let noted = original.lo.xy;
     var info = vec2<u32>();
-    if (kind == KIND_ACCOUNT) { info = snapshot[snapshot_row(found) + 3u].zw; }
-    let header = select(info.x, noted.y, (flags & ENTRY_CODE) != 0u);
+    var header = 0u;
+    if (kind == KIND_ACCOUNT) {
+        info = snapshot[snapshot_row(found) + 3u].zw;
+        header = select(info.x, noted.y, (flags & ENTRY_CODE) != 0u);
+        let runs = select(header, answer, op == OP_CREATED);
+        callee_code = vec4<u32>(runs + CODE_WORDS, codes[runs + CODE_LEN], codes[runs + CODE_JUMPS_OFFSET], 0u);
+    }
+    if (class_ == CLASS_CREATE || op == OP_CREATED) {
+        flags |= ENTRY_READ_NONCE;
+        nonce = snapshot[snapshot_row(found) + 6u].xy;
+        nonce.x += noted.x;
+        nonce.y += select(0u, 1u, nonce.x < noted.x);
+    }
     // EIP-161. An account that was empty may have been paid since; the snapshot says that it held nothing.
     let alive = (info.y & ACCOUNT_ALIVE) != 0u || noted.x != 0u || !u256_is_zero(current);
     let warm = (flags & ENTRY_WARM) != 0u;
@@ -122,7 +141,6 @@ if (kind != 0u) {
         case OP_EXTCODESIZE, OP_EXTCODECOPY, OP_EXTCODEHASH, OP_CALL, OP_CALLCODE, OP_DELEGATECALL, OP_STATICCALL: {
             if (!warm) { cost += 2500u; }
             flags |= ENTRY_READ_CODE;
-            callee_code = vec4<u32>(header + CODE_WORDS, codes[header + CODE_LEN], codes[header + CODE_JUMPS_OFFSET], 0u);
             if (op == OP_EXTCODESIZE) { r.lo.x = callee_code.y; }
             if (op == OP_EXTCODEHASH && alive) {
                 let at_hash = header + CODE_HASH;
@@ -164,22 +182,39 @@ if (kind != 0u) {
             lanes[at_value] = previous.lo;
             lanes[at_value + n] = previous.hi;
         }
-        case OP_DEBIT, OP_CREDIT, OP_BEQUEST: {
+        case OP_CREATED: {
+            // What is warm now stays so; a collision is judged without regard to storage (EIP-7610), as revm has it.
+            flags |= ENTRY_READ_CODE;
+            if (header != 0u || any(nonce != vec2<u32>())) { status = STATUS_CREATE; }
+            next_op = OP_DEBIT;
+        }
+        case OP_DEPLOY: {
+            flags |= ENTRY_CODE;
+            original.lo.y = answer;
+            status = STATUS_RETURN;
+        }
+        case OP_DEBIT, OP_CREDIT, OP_BEQUEST, OP_CREATE, OP_CREATE2: {
             let at_value = frame_row(depth, lane) + 4u * n;
-            let value = U256(lanes[at_value], lanes[at_value + n]);
-            let pays = select(0u, 0xffffffffu, op == OP_DEBIT);
+            var value = a;
+            if (class_ != CLASS_CREATE) { value = U256(lanes[at_value], lanes[at_value + n]); }
+            let pays = select(0u, 0xffffffffu, op == OP_DEBIT || class_ == CLASS_CREATE);
             let moved = u256_adc(current, U256(value.lo ^ vec4<u32>(pays), value.hi ^ vec4<u32>(pays)), pays & 1u);
-            if (op != OP_DEBIT) {
+            if (pays == 0u) {
                 // More than all there is: revm has its own way with that.
                 if (moved.c == 1u) { status = FALLBACK_RETRY; }
                 if (op == OP_CREDIT) {
                     next_op = then_op;
                     then_op = 0u;
+                    if ((frame.mode & MODE_INIT) != 0u) {
+                        flags |= ENTRY_CREATED;
+                        original.lo.x += 1u;
+                    }
                 }
             } else if (moved.c == 0u) {
                 flags |= ENTRY_READ;
-                status = STATUS_REVERT;
-            } else {
+                if (op == OP_DEBIT) { status = STATUS_REVERT; }
+                refused = true;
+            } else if (!u256_is_zero(value)) {
                 let slack = 257u - u256_clz(moved.s);
                 let least = flags >> ENTRY_SLACK_SHIFT;
                 if (least == 0u || slack < least) {
@@ -188,8 +223,13 @@ if (kind != 0u) {
             }
             // Where sums come near their end the exact balance counts.
             if (any((current.hi | moved.s.hi) != vec4<u32>())) { flags |= ENTRY_READ; }
+            if (class_ == CLASS_CREATE) {
+                // EIP-2681; the nonce stays raised whatever becomes of the creation.
+                refused = refused || all(nonce == vec2<u32>(0xffffffffu));
+                if (!refused) { original.lo.x += 1u; }
+            }
             // Paying oneself moves and touches nothing.
-            if (status == STATUS_RUNNING && (op != OP_DEBIT || !itself)) {
+            if (status == STATUS_RUNNING && class_ != CLASS_CREATE && (op != OP_DEBIT || !itself)) {
                 current = moved.s;
                 flags |= ENTRY_TOUCHED;
                 if (op == OP_DEBIT) { next_op = OP_CREDIT; }

@@ -189,7 +189,7 @@ abi_structs! {
         /// Where a parked lane goes on: the step that no opcode asks for, the one after it from bit 12 on, and in bit 31
         /// that a call resolves a delegation, to `request_address`. Zero for a step of the code.
         resume: u32,
-        /// What the lane waits for where the status is `STATUS_PARKED`: `KIND_*` of a key.
+        /// What the lane waits for where the status is `STATUS_PARKED`: `KIND_*` of a key, or `REQUEST_*`.
         request_kind: u32,
         /// The key's address.
         request_address: [u32; 5],
@@ -379,6 +379,14 @@ abi_consts! {
     KIND_TRANSIENT = 3;
     /// Block hash: number.
     KIND_BLOCK_HASH = 4;
+
+    /// CREATE: `request_address` creates with the init code in its memory, `request_word` is its nonce. The answer is the
+    /// address, which the snapshot then has, and in `request_len` the init code's offset in the code arena.
+    REQUEST_CREATE = 0x10;
+    /// CREATE2: the same with the salt as `request_word`.
+    REQUEST_CREATE2 = 0x11;
+    /// The code in memory is deployed at `request_address`; the answer is its offset in the code arena.
+    REQUEST_DEPLOY = 0x12;
 
     /// Not empty in the sense of EIP-161.
     ACCOUNT_ALIVE = 1;

@@ -22,7 +22,6 @@ fn constants() -> Vec<(String, u32)> {
         ("LOG", Class::Log),
         ("ENV_BLOCK", Class::EnvBlock),
         ("ENV_TX", Class::EnvTx),
-        ("UNSUPPORTED", Class::Unsupported),
         ("FRAME", Class::Frame),
         ("CALL", Class::Call),
         ("CREATE", Class::Create),

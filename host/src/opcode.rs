@@ -3,7 +3,7 @@
 //! Source: the Yellow Paper and the EIPs named at the forks; static gas as of Berlin (EIP-2929), which is the oldest
 //! fork that the device runs. The kernel adds what depends on operands.
 
-use crate::{fallback::FallbackReason, fork::Fork};
+use crate::fork::Fork;
 
 /// How the kernel's step loop treats an opcode. The discriminants cross to the device.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -25,8 +25,6 @@ pub enum Class {
     EnvBlock = 6,
     /// A word of the transaction environment; the argument is its index.
     EnvTx = 7,
-    /// Not on the device yet; the argument is the fallback reason.
-    Unsupported = 8,
     /// A word of the frame; the argument is its index.
     Frame = 9,
     /// CALL, CALLCODE, DELEGATECALL, STATICCALL; the result is pushed when the call returns.
@@ -81,10 +79,6 @@ impl Opcode {
 
     const fn class(self, class: Class, arg: u8) -> Self {
         Self { class, arg, ..self }
-    }
-
-    const fn unsupported(self, reason: FallbackReason) -> Self {
-        self.class(Class::Unsupported, reason as u8)
     }
 }
 
@@ -170,12 +164,12 @@ const SINGLES: [Opcode; 77] = [
     op(0x5d, "TSTORE", 2, 0, 100).since(Fork::Cancun),
     op(0x5e, "MCOPY", 3, 0, 3).since(Fork::Cancun),
     op(0x5f, "PUSH0", 0, 1, 2).since(Fork::Shanghai),
-    op(0xf0, "CREATE", 3, 1, 0).unsupported(FallbackReason::Create),
+    op(0xf0, "CREATE", 3, 0, 32_000).class(Class::Create, 0),
     op(0xf1, "CALL", 7, 0, 100).class(Class::Call, 0),
     op(0xf2, "CALLCODE", 7, 0, 100).class(Class::Call, 0),
     op(0xf3, "RETURN", 2, 0, 0),
     op(0xf4, "DELEGATECALL", 6, 0, 100).class(Class::Call, 0),
-    op(0xf5, "CREATE2", 4, 1, 0).unsupported(FallbackReason::Create),
+    op(0xf5, "CREATE2", 4, 0, 32_000).class(Class::Create, 0),
 ];
 
 const TAIL: [Opcode; 3] = [

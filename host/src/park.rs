@@ -1,12 +1,13 @@
-//! What a parked lane asks of the host, and the service that answers between two slices: keys that the snapshot lacks.
+//! What a parked lane asks of the host, and the service that answers between two slices: keys that the snapshot lacks,
+//! addresses and codes of contracts to be created.
 
 use crate::{
     abi::{self, LaneState},
     fallback::FallbackReason,
     lower::{CodeArena, SnapshotTable, address_from_limbs, from_limbs},
-    state::{StateKey, StateRef},
+    state::{StateError, StateKey, StateRef},
 };
-use alloy_primitives::{Address, U256};
+use alloy_primitives::{Address, B256, Bytes, U256, keccak256};
 use std::fmt;
 
 /// Requests of one lane that are served: more than keys fit its overlay.
@@ -23,13 +24,13 @@ const MAX_CODE: usize = 120 << 20;
 pub struct Request {
     /// The lane's place in the batch.
     pub lane: usize,
-    /// `KIND_*` of a key.
+    /// `KIND_*` of a key, or `REQUEST_*`.
     pub kind: u32,
-    /// Of the key; zero where it has none.
+    /// Of the key; zero where it has none. Of the creator, or of what is created.
     pub address: Address,
-    /// Slot or number.
+    /// Slot or number; nonce or salt.
     pub word: U256,
-    /// Bytes of the lane's memory; empty for keys.
+    /// Bytes of the lane's memory; empty for keys. Init code, or code.
     pub bytes: Vec<u8>,
 }
 
@@ -115,14 +116,28 @@ impl<'a> StateService<'a> {
         if full || self.rounds[request.lane] > ROUNDS {
             return Answer::End(FallbackReason::MissRounds);
         }
-        let Some(key) = request.key() else { return Answer::End(FallbackReason::DeviceError) };
-        match self.snapshot.ensure(key, self.state, self.codes) {
-            Ok(()) => Answer::Resume,
-            Err(error) => {
-                tracing::debug!(%error, "a lane's key cannot be read");
-                Answer::Leave
-            }
-        }
+        let served = match (request.key(), request.kind) {
+            (Some(key), _) => self.snapshot.ensure(key, self.state, self.codes).map(|()| Answer::Resume),
+            (None, abi::REQUEST_CREATE | abi::REQUEST_CREATE2 | abi::REQUEST_DEPLOY) => self.create(request),
+            _ => Ok(Answer::End(FallbackReason::DeviceError)),
+        };
+        served.unwrap_or_else(|error| {
+            tracing::debug!(%error, "what a lane asks for cannot be read");
+            Answer::Leave
+        })
+    }
+
+    /// Names the account to be created and puts the code in the arena; of a deployment, the code alone.
+    fn create(&mut self, request: &Request) -> Result<Answer, StateError> {
+        let hash = keccak256(&request.bytes);
+        let address = match request.kind {
+            abi::REQUEST_CREATE => request.address.create(request.word.saturating_to()),
+            abi::REQUEST_CREATE2 => request.address.create2(B256::from(request.word), hash),
+            _ => request.address,
+        };
+        self.snapshot.ensure(StateKey::Account(address), self.state, self.codes)?;
+        let len = self.codes.insert(hash, || Ok(Bytes::copy_from_slice(&request.bytes)))?;
+        Ok(Answer::Reply { address, word: U256::ZERO, len })
     }
 }
 

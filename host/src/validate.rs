@@ -20,6 +20,8 @@ pub enum Read {
     Balance(Address, U256),
     /// That the balance of an account is so much at least: it covers what the account paid.
     Funds(Address, U256),
+    /// The nonce of an account.
+    Nonce(Address, u64),
     /// Code hash and emptiness of an account.
     Code(Address, B256, bool),
     /// A storage slot.
@@ -53,7 +55,7 @@ pub struct Speculation {
 }
 
 /// An account that the code touched, and what it did to it.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 struct Touched {
     address: Address,
     /// What it moved to the balance, modulo 2^256. Less than 2^128 either way unless the balance was read.
@@ -62,6 +64,8 @@ struct Touched {
     /// How far it raised the nonce.
     raised: u32,
     kind: AccountChangeKind,
+    /// Code that it set.
+    code: Option<Bytes>,
 }
 
 /// What the prefix says about a result.
@@ -135,7 +139,16 @@ impl Speculation {
                             abi::ENTRY_CREATED => AccountChangeKind::Created,
                             _ => AccountChangeKind::Destroyed,
                         };
-                        touched.push(Touched { address, amount, read, raised, kind });
+                        let sets_code = entry.flags & abi::ENTRY_CODE != 0;
+                        let code = if sets_code { codes.code(entry.original[1]) } else { None };
+                        if sets_code && code.is_none() {
+                            end = End::Fallback(FallbackReason::DeviceError);
+                        }
+                        touched.push(Touched { address, amount, read, raised, kind, code });
+                    }
+                    if entry.flags & abi::ENTRY_READ_NONCE != 0 {
+                        let nonce = u64::from(held.nonce_lo) | u64::from(held.nonce_hi) << 32;
+                        reads.push(Read::Nonce(address, nonce));
                     }
                     if entry.flags & abi::ENTRY_READ_CODE != 0 {
                         let hash = B256::from(from_limbs(codes.header(held.code).hash));
@@ -178,6 +191,7 @@ impl Speculation {
             let same = match read {
                 Read::Balance(address, balance) => prefix.account(address)?.unwrap_or_default().balance == *balance,
                 Read::Funds(address, least) => prefix.account(address)?.unwrap_or_default().balance >= *least,
+                Read::Nonce(address, nonce) => prefix.account(address)?.unwrap_or_default().nonce == *nonce,
                 Read::Code(address, hash, alive) => {
                     let info = prefix.account(address)?.unwrap_or_default();
                     info.code_hash == *hash && info.is_empty() != *alive
@@ -270,6 +284,9 @@ impl Speculation {
             let change = changes.entry(touched.address)?;
             change.after.balance = change.after.balance.wrapping_add(touched.amount);
             change.after.nonce = change.after.nonce.wrapping_add(u64::from(touched.raised));
+            if let Some(code) = &touched.code {
+                change.set_code(code.clone());
+            }
             if touched.kind != AccountChangeKind::Touched {
                 change.kind = touched.kind;
             }

@@ -150,6 +150,15 @@ impl CodeArena {
         bytemuck::pod_read_unaligned(bytemuck::cast_slice(&self.words[offset as usize..][..HEADER_WORDS]))
     }
 
+    /// The code whose header is at `offset`, if a code is there.
+    pub fn code(&self, offset: u32) -> Option<Bytes> {
+        let words = self.words.get(offset as usize..)?;
+        let header = words.get(..HEADER_WORDS)?;
+        let len = header[std::mem::offset_of!(CodeHeader, len) / 4] as usize;
+        let bytes: &[u8] = bytemuck::cast_slice(&words[HEADER_WORDS..]);
+        bytes.get(..len).map(Bytes::copy_from_slice)
+    }
+
     /// The arena as the device gets it.
     pub fn words(&self) -> &[u32] {
         &self.words
