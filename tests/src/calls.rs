@@ -5,37 +5,37 @@ use crate::programs::{Calls, Code};
 use alloy_primitives::{Address, B256, Bytes, U256, keccak256};
 use lockstep::{fork::Fork, state::AccountInfo};
 
-const CALL: u8 = 0xf1;
-const CALLCODE: u8 = 0xf2;
-const DELEGATECALL: u8 = 0xf4;
-const STATICCALL: u8 = 0xfa;
+pub(crate) const CALL: u8 = 0xf1;
+pub(crate) const CALLCODE: u8 = 0xf2;
+pub(crate) const DELEGATECALL: u8 = 0xf4;
+pub(crate) const STATICCALL: u8 = 0xfa;
 const KINDS: [u8; 4] = [CALL, CALLCODE, DELEGATECALL, STATICCALL];
 
 /// The operands of a call.
 #[derive(Clone, Copy, Debug)]
-struct Args {
-    kind: u8,
+pub(crate) struct Args {
+    pub(crate) kind: u8,
     /// `None` gives all there is.
-    gas: Option<U256>,
-    to: U256,
-    value: U256,
-    input: (u64, u64),
-    output: (u64, u64),
+    pub(crate) gas: Option<U256>,
+    pub(crate) to: U256,
+    pub(crate) value: U256,
+    pub(crate) input: (u64, u64),
+    pub(crate) output: (u64, u64),
 }
 
 impl Args {
-    const fn new(kind: u8, to: U256) -> Self {
+    pub(crate) const fn new(kind: u8, to: U256) -> Self {
         Self { kind, gas: None, to, value: U256::ZERO, input: (0, 64), output: (32, 64) }
     }
 }
 
-fn word(address: Address) -> U256 {
+pub(crate) fn word(address: Address) -> U256 {
     U256::from_be_slice(address.as_slice())
 }
 
 impl Code {
     /// A call, which leaves its success on the stack.
-    fn call(self, args: &Args) -> Self {
+    pub(crate) fn call(self, args: &Args) -> Self {
         let code = self
             .push(U256::from(args.output.1))
             .push(U256::from(args.output.0))
@@ -51,13 +51,13 @@ impl Code {
     }
 
     /// Memory that is not zero: two words at the start.
-    fn fill(self) -> Self {
+    pub(crate) fn fill(self) -> Self {
         let word = U256::from_be_bytes(keccak256(b"memory").0);
         self.push(word).push(U256::ZERO).op(0x52).push(word >> 7).push(U256::from(32)).op(0x52)
     }
 
     /// Keeps success (the top of the stack), return data, memory and gas in slots from `slot` on.
-    fn observe(self, slot: u64) -> Self {
+    pub(crate) fn observe(self, slot: u64) -> Self {
         self.keep(slot)
             .op(0x5a)
             .keep(slot + 1)
@@ -81,7 +81,7 @@ impl Code {
     }
 
     /// Ends with memory from `at` on, `len` bytes of it.
-    fn end(self, op: u8, at: u64, len: u64) -> Self {
+    pub(crate) fn end(self, op: u8, at: u64, len: u64) -> Self {
         self.push(U256::from(len)).push(U256::from(at)).op(op)
     }
 
@@ -112,7 +112,7 @@ struct Callees {
     all: Vec<U256>,
 }
 
-fn deploy(calls: &mut Calls, name: &str, code: Code, balance: u64) -> U256 {
+pub(crate) fn deploy(calls: &mut Calls, name: &str, code: Code, balance: u64) -> U256 {
     let address = Address::from_word(keccak256(name));
     let hash = keccak256(&code.0);
     let info = AccountInfo { balance: U256::from(balance), nonce: 1, code_hash: hash };

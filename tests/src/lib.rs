@@ -4,6 +4,7 @@ pub mod arithmetic;
 pub mod binary;
 pub mod calls;
 pub mod contracts;
+pub mod creates;
 pub mod generated;
 pub mod harness;
 pub mod programs;

@@ -11,7 +11,7 @@ use lockstep::{
     report::ExecutionReport,
 };
 use lockstep_tests::{
-    calls,
+    calls, creates,
     harness::{Suite, Target},
     programs::{self, Calls},
     random::random,
@@ -20,8 +20,10 @@ use std::{process::ExitCode, sync::Arc};
 
 type Generator = fn(Fork) -> Calls;
 
-const GENERATORS: [(&str, Generator); 5] = [
+const GENERATORS: [(&str, Generator); 7] = [
     ("calls", calls::calls),
+    ("creates", creates::creates),
+    ("destroys", creates::destroys),
     ("arithmetic", programs::arithmetic),
     ("memory", programs::memory),
     ("flow", programs::flow),
