@@ -243,6 +243,11 @@ if (kind != 0u) {
         }
         default: { r = current; }
     }
+    if (op == OP_BEQUEST && precompile && address_rest.w == 0x03000000u) {
+        // That the third precompile was touched is not undone by what fails, in memory of block 2675119.
+        status = FALLBACK_PRECOMPILE;
+        continue;
+    }
     flags |= ENTRY_WARM;
     entries = max(entries, entry + 1u);
     // What a failed call would have to give back.

@@ -90,7 +90,6 @@ fn inits(fork: Fork) -> Vec<Vec<u8>> {
         vec![],
         vec![0x00],
         vec![0xfe],
-        vec![0x5b, 0x60, 0x00, 0x56],
         deploying(&[]),
         deploying(&[0x00]),
         deploying(&[0xfe, 0xef]),
@@ -190,7 +189,7 @@ fn transactions(calls: &mut Calls, inits: &[Vec<u8>]) {
         }
         calls.state.insert_slot(created, U256::ZERO, U256::from(9));
     }
-    for limit in (53_000..90_000).step_by(1_777) {
+    for limit in (54_000..90_000).step_by(1_777) {
         let tx = calls.call(vec![], deploying(&[0; 90]), limit);
         tx.to = None;
     }
@@ -254,8 +253,8 @@ fn values_and_nonces(calls: &mut Calls) {
 }
 
 fn collisions(calls: &mut Calls) {
-    let init = environment().end(0xf3, 0, 448).0;
-    for kind in [CREATE, CREATE2] {
+    let inits = [environment().end(0xf3, 0, 448).0, deploying(&counter().0)];
+    for (kind, init) in [(CREATE, &inits[0]), (CREATE2, &inits[0]), (CREATE, &inits[1]), (CREATE2, &inits[1])] {
         for (index, other) in [vec![], vec![], vec![0x00], vec![], vec![]].into_iter().enumerate() {
             let probe = |code: Code, who: U256, slot: u64| {
                 code.op(0x5a).push(who).op(0x31).op(0x50).op(0x5a).op(0x90).op(0x03).keep(slot)
@@ -264,11 +263,12 @@ fn collisions(calls: &mut Calls) {
             let creator = Address::from_word(keccak256([b"code".as_slice(), &index_of_tx.to_be_bytes()].concat()));
             let at = match kind {
                 CREATE => creator.create(1),
-                _ => creator.create2(B256::from(U256::from(SALT)), keccak256(&init)),
+                _ => creator.create2(B256::from(U256::from(SALT)), keccak256(init)),
             };
             // Warm or cold before, and in any case after; then once more.
             let code = if index == 4 { probe(Code::default(), word(at), 5) } else { Code::default() };
-            let code = probe(code.create(kind, 2, &init).observe(10), word(at), 6).create(kind, 0, &init).observe(20);
+            let code = probe(code.create(kind, 2, init).observe(10), word(at), 6).inspect(10, 30);
+            let code = code.create(kind, 0, init).observe(20);
             funded(calls, code, 50, 1, 2_000_000);
             let info =
                 AccountInfo { balance: U256::from(5), nonce: u64::from(index == 1), code_hash: keccak256(&other) };
@@ -377,7 +377,7 @@ fn created_and_destroyed(calls: &mut Calls) {
 }
 
 fn costs(calls: &mut Calls, rich: U256) {
-    for heir in [rich, U256::from(0xabcd), U256::from(3)] {
+    for heir in [rich, U256::from(0xabcd), U256::from(8)] {
         for balance in [0, 1] {
             let victim =
                 deploy(calls, &format!("cost {heir} {balance}"), Code::default().push(heir).destroy(), balance);
@@ -386,6 +386,13 @@ fn costs(calls: &mut Calls, rich: U256) {
                 calls.call(Code::default().call(&args).observe(10).0, vec![], 500_000);
             }
         }
+    }
+    // The third precompile stays touched by a call that fails.
+    for end in [0x00, 0xfd] {
+        let victim = deploy(calls, &format!("for 3 {end}"), Code::default().push(U256::from(3)).destroy(), 1);
+        let middle = Code::default().call(&Args::new(CALL, victim)).push(U256::ZERO).op(end);
+        let middle = deploy(calls, &format!("middle for 3 {end}"), middle, 0);
+        calls.call(Code::default().call(&Args::new(CALL, middle)).observe(10).0, vec![], 500_000);
     }
     // No operand.
     calls.call(vec![0xff], vec![], 100_000);

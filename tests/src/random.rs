@@ -78,6 +78,8 @@ struct World {
     known: Vec<Address>,
     /// What a program may call with all its gas: they do not call back, so that nothing recurses for long.
     below: Vec<Address>,
+    /// Whether the program is init code, or deployed by it: it creates nothing.
+    created: bool,
 }
 
 const BINARY: [u8; 21] = [
@@ -182,7 +184,7 @@ impl World {
 
     /// A statement that leaves the stack as it was.
     fn statement(&mut self, code: Code, depth: u8) -> Code {
-        match self.random.below(28) {
+        match self.random.below(30) {
             0..=4 => {
                 let (code, slot) = (self.value(code), self.slot());
                 code.push(slot).op(0x55)
@@ -240,6 +242,7 @@ impl World {
                 code.op(op)
             }
             24..=27 => self.call(code),
+            28 if !self.created => self.create(code),
             _ => {
                 let code = self.value(code);
                 code.op(0x50)
@@ -286,6 +289,43 @@ impl World {
         }
     }
 
+    /// A creation of either kind; the account is called, or its address stored or dropped.
+    fn create(&mut self, code: Code) -> Code {
+        let below = std::mem::take(&mut self.below);
+        self.created = true;
+        let body = (0..=self.random.below(4)).fold(Code::default(), |code, _| self.statement(code, 2));
+        let body = self.end(body).0;
+        (self.created, self.below) = (false, below);
+        let init = match self.random.below(8) {
+            0 => self.random.bytes(9),
+            1 => vec![],
+            2 | 3 => body,
+            4 => deploy(&[&[0xef, 0x01, 0x00], &body[..]].concat()),
+            _ => deploy(&body),
+        };
+        let code = init.chunks(32).enumerate().fold(code, |code, (index, chunk)| {
+            let image = B256::right_padding_from(chunk);
+            code.push(U256::from_be_bytes(image.0)).push(U256::from(32 * index)).op(0x52)
+        });
+        let op = self.random.pick(&[0xf0, 0xf5]);
+        let code = if op == 0xf5 { code.push(U256::from(self.random.below(2))) } else { code };
+        let value = if self.random.chance(70) { 0 } else { self.random.below(4) };
+        let code = code.push(U256::from(init.len())).push(U256::ZERO).push(U256::from(value)).op(op);
+        match self.random.below(3) {
+            0 => code.op(0x50),
+            1 => {
+                let slot = self.slot();
+                code.push(slot).op(0x55)
+            }
+            _ => {
+                // The address lies under the five operands that come before it.
+                let code = (0..5).fold(code, |code, _| code.push(U256::ZERO)).op(0x85);
+                let op = self.random.pick(&[0xf1, 0xf2]);
+                code.push(U256::from(60_000)).op(op).op(0x18).op(0x50)
+            }
+        }
+    }
+
     /// A loop of a few turns.
     fn turns(&mut self, code: Code, depth: u8) -> Code {
         let code = code.push(U256::from(1 + self.random.below(5)));
@@ -309,7 +349,11 @@ impl World {
 
     fn end(&mut self, code: Code) -> Code {
         let (len, at) = (self.random.place(), self.random.place());
-        match self.random.below(8) {
+        match self.random.below(9) {
+            8 => {
+                let heir = self.address();
+                code.push(heir).op(0xff)
+            }
             0 => code.op(0x00),
             1 => code.op(0xfe),
             2 | 3 => code.push(len).push(at).op(0xfd),
@@ -395,7 +439,8 @@ pub fn random(fork: Fork, seed: u64) -> Calls {
     let delegators: Vec<_> = wallets.iter().map(Wallet::address).collect();
     let created = senders[0].create(0);
     let known = [&senders[..], &contracts, &delegators, &[created, named("absent", 0)]].concat();
-    let mut world = World { fork, random: Random(seed ^ (fork as u64) << 56), known, below: Vec::new() };
+    let mut world =
+        World { fork, random: Random(seed ^ (fork as u64) << 56), known, below: Vec::new(), created: false };
     let usual = calls.env.beneficiary;
     calls.env.beneficiary =
         world.random.pick(&[usual, usual, senders[1], contracts[2], delegators[0], Address::with_last_byte(5)]);
@@ -405,7 +450,7 @@ pub fn random(fork: Fork, seed: u64) -> Calls {
     // Dies where it is called without data, and can be born again.
     let mortal = world.program(Code(vec![0x36, 0x60, 6, 0x57, 0x33, 0xff, 0x5b]));
     let (maker, child) = factory(contracts[5], &mortal);
-    world.known.push(child);
+    world.known.extend([child, contracts[0].create(1), contracts[1].create(1), created.create(1)]);
     for (index, contract) in contracts.iter().enumerate() {
         world.below = contracts[index + 1..5.max(index + 1)].to_vec();
         let code = if *contract == contracts[5] { maker.clone() } else { world.program(Code::default()) };
@@ -436,7 +481,7 @@ pub fn random(fork: Fork, seed: u64) -> Calls {
     let (mut nonces, mut authorized) = ([0; 5], [1; 2]);
     for index in 0..2 + world.random.below(38) {
         let from = world.random.below(5) as usize;
-        let creates = world.random.chance(2) || (from == 0 && nonces[0] == 0 && world.random.chance(50));
+        let creates = world.random.chance(8) || (from == 0 && nonces[0] == 0 && world.random.chance(50));
         let length = world.random.pick(&[0, 4, 36, 100, 333]);
         let input = world.random.bytes(length);
         calls.call(vec![], input, 0);
@@ -455,7 +500,8 @@ pub fn random(fork: Fork, seed: u64) -> Calls {
         let tx = &mut calls.txs[last];
         (tx.nonce, tx.to, tx.value) = (nonces[from], Some(to), U256::from(world.random.below(3)));
         if creates {
-            (tx.to, tx.input) = (None, deploy(&world.program(Code::default())).into());
+            let program = world.program(Code::default());
+            (tx.to, tx.input) = (None, if world.random.chance(30) { program } else { deploy(&program) }.into());
         }
         if fork >= Fork::Prague && tx.to.is_some() && world.random.chance(5) {
             let wallet = world.random.below(2) as usize;

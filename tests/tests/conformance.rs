@@ -63,7 +63,7 @@ fn compare(engine: &Engine, calls: &Calls) -> Result<(ExecutionReport, usize), F
 }
 
 /// One edit of the kernel's text that must not go unnoticed.
-const MUTANTS: [(&str, &str, &str); 16] = [
+const MUTANTS: [(&str, &str, &str); 30] = [
     ("cold_slot_one_gas_less", "if (!warm) { cost += 2000u; }", "if (!warm) { cost += 1999u; }"),
     ("division_drops_a_carry", "let bit = shifted.c | reduced.c;", "let bit = reduced.c;"),
     ("keccak_pads_like_sha3", "(1u << bits) - 1u)) | (1u << bits)", "(1u << bits) - 1u)) | (6u << bits)"),
@@ -83,6 +83,24 @@ const MUTANTS: [(&str, &str, &str); 16] = [
     ("halt_leaves_return_data", "gas_hi = 0u;\n                output_len = 0u;", "gas_hi = 0u;"),
     ("halt_leaves_gas", "gas_lo = 0u;\n                gas_hi = 0u;", ""),
     ("zero_call_touches_nothing", "(delegated || !touched)", "false"),
+    ("deposit_one_gas_less", "cost += 200u * min", "cost += 199u * min"),
+    ("collision_by_code_alone", "header != 0u || any(nonce != vec2<u32>())", "header != 0u"),
+    ("creator_keeps_nonce", "if (!refused) { original.lo.x += 1u; }", ""),
+    (
+        "failed_creation_takes_warmth_back",
+        "lanes[frame_row(depth - 1u, lane) + (FRAME_ROW_CALL + 1u) * n].w = journal;",
+        "",
+    ),
+    ("creation_returns_data", "if (status != STATUS_REVERT) { output_len = 0u; }", ""),
+    ("failed_call_leaves_created", "& ~ENTRY_REVERTED) | head.y", "& ~(ENTRY_REVERTED - ENTRY_CREATED)) | head.y"),
+    ("failed_call_leaves_destroyed", "& ~ENTRY_REVERTED) | head.y", "& ~(ENTRY_REVERTED - ENTRY_DESTROYED)) | head.y"),
+    ("failed_call_leaves_code", "& ~ENTRY_REVERTED) | head.y", "& ~(ENTRY_REVERTED - ENTRY_CODE)) | head.y"),
+    ("failed_call_leaves_nonce", "overlay[at + 6u * n].x = head.z;", ""),
+    ("created_account_has_old_storage", "select(0u, MODE_CREATED, callee_created)", "0u"),
+    ("old_contracts_die", "(params.rules & RULE_CANCUN) == 0u || (flags & ENTRY_CREATED) != 0u", "true"),
+    ("no_refund_for_destruction", "refund += 24000u;", ""),
+    ("heir_costs_one_gas_less", "cost += 25000u;", "cost += 24999u;"),
+    ("third_precompile_is_untouched", "op == OP_BEQUEST && precompile", "false && precompile"),
     ("dirty_memory", "memory[limb * n + lane] = 0u;", ""),
 ];
 
@@ -131,8 +149,11 @@ fn caught(from: &'static str, to: &'static str) -> Result<(), Failed> {
     })?;
     let device: Arc<dyn Backend> = Arc::new(broken);
     let engine = Engine::builder().with_device(Arc::clone(&device)).build()?;
-    for (_, generate) in GENERATORS {
-        let calls = generate(Fork::Cancun);
+    // Berlin for the rules that ended since.
+    let cases =
+        [Fork::Cancun, Fork::Berlin].into_iter().flat_map(|fork| GENERATORS.map(|(_, generate)| (fork, generate)));
+    for (fork, generate) in cases {
+        let calls = generate(fork);
         if compare(&engine, &calls)?.1 == 0 {
             continue;
         }
