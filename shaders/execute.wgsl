@@ -196,6 +196,7 @@ fn execute(@builtin(global_invocation_id) id: vec3<u32>) {
         var copy_from = u256_zero();
         var copy_to = a.lo.x + frame.memory_base;
         var copy_len = u256_zero();
+        var copy_word = b;
         var copy_gas = 0u;
         var multiply = 0u;
         var divide = 0u;
@@ -254,11 +255,20 @@ fn execute(@builtin(global_invocation_id) id: vec3<u32>) {
         if (copy_gas != 0u) {
             cost += select((copy_len.lo.x + 31u) >> 5u, copy_len.lo.x, class_ == CLASS_LOG) * copy_gas;
         }
-        if (op == OP_RETURN || op == OP_REVERT || op == OP_IDENTITY) {
+        let precompiled = op == OP_IDENTITY || op == OP_SHA256 || op == OP_RECOVERED;
+        if (op == OP_RETURN || op == OP_REVERT || precompiled) {
             if (depth == 0u) { output_offset = a.lo.x; }
-            output_len = select(b.lo.x, frame.input_len, op == OP_IDENTITY);
+            output_len = b.lo.x;
             copy_to = return_start;
-            if (copy_source != SOURCE_NONE && output_len > 4u * params.return_limbs) {
+            if (precompiled) {
+                output_len = select(32u, frame.input_len, op == OP_IDENTITY);
+                if (op == OP_RECOVERED) { output_len = answer; }
+                // The outermost frame's output stands in its memory.
+                output_offset = 0u;
+                if (depth == 0u) { copy_to = 0u; }
+            }
+            let room = select(params.return_limbs, params.memory_limbs, depth == 0u);
+            if (copy_source != SOURCE_NONE && output_len > 4u * room) {
                 status = FALLBACK_MEMORY;
                 continue;
             }
@@ -338,6 +348,16 @@ fn execute(@builtin(global_invocation_id) id: vec3<u32>) {
         if (op == OP_KECCAK256) {
             r = keccak_memory(frame.memory_base + a.lo.x, b.lo.x, lane);
         }
+        if (op == OP_SHA256) {
+            r = sha256_bytes(copy_source, copy_base, copy_start, frame.input_len, lane);
+        }
+        if (op == OP_SHA256 || op == OP_RECOVERED) {
+            copy_word = r;
+            copy_source = SOURCE_WORD;
+            copy_start = 0u;
+            copy_limit = 32u;
+            copy_len.lo.x = output_len;
+        }
 
         // Copy into memory, or into the log data or return data behind it.
         if (class_ == CLASS_LOG) {
@@ -360,7 +380,7 @@ fn execute(@builtin(global_invocation_id) id: vec3<u32>) {
         }
         if (copy_source != SOURCE_NONE && copy_len.lo.x != 0u && status != STATUS_RETURN_DATA) {
             let begin = copy_start + select(FAR, min(copy_from.lo.x, FAR), u256_is_u32(copy_from));
-            copy_bytes(copy_source, copy_base, copy_limit, begin, copy_to, copy_len.lo.x, lane, word_image(b));
+            copy_bytes(copy_source, copy_base, copy_limit, begin, copy_to, copy_len.lo.x, lane, word_image(copy_word));
         }
 
         // Charge.

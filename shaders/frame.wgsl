@@ -3,11 +3,10 @@
 
 //#include "lane.wgsl"
 
-// Steps that no opcode asks for, in the same stages: the value leaves the caller, arrives and touches the callee, the
-// identity precompile runs, the caller goes on after a call.
+// Steps that no opcode asks for, in the same stages: the value leaves the caller, arrives and touches the callee, a
+// precompile runs, the caller goes on after a call.
 const OP_DEBIT = 0x101u;
 const OP_CREDIT = 0x102u;
-const OP_IDENTITY = 0x103u;
 const OP_RESUME = 0x104u;
 // What a destroyed account held goes to its heir.
 const OP_BEQUEST = 0x105u;

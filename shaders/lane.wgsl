@@ -6,6 +6,7 @@
 //#include "abi.wgsl"
 //#include "u256.wgsl"
 //#include "keccak.wgsl"
+//#include "sha256.wgsl"
 
 @group(0) @binding(0) var<uniform> params: Params;
 // Opcode rows, block environment, transaction records, calldata, blob hashes.
@@ -138,6 +139,42 @@ fn keccak_memory(offset: u32, len: u32, lane: u32) -> U256 {
     }
     let digest = U256(vec4<u32>(state[0], state[1], state[2], state[3]), vec4<u32>(state[4], state[5], state[6], state[7]));
     return word_image(digest);
+}
+
+// SHA-256 of `len` bytes of a source, batch or memory, from byte `start` on, as a word.
+fn sha256_bytes(source: u32, base: u32, start: u32, len: u32, lane: u32) -> U256 {
+    var hash = sha256_initial();
+    var state = hash;
+    var schedule = Sha256Schedule();
+    let shift = (start & 3u) * 8u;
+    let limit = start + len;
+    var index = start >> 2u;
+    var left = limb_at(source, base, index, limit, lane, u256_zero());
+    // The length in bits takes eight bytes, the padding before it one at least.
+    let rounds = ((len + 8u) / 64u + 1u) * 64u;
+    for (var round = 0u; round < rounds; round++) {
+        let step = round & 63u;
+        var word = sha256_extend(schedule);
+        if (step < 16u) {
+            index += 1u;
+            let right = limb_at(source, base, index, limit, lane, u256_zero());
+            var limb = (left >> shift) | ((right << (31u - shift)) << 1u);
+            left = right;
+            // How many bytes are left; past the end this wraps.
+            let rest = len - 4u * ((round >> 6u) * 16u + step);
+            if (rest < 4u) { limb |= 0x80u << (rest * 8u); }
+            word = u32_swap4(vec4<u32>(limb)).x;
+            if (round + 50u == rounds) { word = len >> 29u; }
+            if (round + 49u == rounds) { word = len << 3u; }
+        }
+        schedule = sha256_push(schedule, word);
+        state = sha256_round(state, step, word);
+        if (step == 63u) {
+            hash = Sha256(hash.abcd + state.abcd, hash.efgh + state.efgh);
+            state = hash;
+        }
+    }
+    return U256(hash.efgh.wzyx, hash.abcd.wzyx);
 }
 
 // A key as the first three and a half rows of SnapshotEntry and OverlayEntry.

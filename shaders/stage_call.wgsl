@@ -8,7 +8,8 @@ if (class_ == CLASS_CREATE && refused) {
     next_op = OP_RESUME;
 } else if (class_ == CLASS_CALL || class_ == CLASS_CREATE) {
     let creates = class_ == CLASS_CREATE;
-    if (precompile && !delegated && (!identity || has_value || callee_code.y != 0u)) {
+    // A precompile that delegates is beyond what the step below can say; there is none.
+    if (precompile && !delegated && (precompile_op == 0u || delegates)) {
         status = FALLBACK_PRECOMPILE;
         continue;
     }
@@ -59,7 +60,7 @@ if (class_ == CLASS_CREATE && refused) {
     );
     frame_call(op, depth, b, value, callee_code, input, keep, lane);
     // A call touches its target even without value; EIP-161 asks for no less.
-    then_op = select(0u, OP_IDENTITY, precompile && !delegated);
+    then_op = precompile_op;
     if (creates) {
         status = STATUS_PARKED;
         resume = OP_CREATED;
@@ -99,16 +100,26 @@ if (deploys && depth > 0u) {
     resume = OP_DEPLOY;
     output_len = 0u;
 }
+if (op == OP_RECOVER) {
+    status = STATUS_PARKED;
+    resume = OP_RECOVERED;
+}
 if (status == STATUS_PARKED) {
     // Init code, or the code that it returns.
     var ask = REQUEST_DEPLOY;
     var word = salt;
     var from_ = frame.memory_base + expand_offset.lo.x;
-    if (expand_len.lo.x == 0u) { from_ = 0u; }
+    var len = expand_len.lo.x;
+    if (op == OP_RECOVER) {
+        ask = REQUEST_RECOVER;
+        from_ = frame.input_start;
+        len = min(frame.input_len, 128u);
+    }
+    if (len == 0u) { from_ = 0u; }
     if (op == OP_CREATE) {
         ask = REQUEST_CREATE;
         word = U256(vec4<u32>(nonce, 0u, 0u), vec4<u32>());
     }
     if (op == OP_CREATE2) { ask = REQUEST_CREATE2; }
-    lane_park(ask, frame.address0, frame.address_rest, from_, expand_len.lo.x, word, lane);
+    lane_park(ask, frame.address0, frame.address_rest, from_, len, word, lane);
 }

@@ -55,14 +55,26 @@ if (class_ == CLASS_PLAIN) {
         case OP_RETURNDATASIZE: { r.lo.x = output_len; }
         case OP_DEBIT, OP_CREDIT, OP_BEQUEST, OP_CREATED, OP_DEPLOY: { kind = KIND_ACCOUNT; }
         case OP_SELFDESTRUCT: { kind = KIND_ACCOUNT; r = a; output_len = 0u; }
-        case OP_IDENTITY: {
-            cost = 15u;
-            copy_source = SOURCE_MEMORY;
+        case OP_IDENTITY, OP_SHA256: {
+            cost = select(15u, 60u, op == OP_SHA256);
+            copy_gas = select(3u, 12u, op == OP_SHA256);
+            copy_source = select(SOURCE_BATCH, SOURCE_MEMORY, depth > 0u);
+            copy_base = frame.input_base;
             copy_start = frame.input_start;
             copy_len.lo.x = frame.input_len;
-            copy_gas = 3u;
             status = STATUS_RETURN;
         }
+        case OP_RECOVER: {
+            cost = 3000u;
+            // The request points at the lane's memory.
+            if (depth == 0u) {
+                copy_source = SOURCE_BATCH;
+                copy_base = frame.input_base;
+                copy_len.lo.x = min(frame.input_len, 128u);
+                copy_to = 0u;
+            }
+        }
+        case OP_RECOVERED: { status = STATUS_RETURN; }
         case OP_RESUME: {
             r = result;
             copy_source = SOURCE_MEMORY;
@@ -212,9 +224,10 @@ if (class_ == CLASS_PLAIN) {
     }
 }
 
-// A word of the frame: the result, or the account that pays.
-if (class_ == CLASS_FRAME || op == OP_DEBIT) {
-    let at = frame_row(depth, lane) + 2u * select(arg, 1u, op == OP_DEBIT) * n;
+// A word of the frame: the result, or the account that pays. Or the host's answer.
+if (class_ == CLASS_FRAME || op == OP_DEBIT || op == OP_RECOVERED) {
+    var at = frame_row(depth, lane) + 2u * select(arg, 1u, op == OP_DEBIT) * n;
+    if (op == OP_RECOVERED) { at = (LANE_ROW_REQUEST + 2u) * n + lane; }
     r = U256(lanes[at], lanes[at + n]);
     who = r;
 }

@@ -2,7 +2,8 @@
 
 // Touch state: one look in the overlay, one in the snapshot.
 var precompile = false;
-var identity = false;
+// The step that runs the precompile, where this kernel has it.
+var precompile_op = 0u;
 var touched = false;
 var delegates = false;
 var callee_created = false;
@@ -152,7 +153,12 @@ if (kind != 0u) {
                 copy_limit = callee_code.y;
             }
             if (class_ == CLASS_CALL && !delegated) {
-                identity = address_rest.w == 0x04000000u;
+                switch select(0u, address_rest.w, precompile) {
+                    case 0x01000000u: { precompile_op = OP_RECOVER; }
+                    case 0x02000000u: { precompile_op = OP_SHA256; }
+                    case 0x04000000u: { precompile_op = OP_IDENTITY; }
+                    default: {}
+                }
                 touched = (flags & ENTRY_TOUCHED) != 0u;
                 callee_created = (flags & ENTRY_CREATED) != 0u;
                 if (has_value) { cost += select(9000u, 34000u, op == OP_CALL && !alive); }
@@ -232,8 +238,8 @@ if (kind != 0u) {
             if (status == STATUS_RUNNING && class_ != CLASS_CREATE && (op != OP_DEBIT || !itself)) {
                 current = moved.s;
                 flags |= ENTRY_TOUCHED;
-                if (op == OP_DEBIT) { next_op = OP_CREDIT; }
             }
+            if (op == OP_DEBIT) { next_op = select(OP_CREDIT, then_op, itself); }
             if (op == OP_BEQUEST) {
                 flags |= ENTRY_READ_CODE;
                 if (!warm) { cost += 2600u; }

@@ -387,6 +387,8 @@ abi_consts! {
     REQUEST_CREATE2 = 0x11;
     /// The code in memory is deployed at `request_address`; the answer is its offset in the code arena.
     REQUEST_DEPLOY = 0x12;
+    /// The bytes are the input of the ecrecover precompile. The answer is what it returns: a word and its length, 32 or zero.
+    REQUEST_RECOVER = 0x13;
 
     /// Not empty in the sense of EIP-161.
     ACCOUNT_ALIVE = 1;
@@ -433,6 +435,15 @@ abi_consts! {
     RULE_SHANGHAI = 2;
     /// SELFDESTRUCT destroys only what the transaction created (EIP-6780).
     RULE_CANCUN = 4;
+
+    /// A step that no opcode asks for: the identity precompile runs.
+    OP_IDENTITY = 0x103;
+    /// The SHA-256 precompile runs.
+    OP_SHA256 = 0x110;
+    /// The ecrecover precompile asks the host for the signer.
+    OP_RECOVER = 0x111;
+    /// It returns what the host has answered.
+    OP_RECOVERED = 0x112;
 
     /// Word offset of the block environment in the batch arena; before it stand the 256 opcode rows.
     BATCH_ENV = 512;

@@ -1,10 +1,12 @@
 //! What a parked lane asks of the host, and the service that answers between two slices: keys that the snapshot lacks,
-//! addresses and codes of contracts to be created.
+//! addresses and codes of contracts to be created, signers.
 
 use crate::{
     abi::{self, LaneState},
+    backend::Backend,
     fallback::FallbackReason,
     lower::{CodeArena, SnapshotTable, address_from_limbs, from_limbs},
+    recover::RecoverRequest,
     state::{StateError, StateKey, StateRef},
 };
 use alloy_primitives::{Address, B256, Bytes, U256, keccak256};
@@ -52,6 +54,21 @@ impl Request {
     }
 }
 
+/// What recovers the signer for the ecrecover precompile: hash, v, r and s as words, absent bytes zero. `None` where v is
+/// neither 27 nor 28; r and s are recovery's part, and high ones are good.
+fn recover_request(bytes: &[u8]) -> Option<RecoverRequest> {
+    let mut input = [0; 128];
+    let len = bytes.len().min(input.len());
+    input[..len].copy_from_slice(&bytes[..len]);
+    let word = |index: usize| U256::from_be_slice(&input[32 * index..][..32]);
+    let recovery_id = match word(1).try_into() {
+        Ok(27_u8) => 0,
+        Ok(28_u8) => 1,
+        _ => return None,
+    };
+    Some(RecoverRequest { hash: word(0).into(), r: word(2), s: word(3), recovery_id, low_s: false })
+}
+
 /// What becomes of a parked lane.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Answer {
@@ -86,6 +103,7 @@ pub trait Service: fmt::Debug {
 
 /// Serves from a state that stays as it is while the batch runs.
 pub struct StateService<'a> {
+    device: &'a dyn Backend,
     state: &'a dyn StateRef,
     codes: &'a mut CodeArena,
     snapshot: &'a mut SnapshotTable,
@@ -100,21 +118,26 @@ impl fmt::Debug for StateService<'_> {
 }
 
 impl<'a> StateService<'a> {
-    /// For a batch of `lanes`; `snapshot` holds values of `state` only.
+    /// For a batch of `lanes` on `device`, which recovers signers too; `snapshot` holds values of `state` only.
     pub fn new(
+        device: &'a dyn Backend,
         state: &'a dyn StateRef,
         codes: &'a mut CodeArena,
         snapshot: &'a mut SnapshotTable,
         lanes: usize,
     ) -> Self {
-        Self { state, codes, snapshot, rounds: vec![0; lanes] }
+        Self { device, state, codes, snapshot, rounds: vec![0; lanes] }
     }
 
-    fn answer(&mut self, request: &Request) -> Answer {
+    fn answer(&mut self, request: &Request, signers: &mut dyn Iterator<Item = Answer>) -> Answer {
         self.rounds[request.lane] += 1;
         let full = self.snapshot.len() >= MAX_KEYS || self.codes.len_bytes() >= MAX_CODE;
+        let signer = if request.kind == abi::REQUEST_RECOVER { signers.next() } else { None };
         if full || self.rounds[request.lane] > ROUNDS {
             return Answer::End(FallbackReason::MissRounds);
+        }
+        if let Some(answer) = signer {
+            return answer;
         }
         let served = match (request.key(), request.kind) {
             (Some(key), _) => self.snapshot.ensure(key, self.state, self.codes).map(|()| Answer::Resume),
@@ -141,9 +164,34 @@ impl<'a> StateService<'a> {
     }
 }
 
+impl StateService<'_> {
+    /// An answer to each request for a signer, in order, all recovered at once.
+    fn signers(&self, requests: &[Request]) -> Vec<Answer> {
+        let asked = requests.iter().filter(|request| request.kind == abi::REQUEST_RECOVER);
+        let signatures: Vec<_> = asked.map(|request| recover_request(&request.bytes)).collect();
+        let good: Vec<_> = signatures.iter().copied().flatten().collect();
+        let recovered = if good.is_empty() { Ok(Vec::new()) } else { self.device.recover(&good) };
+        let recovered = recovered.unwrap_or_else(|error| {
+            tracing::warn!(%error, "the device failed to recover, the lanes that asked go to the CPU");
+            Vec::new()
+        });
+        let mut recovered = recovered.into_iter();
+        let mut next =
+            || recovered.next().map_or(Answer::End(FallbackReason::DeviceError), |result| signer(result.ok()));
+        signatures.iter().map(|signature| if signature.is_some() { next() } else { signer(None) }).collect()
+    }
+}
+
+/// The reply that names a signer, or none by its length.
+fn signer(address: Option<Address>) -> Answer {
+    let word = address.map_or(U256::ZERO, |address| U256::from_be_slice(address.as_slice()));
+    Answer::Reply { address: Address::ZERO, word, len: if address.is_some() { 32 } else { 0 } }
+}
+
 impl Service for StateService<'_> {
     fn serve(&mut self, requests: &[Request]) -> Vec<Answer> {
-        requests.iter().map(|request| self.answer(request)).collect()
+        let mut signers = self.signers(requests).into_iter();
+        requests.iter().map(|request| self.answer(request, &mut signers)).collect()
     }
 
     fn codes(&self) -> &CodeArena {

@@ -145,6 +145,11 @@ impl Lane<'_> {
         self.code.as_ref().filter(|code| !code.bytes.is_empty())
     }
 
+    /// The step that a transaction to a precompile comes down to: `OP_*`, zero for other targets.
+    pub fn precompile_op(&self) -> u32 {
+        if self.creates() { 0 } else { precompile_op(&self.to) }
+    }
+
     /// Whether the transaction creates its target.
     pub const fn creates(&self) -> bool {
         self.tx.to.is_none()
@@ -181,6 +186,18 @@ pub fn is_precompile(address: &Address, fork: Fork) -> bool {
         _ => 4,
     };
     (1..=last).contains(&number) || (number == 0x100 && fork >= Fork::Osaka)
+}
+
+/// The step that runs a precompile in a lane, `OP_*`; zero where the kernel has none.
+fn precompile_op(address: &Address) -> u32 {
+    let (rest, number) = address.split_at(19);
+    match number[0] {
+        _ if rest.iter().any(|byte| *byte != 0) => 0,
+        1 => abi::OP_RECOVER,
+        2 => abi::OP_SHA256,
+        4 => abi::OP_IDENTITY,
+        _ => 0,
+    }
 }
 
 /// The code that a call to `to` runs on `state`, delegation followed once: at every fork, since revm does.
@@ -252,7 +269,8 @@ pub fn route<'a>(
         return Ok(Route::Fallback(Reason::Create));
     }
     let to = tx.to.unwrap_or_else(|| sender.create(tx.nonce));
-    if is_precompile(&to, env.fork) {
+    let precompile = is_precompile(&to, env.fork);
+    if precompile && precompile_op(&to) == 0 {
         return Ok(Route::Fallback(Reason::Precompile));
     }
     if tx.input.len() > limits.input_len {
@@ -261,7 +279,8 @@ pub fn route<'a>(
     let (code, account_hash) = if tx.to.is_some() {
         let code = target_code(&to, state)?;
         let account_hash = code.as_ref().map(|code| code.account_hash);
-        (code, account_hash)
+        // A precompile runs whatever code its account has.
+        (code.filter(|_| !precompile), account_hash)
     } else if state.account(&to)?.is_some_and(|info| info.collides()) {
         return Ok(Route::Fallback(Reason::Create));
     } else {
@@ -269,9 +288,6 @@ pub fn route<'a>(
         (Some(TargetCode { account_hash: hash, hash, bytes: tx.input.clone(), delegate: None }), None)
     };
     if let Some(code) = &code {
-        if code.delegate.is_some_and(|delegate| is_precompile(&delegate, env.fork)) {
-            return Ok(Route::Fallback(Reason::Precompile));
-        }
         if code.bytes.len() > limits.code_len {
             return Ok(Route::Fallback(Reason::CodeSize));
         }

@@ -167,7 +167,8 @@ impl Run<'_> {
         let batch = self.lowering.wave(self.env, &lanes, &self.codes);
         lap(&mut self.report.time.lower, &mut self.clock);
         // A device that leaves lanes out has failed: the block would wait for them for ever.
-        let mut service = StateService::new(self.revm.state(), &mut self.codes, &mut self.snapshot, lanes.len());
+        let mut service =
+            StateService::new(self.device, self.revm.state(), &mut self.codes, &mut self.snapshot, lanes.len());
         let executed = self.device.execute(&batch, &mut service).and_then(|run| {
             if run.lanes.len() == lanes.len() {
                 return Ok(run);

@@ -9,7 +9,7 @@ pub(crate) const CALL: u8 = 0xf1;
 pub(crate) const CALLCODE: u8 = 0xf2;
 pub(crate) const DELEGATECALL: u8 = 0xf4;
 pub(crate) const STATICCALL: u8 = 0xfa;
-const KINDS: [u8; 4] = [CALL, CALLCODE, DELEGATECALL, STATICCALL];
+pub(crate) const KINDS: [u8; 4] = [CALL, CALLCODE, DELEGATECALL, STATICCALL];
 
 /// The operands of a call.
 #[derive(Clone, Copy, Debug)]
@@ -92,7 +92,7 @@ impl Code {
 }
 
 /// A transaction whose target holds `balance`.
-fn endowed(calls: &mut Calls, code: Code, balance: u64) {
+pub(crate) fn endowed(calls: &mut Calls, code: Code, balance: u64) {
     let code_hash = keccak256(&code.0);
     let target = calls.call(code.0, vec![], 900_000).to.unwrap_or_default();
     calls.state.insert_account(target, AccountInfo { balance: U256::from(balance), nonce: 1, code_hash });
@@ -176,7 +176,6 @@ pub fn calls(fork: Fork) -> Calls {
     nesting(&mut calls, &callees);
     statics(&mut calls, &callees);
     return_data(&mut calls, &callees);
-    identity(&mut calls);
     warmness(&mut calls, &callees);
     delegations(&mut calls, &callees);
     calls
@@ -370,18 +369,6 @@ fn return_data(calls: &mut Calls, callees: &Callees) {
     for to in [callees.halter, callees.burner, callees.environment, callees.storer] {
         let again = code.clone().call(&Args { gas: Some(U256::from(50_000)), ..Args::new(CALL, to) }).observe(20);
         calls.call(again.end(0xf3, 0, 64).0, vec![], 900_000);
-    }
-}
-
-fn identity(calls: &mut Calls) {
-    for kind in KINDS {
-        for len in [0_u64, 1, 31, 32, 33, 100] {
-            for ask in [14_u64, 15, 18, 21, 1000] {
-                let gas = Some(U256::from(ask));
-                let args = Args { gas, input: (3, len), output: (70, 40), ..Args::new(kind, U256::from(4)) };
-                calls.call(Code::default().fill().call(&args).observe(10).0, vec![], 300_000);
-            }
-        }
     }
 }
 

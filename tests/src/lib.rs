@@ -7,6 +7,7 @@ pub mod contracts;
 pub mod creates;
 pub mod generated;
 pub mod harness;
+pub mod precompiles;
 pub mod programs;
 pub mod random;
 pub mod sample;

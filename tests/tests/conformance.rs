@@ -13,6 +13,7 @@ use lockstep::{
 use lockstep_tests::{
     calls, creates,
     harness::{Suite, Target},
+    precompiles,
     programs::{self, Calls},
     random::random,
 };
@@ -20,10 +21,12 @@ use std::{process::ExitCode, sync::Arc};
 
 type Generator = fn(Fork) -> Calls;
 
-const GENERATORS: [(&str, Generator); 7] = [
+const GENERATORS: [(&str, Generator); 9] = [
     ("calls", calls::calls),
     ("creates", creates::creates),
     ("destroys", creates::destroys),
+    ("precompiles", precompiles::precompiles),
+    ("precompiles_with_code", precompiles::precompiles_with_code),
     ("arithmetic", programs::arithmetic),
     ("memory", programs::memory),
     ("flow", programs::flow),
@@ -63,7 +66,7 @@ fn compare(engine: &Engine, calls: &Calls) -> Result<(ExecutionReport, usize), F
 }
 
 /// One edit of the kernel's text that must not go unnoticed.
-const MUTANTS: [(&str, &str, &str); 30] = [
+const MUTANTS: [(&str, &str, &str); 38] = [
     ("cold_slot_one_gas_less", "if (!warm) { cost += 2000u; }", "if (!warm) { cost += 1999u; }"),
     ("division_drops_a_carry", "let bit = shifted.c | reduced.c;", "let bit = reduced.c;"),
     ("keccak_pads_like_sha3", "(1u << bits) - 1u)) | (1u << bits)", "(1u << bits) - 1u)) | (6u << bits)"),
@@ -101,6 +104,18 @@ const MUTANTS: [(&str, &str, &str); 30] = [
     ("no_refund_for_destruction", "refund += 24000u;", ""),
     ("heir_costs_one_gas_less", "cost += 25000u;", "cost += 24999u;"),
     ("third_precompile_is_untouched", "op == OP_BEQUEST && precompile", "false && precompile"),
+    ("sha256_word_one_gas_less", "select(3u, 12u, op == OP_SHA256)", "select(3u, 11u, op == OP_SHA256)"),
+    ("sha256_length_in_too_few_blocks", "(len + 8u) / 64u", "(len + 7u) / 64u"),
+    ("sha256_drops_the_length", "word = len << 3u;", ""),
+    ("sha256_always_aligned", "let shift = (start & 3u) * 8u;", "let shift = 0u;"),
+    ("value_to_oneself_skips_the_precompile", "select(OP_CREDIT, then_op, itself)", "select(OP_CREDIT, 0u, itself)"),
+    ("recover_one_gas_less", "cost = 3000u;", "cost = 2999u;"),
+    ("recover_always_returns", "output_len = answer;", "output_len = 32u;"),
+    (
+        "recover_takes_31_bytes_of_s",
+        "len = min(frame.input_len, 128u);\n    }",
+        "len = min(frame.input_len, 127u);\n    }",
+    ),
     ("dirty_memory", "memory[limb * n + lane] = 0u;", ""),
 ];
 
@@ -151,7 +166,7 @@ fn caught(from: &'static str, to: &'static str) -> Result<(), Failed> {
     let engine = Engine::builder().with_device(Arc::clone(&device)).build()?;
     // Berlin for the rules that ended since.
     let cases =
-        [Fork::Cancun, Fork::Berlin].into_iter().flat_map(|fork| GENERATORS.map(|(_, generate)| (fork, generate)));
+        [Fork::Prague, Fork::Berlin].into_iter().flat_map(|fork| GENERATORS.map(|(_, generate)| (fork, generate)));
     for (fork, generate) in cases {
         let calls = generate(fork);
         if compare(&engine, &calls)?.1 == 0 {

@@ -19,7 +19,7 @@ use lockstep::{
     tx::Transaction,
 };
 use lockstep_tests::{
-    harness::{Suite, Target},
+    harness::{Suite, Target, device},
     programs::{Calls, Code},
     states::Silent,
 };
@@ -302,6 +302,51 @@ impl Backend for Faulty {
     }
 }
 
+/// A device that runs lanes and fails to recover.
+#[derive(Debug)]
+struct Forgetful(Arc<dyn Backend>);
+
+impl Backend for Forgetful {
+    fn kind(&self) -> BackendKind {
+        self.0.kind()
+    }
+
+    fn name(&self) -> &str {
+        "forgetful"
+    }
+
+    fn keccak256(&self, messages: &[&[u8]]) -> Result<Vec<B256>, BackendError> {
+        self.0.keccak256(messages)
+    }
+
+    fn recover(&self, _: &[RecoverRequest]) -> Result<Vec<Result<Address, RecoverError>>, BackendError> {
+        Err(BackendError::DeviceLost("forgetful".into()))
+    }
+
+    fn lane_limits(&self) -> LaneLimits {
+        self.0.lane_limits()
+    }
+
+    fn execute(&self, batch: &Batch, service: &mut dyn Service) -> Result<Executed, BackendError> {
+        self.0.execute(batch, service)
+    }
+}
+
+/// Of lanes that ask for signers, those that need the device's answer move to the CPU.
+fn forgetful() -> Result<(), Failed> {
+    let Some(device) = device(Target::Wgpu)? else { return Err("no device".into()) };
+    let engine = Engine::builder().with_device(Arc::new(Forgetful(device))).build()?;
+    let mut calls = Calls::new(Fork::Cancun);
+    for v in [27_u8, 28, 26, 27] {
+        let words = [keccak256("hash").0, U256::from(v).to_be_bytes(), keccak256("r").0, keccak256("s").0];
+        calls.call(vec![], words.concat(), 100_000).to = Some(Address::with_last_byte(1));
+    }
+    let report = same_as_revm(&engine, &calls, &calls.state)?;
+    ensure(report.fallbacks.get(&FallbackReason::DeviceError) == Some(&3) && report.device.txs == 1, || {
+        format!("{report:?}")
+    })
+}
+
 fn faulty(fault: Fault) -> Result<(), Failed> {
     let engine = Engine::builder().with_device(Arc::new(Faulty(fault))).build()?;
     let calls = counters(10, 3);
@@ -323,6 +368,7 @@ fn main() -> ExitCode {
     for fault in [Fault::Lost, Fault::OutOfMemory, Fault::NotRun, Fault::Unknown, Fault::TooFew] {
         suite.test(format!("faulty::{fault:?}"), move || faulty(fault));
     }
+    suite.on(Target::Wgpu, "forgetful", |_| forgetful());
     suite.on(Target::Cpu, "cpu_counts_no_lane", |engine| {
         let calls = counters(5, 1);
         let report = same_as_revm(engine, &calls, &calls.state)?;

@@ -204,6 +204,7 @@ impl Lowering {
                 entries: entries[position].len() as u32,
                 gas_lo: gas as u32,
                 gas_hi: (gas >> 32) as u32,
+                resume: lane.precompile_op(),
                 ..LaneState::zeroed()
             });
         }

@@ -124,7 +124,7 @@ fn run_code(backend: &WgpuBackend, bytes: Bytes, lanes: usize) -> Result<Vec<Vec
     Lowering::prepare(&env, &lane, &state, &mut codes, &mut snapshot).map_err(failed)?;
     let batch = Lowering::new(&env, backend.lane_limits()).wave(&env, &vec![&lane; lanes], &codes);
     // The account of the precompile is not there yet: every lane parks.
-    let mut service = StateService::new(&state, &mut codes, &mut snapshot, lanes);
+    let mut service = StateService::new(backend, &state, &mut codes, &mut snapshot, lanes);
     Ok(backend.execute(&batch, &mut service)?.lanes.into_iter().map(|lane| lane.output).collect())
 }
 
