@@ -5,10 +5,10 @@ mod watch;
 
 use crate::{
     block::{BlockEnv, MAX_BLOBS_PER_TX_OSAKA},
+    delegation::authority_of,
     error::{Invalid, TxError},
     fork::Fork,
     outcome::{AccountChange, AccountChangeKind, Log, SlotChange, TxOutcome, TxStatus},
-    recover::{authority_request, recover_one},
     state::{AccountInfo, StateError, StateRef},
     tx::{Transaction, TxType},
 };
@@ -236,12 +236,8 @@ fn tx_env(tx: &Transaction, sender: Address) -> Result<TxEnv, Invalid> {
                     address: authorization.address,
                     nonce: authorization.nonce,
                 };
-                // Recovered beside the senders in a block; by itself in a transaction that comes alone.
-                let alone = || authority_request(authorization).and_then(|request| recover_one(&request).ok());
-                let authority = authorization
-                    .authority
-                    .unwrap_or_else(alone)
-                    .map_or(RecoveredAuthority::Invalid, RecoveredAuthority::Valid);
+                let authority =
+                    authority_of(authorization).map_or(RecoveredAuthority::Invalid, RecoveredAuthority::Valid);
                 Either::Right(RecoveredAuthorization::new_unchecked(inner, authority))
             })
             .collect(),

@@ -11,6 +11,7 @@ pub mod block_file;
 pub mod commit;
 pub mod compare;
 pub mod curve;
+pub mod delegation;
 pub mod engine;
 pub mod error;
 pub mod evm;

@@ -3,6 +3,7 @@
 use crate::{
     abi,
     block::BlockEnv,
+    delegation::{Delegated, Delegations},
     fallback::FallbackReason,
     fork::Fork,
     intrinsic::{IntrinsicGas, check_intrinsic},
@@ -133,6 +134,8 @@ pub struct Lane<'a> {
     pub code: Option<TargetCode>,
     /// Code hash of the target account as the plan saw it, `None` where it does not exist or has no code.
     pub account_hash: Option<B256>,
+    /// What the authorization list does before (EIP-7702); the target's code is as it is after that.
+    pub delegations: Delegations,
     /// Base gas and floor.
     pub gas: IntrinsicGas,
     /// Price and advance payment.
@@ -219,7 +222,7 @@ pub fn target_code(to: &Address, state: &dyn StateRef) -> Result<Option<TargetCo
 
 /// How many overlay entries a lane starts with at most.
 fn initial_entry_count(tx: &Transaction) -> usize {
-    4 + tx.access_list.iter().map(|(_, slots)| slots.len() + 1).sum::<usize>()
+    4 + tx.authorizations.len() + tx.access_list.iter().map(|(_, slots)| slots.len() + 1).sum::<usize>()
 }
 
 /// Whether the target has code in `prefix`: an EIP-7702 delegation counts, precompiles and creations do not.
@@ -232,6 +235,9 @@ pub fn is_call(tx: &Transaction, prefix: &dyn StateRef) -> Result<bool, StateErr
 fn is_as_decoded(tx: &Transaction) -> bool {
     let tip = tx.max_priority_fee_per_gas.is_some();
     let no_blobs = tx.blob_hashes.is_empty() && tx.max_fee_per_blob_gas.is_zero();
+    if tx.tx_type != TxType::SetCode && !tx.authorizations.is_empty() {
+        return false;
+    }
     match tx.tx_type {
         TxType::Legacy => !tip && no_blobs && tx.access_list.is_empty(),
         TxType::AccessList => !tip && no_blobs && tx.chain_id.is_some(),
@@ -265,9 +271,6 @@ pub fn route<'a>(
     if !fits(tx.max_fee_per_gas, tx.gas_limit) || !fits(tx.max_fee_per_blob_gas, tx.blob_gas()) {
         return Ok(Route::Revm);
     }
-    if !tx.authorizations.is_empty() {
-        return Ok(Route::Fallback(Reason::Create));
-    }
     let to = tx.to.unwrap_or_else(|| sender.create(tx.nonce));
     let precompile = is_precompile(&to, env.fork);
     if precompile && precompile_op(&to) == 0 {
@@ -276,8 +279,9 @@ pub fn route<'a>(
     if tx.input.len() > limits.input_len {
         return Ok(Route::Fallback(Reason::Calldata));
     }
+    let delegations = Delegations::of(tx, &sender, env.chain_id, state)?;
     let (code, account_hash) = if tx.to.is_some() {
-        let code = target_code(&to, state)?;
+        let code = target_code(&to, &Delegated::new(state, &delegations))?;
         let account_hash = code.as_ref().map(|code| code.account_hash);
         // A precompile runs whatever code its account has.
         (code.filter(|_| !precompile), account_hash)
@@ -296,5 +300,5 @@ pub fn route<'a>(
         }
     }
     let fees = Fees::of(tx, env);
-    Ok(Route::Device(Box::new(Lane { index, tx, sender, to, code, account_hash, gas, fees })))
+    Ok(Route::Device(Box::new(Lane { index, tx, sender, to, code, account_hash, delegations, gas, fees })))
 }

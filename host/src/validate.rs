@@ -3,6 +3,7 @@
 use crate::{
     abi,
     block::BlockEnv,
+    delegation::{Delegated, Delegations},
     fallback::FallbackReason,
     fork::Fork,
     lower::{CodeArena, LaneResult, SnapshotTable, from_limbs, key_of, moved_before, raised_before},
@@ -186,7 +187,7 @@ impl Speculation {
     ///
     /// # Errors
     /// The state could not be read.
-    pub fn is_stale(&self, lane: &Lane<'_>, prefix: &dyn StateRef) -> Result<bool, StateError> {
+    pub fn is_stale(&self, lane: &Lane<'_>, env: &BlockEnv, prefix: &dyn StateRef) -> Result<bool, StateError> {
         for read in &self.reads {
             let same = match read {
                 Read::Balance(address, balance) => prefix.account(address)?.unwrap_or_default().balance == *balance,
@@ -202,6 +203,11 @@ impl Speculation {
                 return Ok(true);
             }
         }
+        if Delegations::of(lane.tx, &lane.sender, env.chain_id, prefix)? != lane.delegations {
+            return Ok(true);
+        }
+        // The call comes after the list.
+        let prefix = &Delegated::new(prefix, &lane.delegations);
         let account = prefix.account(&lane.to)?;
         if lane.creates() {
             return Ok(account.is_some_and(|info| info.collides()));
@@ -231,7 +237,7 @@ impl Speculation {
         if !may_stand(lane, &sender, env, prefix)? {
             return Ok(Verdict::Revm);
         }
-        if self.is_stale(lane, prefix)? {
+        if self.is_stale(lane, env, prefix)? {
             return Ok(Verdict::Stale);
         }
         // revm halts where the target cannot hold the value, before any code; a lane knows nothing of that balance.
@@ -252,7 +258,8 @@ impl Speculation {
     fn gas_used(&self, lane: &Lane<'_>, fork: Fork) -> u64 {
         let spent = lane.tx.gas_limit - self.gas_left.min(lane.tx.gas_limit);
         let quotient = if fork >= Fork::London { 5 } else { 2 };
-        (spent - self.refund.min(spent / quotient)).max(lane.gas.floor)
+        let refund = self.refund.saturating_add(lane.delegations.refund);
+        (spent - refund.min(spent / quotient)).max(lane.gas.floor)
     }
 
     fn outcome(
@@ -269,6 +276,14 @@ impl Speculation {
         let sender = changes.account(lane.sender)?;
         sender.nonce += 1;
         sender.balance = sender.balance.wrapping_sub(lane.fees.gas_price * gas).wrapping_sub(lane.fees.blob);
+        for authority in &lane.delegations.authorities {
+            if let Some((_, code)) = &authority.code {
+                let change = changes.entry(authority.address)?;
+                change.after.nonce = authority.nonce;
+                change.set_code(code.clone());
+            }
+        }
+        let sender = changes.account(lane.sender)?;
         if status == TxStatus::Success {
             sender.balance = sender.balance.wrapping_sub(lane.tx.value);
             let target = changes.account(lane.to)?;
@@ -356,7 +371,8 @@ impl Changes<'_> {
 impl AccountChange {
     fn set_code(&mut self, code: Bytes) {
         self.after.code_hash = keccak256(&code);
-        self.code = (!code.is_empty()).then_some(code);
+        let held = self.before.unwrap_or_default().code_hash;
+        self.code = Some(code).filter(|_| self.after.has_code() && self.after.code_hash != held);
     }
 }
 

@@ -299,7 +299,7 @@ impl Run<'_> {
         for index in next..self.txs.len() {
             let (Route::Device(lane), Some(result)) = (&self.routes[index], &self.results[index]) else { continue };
             let prefix = self.revm.state();
-            if index > next && !result.is_stale(lane, prefix).unwrap_or(true) {
+            if index > next && !result.is_stale(lane, self.env, prefix).unwrap_or(true) {
                 continue;
             }
             self.results[index] = None;

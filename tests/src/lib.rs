@@ -11,6 +11,7 @@ pub mod precompiles;
 pub mod programs;
 pub mod random;
 pub mod sample;
+pub mod set_code;
 pub mod sign;
 pub mod small_block;
 pub mod states;

@@ -16,17 +16,19 @@ use lockstep_tests::{
     precompiles,
     programs::{self, Calls},
     random::random,
+    set_code,
 };
 use std::{process::ExitCode, sync::Arc};
 
 type Generator = fn(Fork) -> Calls;
 
-const GENERATORS: [(&str, Generator); 9] = [
+const GENERATORS: [(&str, Generator); 10] = [
     ("calls", calls::calls),
     ("creates", creates::creates),
     ("destroys", creates::destroys),
     ("precompiles", precompiles::precompiles),
     ("precompiles_with_code", precompiles::precompiles_with_code),
+    ("set_code", set_code::set_code),
     ("arithmetic", programs::arithmetic),
     ("memory", programs::memory),
     ("flow", programs::flow),
@@ -66,7 +68,7 @@ fn compare(engine: &Engine, calls: &Calls) -> Result<(ExecutionReport, usize), F
 }
 
 /// One edit of the kernel's text that must not go unnoticed.
-const MUTANTS: [(&str, &str, &str); 38] = [
+const MUTANTS: [(&str, &str, &str); 39] = [
     ("cold_slot_one_gas_less", "if (!warm) { cost += 2000u; }", "if (!warm) { cost += 1999u; }"),
     ("division_drops_a_carry", "let bit = shifted.c | reduced.c;", "let bit = reduced.c;"),
     ("keccak_pads_like_sha3", "(1u << bits) - 1u)) | (1u << bits)", "(1u << bits) - 1u)) | (6u << bits)"),
@@ -116,6 +118,7 @@ const MUTANTS: [(&str, &str, &str); 38] = [
         "len = min(frame.input_len, 128u);\n    }",
         "len = min(frame.input_len, 127u);\n    }",
     ),
+    ("delegation_of_the_transaction_not_seen", "select(info.x, noted.y, (flags & ENTRY_CODE) != 0u)", "info.x"),
     ("dirty_memory", "memory[limb * n + lane] = 0u;", ""),
 ];
 

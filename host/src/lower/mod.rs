@@ -180,12 +180,15 @@ impl Lowering {
         if let Some(code) = lane.running() {
             codes.insert(code.hash, || Ok(code.bytes.clone()))?;
         }
-        initial_entries(lane, env).iter().try_for_each(|entry| snapshot.ensure(key_of(entry), state, codes))
+        for (hash, code) in lane.delegations.codes() {
+            codes.insert(*hash, || Ok(code.clone()))?;
+        }
+        initial_entries(lane, env, codes).iter().try_for_each(|entry| snapshot.ensure(key_of(entry), state, codes))
     }
 
     /// Lowers one wave of lanes that are prepared.
     pub fn wave(&self, env: &BlockEnv, lanes: &[&Lane<'_>], codes: &CodeArena) -> Batch {
-        let entries: Vec<_> = lanes.iter().map(|lane| initial_entries(lane, env)).collect();
+        let entries: Vec<_> = lanes.iter().map(|lane| initial_entries(lane, env, codes)).collect();
         let mut arena = self.head.clone();
         arena.resize(arena.len() + lanes.len() * RECORD_WORDS, 0);
         let mut states = Vec::with_capacity(lanes.len());
@@ -249,8 +252,7 @@ fn outermost(lane: &Lane<'_>, code: u32, header: &CodeHeader, input_base: u32) -
     }
 }
 
-/// Accounts: `nonce_delta` is how far the transaction has raised the nonce.
-fn entry(key: StateKey, flags: u32, delta: U256, nonce_delta: u32) -> OverlayEntry {
+fn entry(key: StateKey, flags: u32) -> OverlayEntry {
     let (kind, address, slot) = snapshot::parts(key);
     let limbs = address_limbs(&address);
     OverlayEntry {
@@ -259,10 +261,20 @@ fn entry(key: StateKey, flags: u32, delta: U256, nonce_delta: u32) -> OverlayEnt
         slot: limbs_of(slot),
         address: [limbs[1], limbs[2], limbs[3], limbs[4]],
         flags,
-        snapshot: 0,
-        current: limbs_of(delta),
-        original: [nonce_delta, 0, 0, 0, 0, 0, 0, 0],
+        ..OverlayEntry::zeroed()
     }
+}
+
+/// An account as the transaction has left it when its code starts.
+fn account_entry(lane: &Lane<'_>, address: Address, flags: u32, codes: &CodeArena) -> OverlayEntry {
+    let mut entry = entry(StateKey::Account(address), flags);
+    entry.current = limbs_of(moved_before(lane, &address));
+    entry.original[0] = raised_before(lane, &address);
+    if let Some((hash, _)) = lane.delegations.get(&address).and_then(|authority| authority.code.as_ref()) {
+        entry.flags |= abi::ENTRY_CODE | abi::ENTRY_TOUCHED;
+        entry.original[1] = codes.offset(hash).unwrap_or(0);
+    }
+    entry
 }
 
 /// The key of an overlay entry; transient slots give the slot of the same name.
@@ -290,11 +302,12 @@ pub fn moved_before(lane: &Lane<'_>, address: &Address) -> U256 {
 
 /// How far the transaction itself has raised an account's nonce when its code starts.
 pub fn raised_before(lane: &Lane<'_>, address: &Address) -> u32 {
-    u32::from(*address == lane.sender || (*address == lane.to && lane.creates()))
+    let delegated = lane.delegations.get(address).map_or(0, |authority| authority.raised);
+    delegated + u32::from(*address == lane.sender || (*address == lane.to && lane.creates()))
 }
 
 /// What is warm from the start (EIP-2929, 2930, 3651, 7702), with what the sender has paid and the target received.
-fn initial_entries(lane: &Lane<'_>, env: &BlockEnv) -> Vec<OverlayEntry> {
+fn initial_entries(lane: &Lane<'_>, env: &BlockEnv, codes: &CodeArena) -> Vec<OverlayEntry> {
     let mut entries = Vec::new();
     if lane.running().is_none() {
         return entries;
@@ -303,8 +316,12 @@ fn initial_entries(lane: &Lane<'_>, env: &BlockEnv) -> Vec<OverlayEntry> {
     let target = if lane.creates() { party | abi::ENTRY_CREATED } else { party };
     for (address, flags) in [(lane.sender, party), (lane.to, target)] {
         if entries.is_empty() || lane.sender != lane.to {
-            let (moved, raised) = (moved_before(lane, &address), raised_before(lane, &address));
-            entries.push(entry(StateKey::Account(address), flags, moved, raised));
+            entries.push(account_entry(lane, address, flags, codes));
+        }
+    }
+    for authority in &lane.delegations.authorities {
+        if authority.address != lane.sender && authority.address != lane.to {
+            entries.push(account_entry(lane, authority.address, abi::ENTRY_WARM, codes));
         }
     }
     let mut seen: std::collections::HashSet<StateKey> = entries.iter().map(key_of).collect();
@@ -317,7 +334,7 @@ fn initial_entries(lane: &Lane<'_>, env: &BlockEnv) -> Vec<OverlayEntry> {
     let warm = beneficiary.into_iter().chain(delegate).map(StateKey::Account).chain(listed);
     for key in warm {
         if seen.insert(key) {
-            entries.push(entry(key, abi::ENTRY_WARM, U256::ZERO, 0));
+            entries.push(entry(key, abi::ENTRY_WARM));
         }
     }
     entries

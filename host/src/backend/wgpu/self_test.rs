@@ -5,6 +5,7 @@ use crate::{
     abi,
     backend::{Backend, BackendError},
     block::BlockEnv,
+    delegation::Delegations,
     fork::Fork,
     intrinsic::IntrinsicGas,
     lower::{CodeArena, Lowering, SnapshotTable},
@@ -115,6 +116,7 @@ fn run_code(backend: &WgpuBackend, bytes: Bytes, lanes: usize) -> Result<Vec<Vec
         to,
         code: Some(TargetCode { account_hash: hash, hash, bytes, delegate: None }),
         account_hash: Some(hash),
+        delegations: Delegations::default(),
         gas: IntrinsicGas { initial: 21_000, floor: 0 },
         fees: Fees::of(&tx, &env),
     };
