@@ -6,6 +6,7 @@ use crate::{
     backend::{Backend, BackendError},
     block::BlockEnv,
     delegation::Delegations,
+    evm,
     fork::Fork,
     intrinsic::IntrinsicGas,
     lower::{CodeArena, Lowering, SnapshotTable},
@@ -64,18 +65,22 @@ fn execute(backend: &WgpuBackend) -> Result<(), BackendError> {
         code.extend((index as u16 * 32).to_be_bytes());
         code.push(0x52);
     }
-    // The hash of 200 bytes from byte 3 on, behind the results; behind it these bytes by a call of the identity
-    // precompile, which leaves its success on the stack and so in the length of what is returned.
+    // The hash of 200 bytes from byte 3 on, behind the results; behind it these bytes and their SHA-256 by calls of
+    // precompiles, which leave their success on the stack and so in the length of what is returned.
     let hash_at = vectors.len() as u16 * 32;
     let push = |value: u16| [0x61, value.to_be_bytes()[0], value.to_be_bytes()[1]];
     code.extend([[0x60, 200, 0x60].as_slice(), &[3, 0x20], &push(hash_at), &[0x52]].concat());
-    code.extend([push(200), push(hash_at + 32), push(200), push(3), push(4), push(1000)].concat());
-    code.push(0xfa);
-    code.extend([push(hash_at + 231).as_slice(), &[0x01, 0x60, 0, 0xf3]].concat());
+    for (precompile, to, len) in [(4, hash_at + 32, 200), (2, hash_at + 232, 32)] {
+        code.extend([push(len), push(to), push(200), push(3), push(precompile), push(1000)].concat());
+        code.push(0xfa);
+    }
+    code.extend([push(hash_at + 262).as_slice(), &[0x01, 0x01, 0x60, 0, 0xf3]].concat());
     let mut expected: Vec<u8> = vectors.iter().flat_map(|(_, _, result)| result.to_be_bytes::<32>()).collect();
     let hash = keccak256(&expected[3..203]);
     expected.extend_from_slice(hash.as_slice());
     expected.extend_from_within(3..203);
+    let hash = evm::sha256(&expected[3..203]);
+    expected.extend_from_slice(hash.as_slice());
 
     // More lanes than a workgroup has, all alike.
     for (lane, output) in run_code(backend, code.into(), abi::WORKGROUP as usize + 1)?.iter().enumerate() {
