@@ -268,7 +268,7 @@ impl World {
             code
         };
         let below = if self.below.is_empty() { 0 } else { 75 };
-        let precompile = U256::from(4 + u64::from(self.random.chance(10)));
+        let precompile = U256::from(self.random.pick(&[1, 2, 2, 4, 4, 5]));
         let (who, gas) = match self.random.below(100) {
             dice if dice < below => (U256::from_be_slice(self.random.pick(&self.below.clone()).as_slice()), U256::MAX),
             90.. => (precompile, U256::MAX),
@@ -493,6 +493,7 @@ pub fn random(fork: Fork, seed: u64) -> Calls {
             3 => created,
             6 | 7 => child,
             8 if world.random.chance(30) => contracts[5],
+            9 if world.random.chance(30) => Address::with_last_byte(world.random.pick(&[1, 2, 4])),
             4 | 5 => world.random.pick(&delegators),
             _ => world.random.pick(&contracts[..5]),
         };
@@ -503,11 +504,14 @@ pub fn random(fork: Fork, seed: u64) -> Calls {
             let program = world.program(Code::default());
             (tx.to, tx.input) = (None, if world.random.chance(30) { program } else { deploy(&program) }.into());
         }
-        if fork >= Fork::Prague && tx.to.is_some() && world.random.chance(5) {
-            let wallet = world.random.below(2) as usize;
-            let code = world.random.pick(&[contracts[0], contracts[1], child, Address::ZERO]);
-            tx.authorizations.push(wallets[wallet].authorize(1, code, authorized[wallet]));
-            authorized[wallet] += 1;
+        if fork >= Fork::Prague && tx.to.is_some() && world.random.chance(8) {
+            for _ in 0..=world.random.below(3) {
+                let wallet = world.random.below(2) as usize;
+                let code = world.random.pick(&[contracts[0], contracts[1], child, delegators[0], Address::ZERO]);
+                let (chain_id, off) = (world.random.below(12) % 3, u64::from(world.random.chance(10)));
+                tx.authorizations.push(wallets[wallet].authorize(chain_id, code, authorized[wallet] + off));
+                authorized[wallet] += u64::from(chain_id < 2 && off == 0);
+            }
         }
         world.adjust(tx, calls.env.base_fee);
         nonces[from] += 1;
