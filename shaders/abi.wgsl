@@ -25,6 +25,7 @@ const REQUEST_CREATE = 0x10u;
 const REQUEST_CREATE2 = 0x11u;
 const REQUEST_DEPLOY = 0x12u;
 const REQUEST_RECOVER = 0x13u;
+const KEY_TRANSIENT = 0x80000000u;
 const ACCOUNT_ALIVE = 0x1u;
 const ENTRY_WARM = 0x1u;
 const ENTRY_LOADED = 0x2u;
@@ -49,6 +50,9 @@ const OP_IDENTITY = 0x103u;
 const OP_SHA256 = 0x110u;
 const OP_RECOVER = 0x111u;
 const OP_RECOVERED = 0x112u;
+const READS_A = 0x20000u;
+const READS_B = 0x40000u;
+const READS_C = 0x80000u;
 const BATCH_ENV = 0x200u;
 const BATCH_DATA = 0x240u;
 const WORKGROUP = 0x20u;
@@ -82,6 +86,7 @@ const CLASS_ENV_TX = 0x7u;
 const CLASS_FRAME = 0x9u;
 const CLASS_CALL = 0xau;
 const CLASS_CREATE = 0xbu;
+const CLASS_ALU = 0xcu;
 const OP_STOP = 0x0u;
 const OP_ADD = 0x1u;
 const OP_MUL = 0x2u;
@@ -241,15 +246,12 @@ const SNAP_VALUE = 0x10u;
 const SNAP_NONCE_LO = 0x18u;
 const SNAP_NONCE_HI = 0x19u;
 const SNAP_WORDS = 0x20u;
-const OVER_KIND = 0x0u;
-const OVER_ADDRESS0 = 0x1u;
-const OVER_SLOT = 0x2u;
-const OVER_ADDRESS = 0xau;
-const OVER_FLAGS = 0xeu;
-const OVER_SNAPSHOT = 0xfu;
-const OVER_CURRENT = 0x10u;
-const OVER_ORIGINAL = 0x18u;
-const OVER_WORDS = 0x20u;
+const OVER_KEY = 0x0u;
+const OVER_FLAGS = 0x1u;
+const OVER_NONCE_DELTA = 0x2u;
+const OVER_CODE = 0x3u;
+const OVER_CURRENT = 0x4u;
+const OVER_WORDS = 0xcu;
 const LOG_TOPICS = 0x0u;
 const LOG_DATA_LIMB = 0x1u;
 const LOG_DATA_LEN = 0x2u;
@@ -376,14 +378,11 @@ struct SnapshotEntry {
 }
 
 struct OverlayEntry {
-    kind: u32,
-    address0: u32,
-    slot: array<u32, 8>,
-    address: array<u32, 4>,
+    key: u32,
     flags: u32,
-    snapshot: u32,
+    nonce_delta: u32,
+    code: u32,
     current: array<u32, 8>,
-    original: array<u32, 8>,
 }
 
 struct LogEntry {

@@ -136,9 +136,10 @@ fn execute(@builtin(global_invocation_id) id: vec3<u32>) {
         var next_pc = pc + 1u;
         if (next_op != 0u) {
             op = next_op;
-            // No operands, and a result of OP_RESUME alone.
+            // A result of OP_RESUME alone; the heir is an operand, which stays on the stack.
             row1 = select(0u, 0x10000u, op == OP_RESUME);
             row0 = CLASS_PLAIN | (0x80000u + row1);
+            if (op == OP_BEQUEST) { row1 = READS_A; }
             next_pc = pc;
             next_op = 0u;
         }
@@ -146,23 +147,17 @@ fn execute(@builtin(global_invocation_id) id: vec3<u32>) {
         let need = (row0 >> 8u) & 0xffu;
         let arg = row0 >> 24u;
         let new_sp = sp + ((row0 >> 16u) & 0xffu) - 8u;
-        if (class_ == CLASS_UNDEFINED) {
-            status = STATUS_INVALID_OPCODE;
-            continue;
-        }
-        if (sp - frame.stack_base < need || new_sp - frame.stack_base > 1024u) {
-            status = STATUS_STACK;
-            continue;
-        }
-        if (new_sp > params.stack_words) {
-            status = FALLBACK_STACK;
-            continue;
-        }
+        // What ends the frame before anything else: the last of these lines that applies.
+        var halt = STATUS_RUNNING;
         // EIP-214; the value of a CALL is checked with its operands.
         let writes = class_ == CLASS_LOG || class_ == CLASS_CREATE || op == OP_SSTORE || op == OP_TSTORE
             || op == OP_SELFDESTRUCT;
-        if ((frame.mode & MODE_STATIC) != 0u && writes) {
-            status = STATUS_STATIC;
+        if ((frame.mode & MODE_STATIC) != 0u && writes) { halt = STATUS_STATIC; }
+        if (new_sp > params.stack_words) { halt = FALLBACK_STACK; }
+        if (sp - frame.stack_base < need || new_sp - frame.stack_base > 1024u) { halt = STATUS_STACK; }
+        if (class_ == CLASS_UNDEFINED) { halt = STATUS_INVALID_OPCODE; }
+        if (halt != STATUS_RUNNING) {
+            status = halt;
             continue;
         }
 
@@ -170,12 +165,19 @@ fn execute(@builtin(global_invocation_id) id: vec3<u32>) {
         var reach = 1u;
         if (class_ == CLASS_DUP) { reach = arg - 1u; }
         if (class_ == CLASS_SWAP) { reach = arg; }
-        let at_a = select(0u, 2u * (sp - 1u) * n + lane, sp > 0u);
-        let at_b = select(0u, 2u * (sp - 1u - reach) * n + lane, sp > reach);
-        let at_c = select(0u, 2u * (sp - 3u) * n + lane, sp > 2u);
-        let a = U256(stack[at_a], stack[at_a + n]);
-        let b = U256(stack[at_b], stack[at_b + n]);
-        let c = U256(stack[at_c], stack[at_c + n]);
+        let at_a = 2u * (sp - 1u) * n + lane;
+        let at_b = 2u * (sp - 1u - reach) * n + lane;
+        let at_c = 2u * (sp - 3u) * n + lane;
+        var a = u256_zero();
+        var b = u256_zero();
+        var c = u256_zero();
+        if ((row1 & READS_A) != 0u) { a = U256(stack[at_a], stack[at_a + n]); }
+        if ((row1 & READS_B) != 0u) { b = U256(stack[at_b], stack[at_b + n]); }
+        if ((row1 & READS_C) != 0u) { c = U256(stack[at_c], stack[at_c + n]); }
+        // As 32 bits; what does not fit is beyond any offset or length that a cap allows.
+        let near_a = u256_saturate(a);
+        let near_b = u256_saturate(b);
+        let near_c = u256_saturate(c);
 
         var cost = row1 & 0xffffu;
         var r = u256_zero();
@@ -186,201 +188,147 @@ fn execute(@builtin(global_invocation_id) id: vec3<u32>) {
         var load_limit = 0u;
         var load_offset = 0u;
         var load_len = 32u;
-        var expand_offset = u256_zero();
-        var expand_len = u256_zero();
+        var expand_offset = 0u;
+        var expand_len = 0u;
+        var out_from = 0u;
+        var out_most = 0u;
         // Copies start at byte `copy_start` plus `copy_from`, and go to byte `copy_to` of the lane's memory.
         var copy_source = SOURCE_NONE;
         var copy_base = 0u;
         var copy_limit = FAR;
         var copy_start = 0u;
-        var copy_from = u256_zero();
+        var copy_from = 0u;
         var copy_to = a.lo.x + frame.memory_base;
-        var copy_len = u256_zero();
+        var copy_len = 0u;
         var copy_word = b;
         var copy_gas = 0u;
-        var multiply = 0u;
-        var divide = 0u;
         var kind = 0u;
-        var who = a;
-        var jump = false;
-        // The adder computes x + y or x - y; the shifters x << left and >> right, both by up to 255.
-        var subtract = true;
-        var x = a;
-        var y = b;
-        var left = 0u;
-        var right = 0u;
-        var fill = 0u;
+        let has_value = need == 7u && class_ == CLASS_CALL && !u256_is_zero(c);
+        var deploys = false;
 
-        let sign_a = a.hi.w >> 31u;
-        let sign_b = b.hi.w >> 31u;
+        // What a call or creation goes on with.
+        var precompile = false;
+        // The step that runs the precompile, where this kernel has it.
+        var precompile_op = 0u;
+        var touched = false;
+        var delegates = false;
+        var callee_created = false;
+        var callee_code = vec4<u32>();
+        // A creator lacks the value or a nonce that can be raised.
+        var refused = false;
+        var nonce = vec2<u32>();
+        var salt = u256_zero();
 
-        //#include "stage_decide.wgsl"
+        work += 1u;
+        if (class_ == CLASS_ALU) {
+            //#include "stage_alu.wgsl"
+        } else if (class_ == CLASS_DUP || class_ == CLASS_SWAP) {
+            r = b;
+        } else if (class_ == CLASS_PUSH) {
+            load_source = SOURCE_CODE;
+            load_base = frame.code_base;
+            load_limit = FAR;
+            load_offset = pc + 1u;
+            load_len = arg;
+            next_pc += arg;
+        } else {
+            //#include "stage_decide.wgsl"
 
-        if (jump) {
-            // A bit a byte of code; zero past the end.
-            next_pc = a.lo.x;
-            var valid = false;
-            if (u256_is_u32(a) && next_pc < frame.code_len) {
-                valid = ((codes[frame.jumps_base + (next_pc >> 5u)] >> (next_pc & 31u)) & 1u) == 1u;
+            // Expand memory. After this stage every length is within the lane's memory, or zero.
+            let words = max(words_to(expand_offset, expand_len), words_to(out_from, out_most));
+            let held = memory_words;
+            if (words > held) {
+                // 3w + w²/512 fits 32 bits up to w = 65535; beyond that it exceeds the cost there.
+                let w = min(words, 0xffffu);
+                let price = (3u * w + (w * w >> 9u)) - (3u * held + (held * held >> 9u));
+                if (gas_hi == 0u && gas_lo < price) {
+                    status = STATUS_OUT_OF_GAS;
+                    continue;
+                }
+                if (words > (params.memory_limbs - (frame.memory_base >> 2u)) >> 3u) {
+                    status = FALLBACK_MEMORY;
+                    continue;
+                }
+                // What earlier frames and batches left there.
+                let base = frame.memory_base >> 2u;
+                for (var limb = base + 8u * held; limb < base + 8u * words; limb++) {
+                    memory[limb * n + lane] = 0u;
+                }
+                cost += price;
+                memory_words = words;
             }
-            if (!valid) {
-                status = STATUS_INVALID_JUMP;
-                continue;
+            if (copy_gas != 0u) {
+                cost += select((copy_len + 31u) >> 5u, copy_len, class_ == CLASS_LOG) * copy_gas;
             }
-        }
+            let precompiled = op == OP_IDENTITY || op == OP_SHA256 || op == OP_RECOVERED;
+            if (op == OP_RETURN || op == OP_REVERT || precompiled) {
+                if (depth == 0u) { output_offset = a.lo.x; }
+                output_len = b.lo.x;
+                copy_to = return_start;
+                if (precompiled) {
+                    output_len = select(32u, frame.input_len, op == OP_IDENTITY);
+                    if (op == OP_RECOVERED) { output_len = answer; }
+                    // The outermost frame's output stands in its memory.
+                    output_offset = 0u;
+                    if (depth == 0u) { copy_to = 0u; }
+                }
+                let room = select(params.return_limbs, params.memory_limbs, depth == 0u);
+                if (copy_source != SOURCE_NONE && output_len > 4u * room) {
+                    status = FALLBACK_MEMORY;
+                    continue;
+                }
+            }
+            work += max(expand_len, copy_len) >> 6u;
 
-        // Expand memory. After this stage every length is within the lane's memory, or zero.
-        let words = max(words_to(expand_offset, expand_len), words_to(out_from, out_most));
-        let held = memory_words;
-        if (words > held) {
-            // 3w + w²/512 fits 32 bits up to w = 65535; beyond that it exceeds the cost there.
-            let w = min(words, 0xffffu);
-            let price = (3u * w + (w * w >> 9u)) - (3u * held + (held * held >> 9u));
-            if (gas_hi == 0u && gas_lo < price) {
-                status = STATUS_OUT_OF_GAS;
-                continue;
-            }
-            if (words > (params.memory_limbs - (frame.memory_base >> 2u)) >> 3u) {
-                status = FALLBACK_MEMORY;
-                continue;
-            }
-            // What earlier frames and batches left there.
-            let base = frame.memory_base >> 2u;
-            for (var limb = base + 8u * held; limb < base + 8u * words; limb++) {
-                memory[limb * n + lane] = 0u;
-            }
-            cost += price;
-            memory_words = words;
-        }
-        if (copy_gas != 0u) {
-            cost += select((copy_len.lo.x + 31u) >> 5u, copy_len.lo.x, class_ == CLASS_LOG) * copy_gas;
-        }
-        let precompiled = op == OP_IDENTITY || op == OP_SHA256 || op == OP_RECOVERED;
-        if (op == OP_RETURN || op == OP_REVERT || precompiled) {
-            if (depth == 0u) { output_offset = a.lo.x; }
-            output_len = b.lo.x;
-            copy_to = return_start;
-            if (precompiled) {
-                output_len = select(32u, frame.input_len, op == OP_IDENTITY);
-                if (op == OP_RECOVERED) { output_len = answer; }
-                // The outermost frame's output stands in its memory.
-                output_offset = 0u;
-                if (depth == 0u) { copy_to = 0u; }
-            }
-            let room = select(params.return_limbs, params.memory_limbs, depth == 0u);
-            if (copy_source != SOURCE_NONE && output_len > 4u * room) {
-                status = FALLBACK_MEMORY;
-                continue;
-            }
-        }
+            //#include "stage_touch.wgsl"
 
-        work += 1u + (max(expand_len.lo.x, copy_len.lo.x) >> 6u) + (multiply >> 2u) + select(0u, 4u, divide != 0u);
-
-        // Add, subtract, compare.
-        let mask = select(0u, 0xffffffffu, subtract);
-        let sum = u256_adc(x, U256(y.lo ^ vec4<u32>(mask), y.hi ^ vec4<u32>(mask)), mask & 1u);
-        if (class_ == CLASS_PLAIN) {
-            switch op {
-                case OP_ADD, OP_SUB: { r = sum.s; }
-                case OP_LT, OP_GT: { r.lo.x = 1u - sum.c; }
-                case OP_SLT, OP_SGT: { r.lo.x = select(1u - sum.c, x.hi.w >> 31u, sign_a != sign_b); }
-                case OP_EQ: { r.lo.x = select(0u, 1u, u256_is_zero(sum.s)); }
-                default: {}
+            if (op == OP_KECCAK256) {
+                r = keccak_memory(frame.memory_base + a.lo.x, b.lo.x, lane);
             }
-        }
-
-        // Shift.
-        if (op >= OP_SIGNEXTEND && op <= OP_SAR && class_ == CLASS_PLAIN) {
-            let up = u256_shl(x, left);
-            if (op == OP_SIGNEXTEND) { fill = 0u - (up.hi.w >> 31u); }
-            let down = u256_shr(up, right, fill);
-            // Past 255 (31 for BYTE and SIGNEXTEND) nothing of the operand is left, or all of it.
-            let beyond = !u256_is_u32(a) || a.lo.x > 255u;
-            let beyond_byte = !u256_is_u32(a) || a.lo.x > 31u;
-            switch op {
-                case OP_SIGNEXTEND: { r = down; if (beyond_byte) { r = b; } }
-                case OP_BYTE: { r.lo.x = select(down.lo.x & 0xffu, 0u, beyond_byte); }
-                case OP_SHL, OP_SHR: { r = down; if (beyond) { r = u256_zero(); } }
-                case OP_SAR: { r = down; if (beyond) { r = U256(vec4<u32>(fill), vec4<u32>(fill)); } }
-                default: {}
+            if (op == OP_SHA256) {
+                r = sha256_bytes(copy_source, copy_base, copy_start, frame.input_len, lane);
             }
-        }
-
-        // Multiply. What is divided by the third operand is the whole sum or product.
-        var product = U512(sum.s, u256_from_u32(sum.c));
-        if (multiply != 0u) {
-            product = u256_power(a, b, select(0u, multiply, op == OP_EXP));
-            r = product.low;
-        } else if (op == OP_EXP) {
-            r.lo.x = 1u;
-        }
-
-        // Divide.
-        if (divide != 0u) {
-            let is_signed = op == OP_SDIV || op == OP_SMOD;
-            var numerator = product;
-            var divisor = c;
-            if (divide == 1u) {
-                numerator = U512(u256_neg_if(a, is_signed && sign_a == 1u), u256_zero());
-                divisor = u256_neg_if(b, is_signed && sign_b == 1u);
+            if (op == OP_SHA256 || op == OP_RECOVERED) {
+                copy_word = r;
+                copy_source = SOURCE_WORD;
+                copy_start = 0u;
+                copy_limit = 32u;
+                copy_len = output_len;
             }
-            let result = u256_divide(numerator, divisor);
-            if (op == OP_DIV || op == OP_SDIV) {
-                r = u256_neg_if(result.quotient, is_signed && sign_a != sign_b);
-            } else {
-                r = u256_neg_if(result.rest, is_signed && sign_a == 1u);
+
+            // Copy into memory, or into the log data or return data behind it.
+            if (class_ == CLASS_LOG) {
+                let limbs = (copy_len + 3u) >> 2u;
+                if (logs >= params.logs || log_limbs + limbs > params.log_limbs) {
+                    status = FALLBACK_LOGS;
+                    continue;
+                }
+                let at = (params.slots * ENTRY_ROWS + logs * LOG_ROWS) * n + lane;
+                overlay[at] = vec4<u32>(arg, log_limbs, copy_len, frame.address0);
+                overlay[at + n] = frame.address_rest;
+                for (var i = 0u; i < arg; i++) {
+                    let topic = 2u * (sp - 3u - i) * n + lane;
+                    overlay[at + (2u * i + 2u) * n] = stack[topic];
+                    overlay[at + (2u * i + 3u) * n] = stack[topic + n];
+                }
+                copy_to = (params.memory_limbs + log_limbs) * 4u;
+                logs += 1u;
+                log_limbs += limbs;
+            }
+            if (copy_source != SOURCE_NONE && copy_len != 0u && status != STATUS_RETURN_DATA) {
+                let begin = copy_start + min(copy_from, FAR);
+                copy_bytes(copy_source, copy_base, copy_limit, begin, copy_to, copy_len, lane, word_image(copy_word));
             }
         }
 
         // Load up to 32 bytes, big-endian, right-aligned.
         if (load_source != SOURCE_NONE) {
-            if (op == OP_MLOAD || deploys) { load_offset = frame.memory_base + a.lo.x; }
             r = load_bytes(load_source, load_base, load_limit, load_offset, load_len, lane);
             if (deploys && r.lo.x == 0xefu) {
                 // EIP-3541. Before, revm takes such code for a delegation from the next transaction on, not in this one.
                 status = select(FALLBACK_CREATE, STATUS_CREATE, (params.rules & RULE_LONDON) != 0u);
                 continue;
             }
-        }
-
-        //#include "stage_touch.wgsl"
-
-        if (op == OP_KECCAK256) {
-            r = keccak_memory(frame.memory_base + a.lo.x, b.lo.x, lane);
-        }
-        if (op == OP_SHA256) {
-            r = sha256_bytes(copy_source, copy_base, copy_start, frame.input_len, lane);
-        }
-        if (op == OP_SHA256 || op == OP_RECOVERED) {
-            copy_word = r;
-            copy_source = SOURCE_WORD;
-            copy_start = 0u;
-            copy_limit = 32u;
-            copy_len.lo.x = output_len;
-        }
-
-        // Copy into memory, or into the log data or return data behind it.
-        if (class_ == CLASS_LOG) {
-            let limbs = (copy_len.lo.x + 3u) >> 2u;
-            if (logs >= params.logs || log_limbs + limbs > params.log_limbs) {
-                status = FALLBACK_LOGS;
-                continue;
-            }
-            let at = (params.slots * 8u + logs * LOG_ROWS) * n + lane;
-            overlay[at] = vec4<u32>(arg, log_limbs, copy_len.lo.x, frame.address0);
-            overlay[at + n] = frame.address_rest;
-            for (var i = 0u; i < arg; i++) {
-                let topic = 2u * (sp - 3u - i) * n + lane;
-                overlay[at + (2u * i + 2u) * n] = stack[topic];
-                overlay[at + (2u * i + 3u) * n] = stack[topic + n];
-            }
-            copy_to = (params.memory_limbs + log_limbs) * 4u;
-            logs += 1u;
-            log_limbs += limbs;
-        }
-        if (copy_source != SOURCE_NONE && copy_len.lo.x != 0u && status != STATUS_RETURN_DATA) {
-            let begin = copy_start + select(FAR, min(copy_from.lo.x, FAR), u256_is_u32(copy_from));
-            copy_bytes(copy_source, copy_base, copy_limit, begin, copy_to, copy_len.lo.x, lane, word_image(copy_word));
         }
 
         // Charge.

@@ -139,7 +139,7 @@ fn frame_call(op: u32, depth: u32, callee: U256, value: U256, code: vec4<u32>, i
 
 // Index of the first row of a journal record.
 fn journal_row(record: u32, lane: u32) -> u32 {
-    return (params.slots * 8u + params.logs * LOG_ROWS + record * JOURNAL_ROWS) * params.lanes + lane;
+    return (params.slots * ENTRY_ROWS + params.logs * LOG_ROWS + record * JOURNAL_ROWS) * params.lanes + lane;
 }
 
 // Gives back what the records from `first` to `end` hold, last first. What was loaded or read stays so: validation
@@ -152,19 +152,18 @@ fn journal_revert(first: u32, end: u32, lane: u32) {
         record -= 1u;
         let held = journal_row(record, lane);
         let head = overlay[held];
-        let at = 8u * head.x * n + lane;
-        overlay[at + 3u * n].z = (overlay[at + 3u * n].z & ~ENTRY_REVERTED) | head.y;
-        overlay[at + 4u * n] = overlay[held + n];
-        overlay[at + 5u * n] = overlay[held + 2u * n];
-        overlay[at + 6u * n].x = head.z;
-        overlay[at + 6u * n].y = head.w;
+        let at = ENTRY_ROWS * head.x * n + lane;
+        let entry = overlay[at];
+        overlay[at] = vec4<u32>(entry.x, (entry.y & ~ENTRY_REVERTED) | head.y, head.zw);
+        overlay[at + n] = overlay[held + n];
+        overlay[at + 2u * n] = overlay[held + 2u * n];
     }
 }
 
 // Words of memory that a range ends in; zero where it is empty, 2^32-1 where it ends beyond any.
-fn words_to(offset: U256, len: U256) -> u32 {
-    let end = u256_adc(offset, len, 0u);
-    if (u256_is_zero(len)) { return 0u; }
-    if (end.c == 0u && u256_is_u32(end.s) && end.s.lo.x < FAR) { return (end.s.lo.x + 31u) >> 5u; }
-    return 0xffffffffu;
+fn words_to(offset: u32, len: u32) -> u32 {
+    if (len == 0u) { return 0u; }
+    // Two of them do not wrap.
+    let end = min(offset, FAR) + min(len, FAR);
+    return select(0xffffffffu, (end + 31u) >> 5u, end < FAR);
 }

@@ -21,7 +21,7 @@
 @group(0) @binding(5) var<storage, read_write> stack: array<vec4<u32>>;
 // EVM memory in memory order, the frames' one behind the other; then log data, then return data.
 @group(0) @binding(6) var<storage, read_write> memory: array<u32>;
-// OverlayEntry as eight rows, params.slots of them; LogEntry as ten, params.logs of them; JournalRecord as three.
+// OverlayEntry as three rows, params.slots of them; LogEntry as ten, params.logs of them; JournalRecord as three.
 @group(0) @binding(7) var<storage, read_write> overlay: array<vec4<u32>>;
 // Running lanes, steps, parked lanes.
 @group(0) @binding(8) var<storage, read_write> counters: array<atomic<u32>>;
@@ -177,7 +177,7 @@ fn sha256_bytes(source: u32, base: u32, start: u32, len: u32, lane: u32) -> U256
     return U256(hash.efgh.wzyx, hash.abcd.wzyx);
 }
 
-// A key as the first three and a half rows of SnapshotEntry and OverlayEntry.
+// A key as the first three and a half rows of SnapshotEntry.
 struct Key {
     row0: vec4<u32>,
     row1: vec4<u32>,
@@ -195,19 +195,16 @@ fn key_of(kind: u32, address0: u32, address_rest: vec4<u32>, slot: U256) -> Key 
 }
 
 // Index of the lane's overlay entry, `entries` if there is none.
-fn overlay_find(key: Key, entries: u32, lane: u32) -> u32 {
-    let n = params.lanes;
+fn overlay_find(key: u32, entries: u32, lane: u32) -> u32 {
     var entry = 0u;
-    var at = lane;
     loop {
-        if (entry >= entries) { break; }
-        if (all(overlay[at] == key.row0) && all(overlay[at + n] == key.row1) && all(overlay[at + 2u * n] == key.row2)
-            && all(overlay[at + 3u * n].xy == key.row3)) { break; }
+        if (entry >= entries || overlay[ENTRY_ROWS * entry * params.lanes + lane].x == key) { break; }
         entry += 1u;
-        at += 8u * n;
     }
     return entry;
 }
+
+const ENTRY_ROWS = 3u;
 
 const SNAPSHOT_MISSING = 0xffffffffu;
 

@@ -31,8 +31,8 @@ if (class_ == CLASS_CREATE && refused) {
     }
     gas_hi -= given_hi + select(0u, 1u, gas_lo < given_lo);
     gas_lo -= given_lo;
-    var input = vec4<u32>(0u, select(expand_len.lo.x, 0u, creates), new_sp, frame.memory_base + 32u * memory_words);
-    if (input.y != 0u) { input.x = frame.memory_base + expand_offset.lo.x; }
+    var input = vec4<u32>(0u, select(expand_len, 0u, creates), new_sp, frame.memory_base + 32u * memory_words);
+    if (input.y != 0u) { input.x = frame.memory_base + expand_offset; }
     // Static frames call static ones; whose storage it is says whether the storage is new.
     callee_code.w = frame.mode & (MODE_STATIC | MODE_CREATED);
     if (op == OP_STATICCALL) { callee_code.w |= MODE_STATIC; }
@@ -51,8 +51,8 @@ if (class_ == CLASS_CREATE && refused) {
         gas_lo,
         gas_hi,
         memory_words,
-        frame.memory_base + out_from.lo.x,
-        out_most.lo.x,
+        frame.memory_base + out_from,
+        out_most,
         journal,
         logs,
         log_limbs,
@@ -108,8 +108,8 @@ if (status == STATUS_PARKED) {
     // Init code, or the code that it returns.
     var ask = REQUEST_DEPLOY;
     var word = salt;
-    var from_ = frame.memory_base + expand_offset.lo.x;
-    var len = expand_len.lo.x;
+    var from_ = frame.memory_base + expand_offset;
+    var len = expand_len;
     if (op == OP_RECOVER) {
         ask = REQUEST_RECOVER;
         from_ = frame.input_start;

@@ -1,22 +1,18 @@
 // A stage of `execute`: storage slots, transient slots, accounts, block hashes. Stands in the step loop's body.
 
 // Touch state: one look in the overlay, one in the snapshot.
-var precompile = false;
-// The step that runs the precompile, where this kernel has it.
-var precompile_op = 0u;
-var touched = false;
-var delegates = false;
-var callee_created = false;
-var callee_code = vec4<u32>();
-// A creator lacks the value or a nonce that can be raised.
-var refused = false;
-var nonce = vec2<u32>();
 if (kind != 0u) {
     var address0 = frame.address0;
     var address_rest = frame.address_rest;
     var slot = a;
     var itself = false;
     if (kind == KIND_ACCOUNT) {
+        var who = a;
+        if (class_ == CLASS_CALL) { who = b; }
+        if (op == OP_DEBIT) {
+            let at = frame_row(depth, lane) + 2u * n;
+            who = U256(lanes[at], lanes[at + n]);
+        }
         let image = word_image(who);
         itself = image.lo.w == address0 && all(image.hi == address_rest);
         if (op != OP_SELFBALANCE && op != OP_CREDIT && op != OP_SELFDESTRUCT && op != OP_DEPLOY && class_ != CLASS_CREATE) {
@@ -39,55 +35,56 @@ if (kind != 0u) {
         status = STATUS_OUT_OF_GAS;
         continue;
     }
-    let key = key_of(kind, address0, address_rest, slot);
+    // A transient slot goes by the number of the slot of its name.
+    let transient = kind == KIND_TRANSIENT;
+    let key_kind = select(kind, KIND_SLOT, transient);
+    let found = snapshot_find(key_of(key_kind, address0, address_rest, slot));
+    if (found == SNAPSHOT_MISSING) {
+        if (op == OP_CREATED) {
+            // Another request would take the place of the answer.
+            status = FALLBACK_RETRY;
+            continue;
+        }
+        // The step runs again, as if it had not begun.
+        status = STATUS_PARKED;
+        steps -= 1u;
+        memory_words = held;
+        resume = select(0u, op, op > 0xffu) | (then_op << 12u) | select(0u, RESUME_DELEGATED, delegated);
+        lane_park(key_kind, address0, address_rest, 0u, 0u, slot, lane);
+        continue;
+    }
+    let key = found | select(0u, KEY_TRANSIENT, transient);
     let entry = overlay_find(key, entries, lane);
-    let at = 8u * entry * n + lane;
+    let at = ENTRY_ROWS * entry * n + lane;
     var flags = 0u;
-    var found = 0u;
+    // Of accounts: how far the nonce was raised, and the code that was set.
+    var note = vec2<u32>();
     var current = u256_zero();
-    var original = u256_zero();
     if (entry < entries) {
-        let tail = overlay[at + 3u * n];
-        flags = tail.z;
-        found = tail.w;
-        current = U256(overlay[at + 4u * n], overlay[at + 5u * n]);
-        original = U256(overlay[at + 6u * n], overlay[at + 7u * n]);
+        let head = overlay[at];
+        flags = head.y;
+        note = head.zw;
+        current = U256(overlay[at + n], overlay[at + 2u * n]);
     } else if (entries >= params.slots) {
         status = select(FALLBACK_SLOTS, FALLBACK_ACCOUNTS, kind == KIND_ACCOUNT);
         continue;
-    } else if (precompile || kind == KIND_TRANSIENT || kind == KIND_BLOCK_HASH) {
+    } else if (precompile || transient || kind == KIND_BLOCK_HASH) {
         flags = ENTRY_WARM;
     }
     let before = flags;
+    let noted = note;
+    if (kind == KIND_SLOT && (flags & ENTRY_LOADED) == 0u && (frame.mode & MODE_CREATED) != 0u) { flags |= ENTRY_FRESH; }
+    var original = u256_zero();
+    if (!transient && (flags & ENTRY_FRESH) == 0u) {
+        let at_value = snapshot_row(found) + 4u;
+        original = U256(snapshot[at_value], snapshot[at_value + 1u]);
+    }
     if ((flags & ENTRY_LOADED) == 0u) {
-        if (kind == KIND_SLOT && (frame.mode & MODE_CREATED) != 0u) {
-            flags |= ENTRY_FRESH;
-        } else if (kind != KIND_TRANSIENT) {
-            found = snapshot_find(key);
-            if (found == SNAPSHOT_MISSING && op == OP_CREATED) {
-                // Another request would take the place of the answer.
-                status = FALLBACK_RETRY;
-                continue;
-            }
-            if (found == SNAPSHOT_MISSING) {
-                // The step runs again, as if it had not begun.
-                status = STATUS_PARKED;
-                steps -= 1u;
-                memory_words = held;
-                resume = select(0u, op, op > 0xffu) | (then_op << 12u) | select(0u, RESUME_DELEGATED, delegated);
-                lane_park(kind, address0, address_rest, 0u, 0u, slot, lane);
-                continue;
-            }
-            let at_value = snapshot_row(found) + 4u;
-            let held_value = U256(snapshot[at_value], snapshot[at_value + 1u]);
-            // Before loading, `current` is what the transaction itself moved.
-            current = u256_adc(current, held_value, 0u).s;
-            if (kind != KIND_ACCOUNT) { original = held_value; }
-        }
+        // Before loading, `current` is what the transaction itself moved.
+        current = u256_adc(current, original, 0u).s;
         flags |= ENTRY_LOADED;
     }
     let previous = current;
-    let noted = original.lo.xy;
     var info = vec2<u32>();
     var header = 0u;
     if (kind == KIND_ACCOUNT) {
@@ -196,7 +193,7 @@ if (kind != 0u) {
         }
         case OP_DEPLOY: {
             flags |= ENTRY_CODE;
-            original.lo.y = answer;
+            note.y = answer;
             status = STATUS_RETURN;
         }
         case OP_DEBIT, OP_CREDIT, OP_BEQUEST, OP_CREATE, OP_CREATE2: {
@@ -213,7 +210,7 @@ if (kind != 0u) {
                     then_op = 0u;
                     if ((frame.mode & MODE_INIT) != 0u) {
                         flags |= ENTRY_CREATED;
-                        original.lo.x += 1u;
+                        note.x += 1u;
                     }
                 }
             } else if (moved.c == 0u) {
@@ -232,7 +229,7 @@ if (kind != 0u) {
             if (class_ == CLASS_CREATE) {
                 // EIP-2681; the nonce stays raised whatever becomes of the creation.
                 refused = refused || all(nonce == vec2<u32>(0xffffffffu));
-                if (!refused) { original.lo.x += 1u; }
+                if (!refused) { note.x += 1u; }
             }
             // Paying oneself moves and touches nothing.
             if (status == STATUS_RUNNING && class_ != CLASS_CREATE && (op != OP_DEBIT || !itself)) {
@@ -257,7 +254,7 @@ if (kind != 0u) {
     flags |= ENTRY_WARM;
     entries = max(entries, entry + 1u);
     // What a failed call would have to give back.
-    let changed = ((before ^ flags) & ENTRY_REVERTED) != 0u || any(original.lo.xy != noted) || !u256_eq(current, previous);
+    let changed = ((before ^ flags) & ENTRY_REVERTED) != 0u || any(note != noted) || !u256_eq(current, previous);
     if (depth > 0u && changed) {
         if (journal >= params.journal) {
             status = FALLBACK_SLOTS;
@@ -269,12 +266,7 @@ if (kind != 0u) {
         overlay[record + 2u * n] = previous.hi;
         journal += 1u;
     }
-    overlay[at] = key.row0;
-    overlay[at + n] = key.row1;
-    overlay[at + 2u * n] = key.row2;
-    overlay[at + 3u * n] = vec4<u32>(key.row3, flags, found);
-    overlay[at + 4u * n] = current.lo;
-    overlay[at + 5u * n] = current.hi;
-    overlay[at + 6u * n] = original.lo;
-    overlay[at + 7u * n] = original.hi;
+    overlay[at] = vec4<u32>(key, flags, note);
+    overlay[at + n] = current.lo;
+    overlay[at + 2u * n] = current.hi;
 }

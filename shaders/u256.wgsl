@@ -41,6 +41,12 @@ fn u256_is_u32(a: U256) -> bool {
     return all((vec4<u32>(0u, a.lo.yzw) | a.hi) == vec4<u32>());
 }
 
+// The value, or 2^32-1 where it does not fit 32 bits.
+fn u256_saturate(a: U256) -> u32 {
+    let rest = a.hi | vec4<u32>(a.lo.yzw, 0u);
+    return select(0xffffffffu, a.lo.x, all(rest == vec4<u32>()));
+}
+
 // a + b + carry; carry is 0 or 1. Generate and propagate bits first, so that only four steps are serial.
 fn u128_adc(a: vec4<u32>, b: vec4<u32>, carry: u32) -> U128Carry {
     let s = a + b;

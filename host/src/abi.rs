@@ -228,23 +228,16 @@ abi_structs! {
 
     /// A key that a lane touched.
     struct OverlayEntry("OVER") {
-        /// `KIND_*`.
-        kind: u32,
-        /// First limb of the address.
-        address0: u32,
-        /// Slot, block number, or zero.
-        slot: [u32; 8],
-        /// The other limbs of the address.
-        address: [u32; 4],
+        /// Number of the snapshot entry; with [`KEY_TRANSIENT`] the transient slot of that name.
+        key: u32,
         /// `ENTRY_*`.
         flags: u32,
-        /// Index of the snapshot entry once loaded.
-        snapshot: u32,
+        /// Accounts: how far the transaction has raised the nonce.
+        nonce_delta: u32,
+        /// Accounts: the code that it has set, see `ENTRY_CODE`.
+        code: u32,
         /// The value now. Before the entry is loaded: a delta that is added to the snapshot's value.
         current: [u32; 8],
-        /// Slots and block hashes: the value in the snapshot, zero with `ENTRY_FRESH`. Accounts: how far the transaction has
-        /// raised the nonce, then the code it has set (see `ENTRY_CODE`), then zeros.
-        original: [u32; 8],
     }
 
     /// A log entry of a lane; its data stand in the lane's log limbs.
@@ -390,6 +383,9 @@ abi_consts! {
     /// The bytes are the input of the ecrecover precompile. The answer is what it returns: a word and its length, 32 or zero.
     REQUEST_RECOVER = 0x13;
 
+    /// Bit of an overlay entry's key: transient storage.
+    KEY_TRANSIENT = 0x8000_0000;
+
     /// Not empty in the sense of EIP-161.
     ACCOUNT_ALIVE = 1;
 
@@ -444,6 +440,13 @@ abi_consts! {
     OP_RECOVER = 0x111;
     /// It returns what the host has answered.
     OP_RECOVERED = 0x112;
+
+    /// Bits of an opcode row's second word: the top of the stack is an operand.
+    READS_A = 0x2_0000;
+    /// The second word is, or the one that DUP and SWAP reach for.
+    READS_B = 0x4_0000;
+    /// The third word is.
+    READS_C = 0x8_0000;
 
     /// Word offset of the block environment in the batch arena; before it stand the 256 opcode rows.
     BATCH_ENV = 512;

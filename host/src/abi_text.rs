@@ -25,6 +25,7 @@ fn constants() -> Vec<(String, u32)> {
         ("FRAME", Class::Frame),
         ("CALL", Class::Call),
         ("CREATE", Class::Create),
+        ("ALU", Class::Alu),
     ];
     all.extend(classes.iter().map(|(name, class)| (format!("CLASS_{name}"), *class as u32)));
     all.extend(opcode::named().map(|op| (format!("OP_{}", op.name), u32::from(op.byte))));

@@ -3,7 +3,7 @@
 //! Source: the Yellow Paper and the EIPs named at the forks; static gas as of Berlin (EIP-2929), which is the oldest
 //! fork that the device runs. The kernel adds what depends on operands.
 
-use crate::fork::Fork;
+use crate::{abi, fork::Fork};
 
 /// How the kernel's step loop treats an opcode. The discriminants cross to the device.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -31,6 +31,8 @@ pub enum Class {
     Call = 10,
     /// CREATE and CREATE2; the result is pushed when the init code has returned.
     Create = 11,
+    /// Arithmetic, comparison, logic or a shift of the operands.
+    Alu = 12,
 }
 
 /// One opcode.
@@ -57,19 +59,38 @@ pub struct Opcode {
 }
 
 impl Opcode {
-    /// The two words that the kernel reads: `class | need << 8 | (delta + 8) << 16 | arg << 24` and `gas | result << 16`.
+    /// `READS_*`: which of the three topmost words the kernel fetches. DUP and SWAP reach for one deeper instead; the topics of LOG and
+    /// what POP drops are not fetched.
+    const fn reads(&self) -> u32 {
+        let operands = match self.class {
+            Class::Dup => return abi::READS_B,
+            Class::Swap | Class::Log => 2,
+            _ if self.byte == 0x50 => 0,
+            _ => self.need,
+        };
+        match operands {
+            0 => 0,
+            1 => abi::READS_A,
+            2 => abi::READS_A | abi::READS_B,
+            _ => abi::READS_A | abi::READS_B | abi::READS_C,
+        }
+    }
+
+    /// The two words that the kernel reads: `class | need << 8 | (delta + 8) << 16 | arg << 24` and `gas | result << 16 |
+    /// reads`.
     pub const fn row(&self) -> [u32; 2] {
         let delta = (self.delta + 8) as u32;
         [
             self.class as u32 | (self.need as u32) << 8 | delta << 16 | (self.arg as u32) << 24,
-            self.gas as u32 | (self.result as u32) << 16,
+            self.gas as u32 | (self.result as u32) << 16 | self.reads(),
         ]
     }
 }
 
 const fn op(byte: u8, name: &'static str, need: u8, pushes: u8, gas: u16) -> Opcode {
     let delta = pushes as i8 - need as i8;
-    Opcode { byte, name, need, delta, gas, result: pushes > 0, since: Fork::Berlin, class: Class::Plain, arg: 0 }
+    let class = if matches!(byte, 0x01..=0x1e) { Class::Alu } else { Class::Plain };
+    Opcode { byte, name, need, delta, gas, result: pushes > 0, since: Fork::Berlin, class, arg: 0 }
 }
 
 impl Opcode {

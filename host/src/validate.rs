@@ -107,10 +107,16 @@ impl Speculation {
         let mut writes = Vec::new();
         let mut touched = Vec::new();
         for entry in result.entries.iter().filter(|entry| entry.flags & abi::ENTRY_LOADED != 0) {
-            match (entry.kind, key_of(entry)) {
-                (abi::KIND_SLOT, StateKey::Slot(address, slot)) => {
-                    let original = from_limbs(entry.original);
-                    if entry.flags & abi::ENTRY_FRESH == 0 {
+            let Some(held) = snapshot.entry(entry.key) else {
+                end = End::Fallback(FallbackReason::DeviceError);
+                continue;
+            };
+            match key_of(held) {
+                StateKey::Slot(..) if entry.key & abi::KEY_TRANSIENT != 0 => {}
+                StateKey::Slot(address, slot) => {
+                    let fresh = entry.flags & abi::ENTRY_FRESH != 0;
+                    let original = if fresh { U256::ZERO } else { from_limbs(held.value) };
+                    if !fresh {
                         reads.push(Read::Slot(address, slot, original));
                     }
                     let value = from_limbs(entry.current);
@@ -118,11 +124,7 @@ impl Speculation {
                         writes.push((address, SlotChange { slot, original, value }));
                     }
                 }
-                (abi::KIND_ACCOUNT, StateKey::Account(address)) => {
-                    let Some(held) = snapshot.entries().get(entry.snapshot as usize) else {
-                        end = End::Fallback(FallbackReason::DeviceError);
-                        continue;
-                    };
+                StateKey::Account(address) => {
                     let original = from_limbs(held.value);
                     let read = entry.flags & abi::ENTRY_READ != 0;
                     let slack = entry.flags >> abi::ENTRY_SLACK_SHIFT;
@@ -134,14 +136,14 @@ impl Speculation {
                     if entry.flags & abi::ENTRY_TOUCHED != 0 {
                         let before = original.wrapping_add(moved_before(lane, &address));
                         let amount = from_limbs(entry.current).wrapping_sub(before);
-                        let raised = entry.original[0].wrapping_sub(raised_before(lane, &address));
+                        let raised = entry.nonce_delta.wrapping_sub(raised_before(lane, &address));
                         let kind = match entry.flags & (abi::ENTRY_CREATED | abi::ENTRY_DESTROYED) {
                             0 => AccountChangeKind::Touched,
                             abi::ENTRY_CREATED => AccountChangeKind::Created,
                             _ => AccountChangeKind::Destroyed,
                         };
                         let sets_code = entry.flags & abi::ENTRY_CODE != 0;
-                        let code = if sets_code { codes.code(entry.original[1]) } else { None };
+                        let code = if sets_code { codes.code(entry.code) } else { None };
                         if sets_code && code.is_none() {
                             end = End::Fallback(FallbackReason::DeviceError);
                         }
@@ -156,7 +158,7 @@ impl Speculation {
                         reads.push(Read::Code(address, hash, held.flags & abi::ACCOUNT_ALIVE != 0));
                     }
                 }
-                _ => {}
+                StateKey::BlockHash(_) => {}
             }
         }
         let success = end == End::Done(TxStatus::Success);

@@ -164,7 +164,7 @@ impl Run<'_> {
         if lanes.is_empty() {
             return;
         }
-        let batch = self.lowering.wave(self.env, &lanes, &self.codes);
+        let batch = self.lowering.wave(self.env, &lanes, &self.codes, &self.snapshot);
         lap(&mut self.report.time.lower, &mut self.clock);
         // A device that leaves lanes out has failed: the block would wait for them for ever.
         let mut service =

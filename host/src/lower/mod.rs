@@ -4,11 +4,12 @@ mod code;
 mod snapshot;
 
 pub use code::{CodeArena, CodeCache};
-pub use snapshot::SnapshotTable;
+pub use snapshot::{SnapshotTable, key_of};
 
 use crate::{
     abi::{self, CodeHeader, FrameState, LaneState, OverlayEntry, Params, TxRecord},
     block::BlockEnv,
+    fallback::FallbackReason,
     fork::Fork,
     opcode,
     plan::{Lane, LaneLimits},
@@ -18,6 +19,8 @@ use alloy_primitives::{Address, B256, U256};
 use bytemuck::Zeroable;
 
 const RECORD_WORDS: usize = size_of::<TxRecord>() / 4;
+
+const UNPREPARED: u32 = abi::STATUS_FALLBACK + FallbackReason::Retry as u32;
 
 /// A wave as the device gets it.
 #[derive(Clone, Debug)]
@@ -183,12 +186,14 @@ impl Lowering {
         for (hash, code) in lane.delegations.codes() {
             codes.insert(*hash, || Ok(code.clone()))?;
         }
-        initial_entries(lane, env, codes).iter().try_for_each(|entry| snapshot.ensure(key_of(entry), state, codes))
+        initial_entries(lane, env, codes).iter().try_for_each(|(key, _)| snapshot.ensure(*key, state, codes))
     }
 
     /// Lowers one wave of lanes that are prepared.
-    pub fn wave(&self, env: &BlockEnv, lanes: &[&Lane<'_>], codes: &CodeArena) -> Batch {
-        let entries: Vec<_> = lanes.iter().map(|lane| initial_entries(lane, env, codes)).collect();
+    pub fn wave(&self, env: &BlockEnv, lanes: &[&Lane<'_>], codes: &CodeArena, snapshot: &SnapshotTable) -> Batch {
+        let numbered = |(key, entry)| Some(OverlayEntry { key: snapshot.number(&key)? as u32, ..entry });
+        let entries: Vec<Option<Vec<_>>> =
+            lanes.iter().map(|lane| initial_entries(lane, env, codes).into_iter().map(numbered).collect()).collect();
         let mut arena = self.head.clone();
         arena.resize(arena.len() + lanes.len() * RECORD_WORDS, 0);
         let mut states = Vec::with_capacity(lanes.len());
@@ -203,8 +208,9 @@ impl Lowering {
             arena[self.head.len() + position * RECORD_WORDS..][..RECORD_WORDS].copy_from_slice(&words);
             let gas = lane.tx.gas_limit - lane.gas.initial;
             states.push(LaneState {
-                status: abi::STATUS_RUNNING,
-                entries: entries[position].len() as u32,
+                // A lane that was not prepared does not start.
+                status: if entries[position].is_some() { abi::STATUS_RUNNING } else { UNPREPARED },
+                entries: entries[position].as_ref().map_or(0, Vec::len) as u32,
                 gas_lo: gas as u32,
                 gas_hi: (gas >> 32) as u32,
                 resume: lane.precompile_op(),
@@ -212,6 +218,7 @@ impl Lowering {
             });
         }
         let params = Params { lanes: lanes.len() as u32, ..self.params };
+        let entries = entries.into_iter().map(Option::unwrap_or_default).collect();
         Batch { params, arena, lanes: states, frames, entries }
     }
 }
@@ -252,40 +259,22 @@ fn outermost(lane: &Lane<'_>, code: u32, header: &CodeHeader, input_base: u32) -
     }
 }
 
-fn entry(key: StateKey, flags: u32) -> OverlayEntry {
-    let (kind, address, slot) = snapshot::parts(key);
-    let limbs = address_limbs(&address);
-    OverlayEntry {
-        kind,
-        address0: limbs[0],
-        slot: limbs_of(slot),
-        address: [limbs[1], limbs[2], limbs[3], limbs[4]],
-        flags,
-        ..OverlayEntry::zeroed()
-    }
-}
+/// An overlay entry and the key whose number it is to hold.
+type Initial = (StateKey, OverlayEntry);
 
 /// An account as the transaction has left it when its code starts.
-fn account_entry(lane: &Lane<'_>, address: Address, flags: u32, codes: &CodeArena) -> OverlayEntry {
-    let mut entry = entry(StateKey::Account(address), flags);
-    entry.current = limbs_of(moved_before(lane, &address));
-    entry.original[0] = raised_before(lane, &address);
+fn account_entry(lane: &Lane<'_>, address: Address, flags: u32, codes: &CodeArena) -> Initial {
+    let mut entry = OverlayEntry {
+        flags,
+        nonce_delta: raised_before(lane, &address),
+        current: limbs_of(moved_before(lane, &address)),
+        ..OverlayEntry::zeroed()
+    };
     if let Some((hash, _)) = lane.delegations.get(&address).and_then(|authority| authority.code.as_ref()) {
         entry.flags |= abi::ENTRY_CODE | abi::ENTRY_TOUCHED;
-        entry.original[1] = codes.offset(hash).unwrap_or(0);
+        entry.code = codes.offset(hash).unwrap_or(0);
     }
-    entry
-}
-
-/// The key of an overlay entry; transient slots give the slot of the same name.
-pub fn key_of(entry: &OverlayEntry) -> StateKey {
-    let [a, b, c, d] = entry.address;
-    let address = address_from_limbs([entry.address0, a, b, c, d]);
-    match entry.kind {
-        abi::KIND_ACCOUNT => StateKey::Account(address),
-        abi::KIND_BLOCK_HASH => StateKey::BlockHash(from_limbs(entry.slot).saturating_to()),
-        _ => StateKey::Slot(address, from_limbs(entry.slot)),
-    }
+    (StateKey::Account(address), entry)
 }
 
 /// What the transaction itself has moved to an account, modulo 2^256, when its code starts.
@@ -307,7 +296,7 @@ pub fn raised_before(lane: &Lane<'_>, address: &Address) -> u32 {
 }
 
 /// What is warm from the start (EIP-2929, 2930, 3651, 7702), with what the sender has paid and the target received.
-fn initial_entries(lane: &Lane<'_>, env: &BlockEnv, codes: &CodeArena) -> Vec<OverlayEntry> {
+fn initial_entries(lane: &Lane<'_>, env: &BlockEnv, codes: &CodeArena) -> Vec<Initial> {
     let mut entries = Vec::new();
     if lane.running().is_none() {
         return entries;
@@ -324,7 +313,7 @@ fn initial_entries(lane: &Lane<'_>, env: &BlockEnv, codes: &CodeArena) -> Vec<Ov
             entries.push(account_entry(lane, authority.address, abi::ENTRY_WARM, codes));
         }
     }
-    let mut seen: std::collections::HashSet<StateKey> = entries.iter().map(key_of).collect();
+    let mut seen: std::collections::HashSet<StateKey> = entries.iter().map(|(key, _)| *key).collect();
     let beneficiary = (env.fork >= Fork::Shanghai).then_some(env.beneficiary);
     let delegate = lane.code.as_ref().and_then(|code| code.delegate);
     let listed = lane.tx.access_list.iter().flat_map(|(address, slots)| {
@@ -334,7 +323,7 @@ fn initial_entries(lane: &Lane<'_>, env: &BlockEnv, codes: &CodeArena) -> Vec<Ov
     let warm = beneficiary.into_iter().chain(delegate).map(StateKey::Account).chain(listed);
     for key in warm {
         if seen.insert(key) {
-            entries.push(entry(key, abi::ENTRY_WARM));
+            entries.push((key, OverlayEntry { flags: abi::ENTRY_WARM, ..OverlayEntry::zeroed() }));
         }
     }
     entries

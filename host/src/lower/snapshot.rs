@@ -1,6 +1,6 @@
 //! The snapshot table: every key that lanes may read, with its value at the start of the wave.
 
-use super::{CodeArena, address_limbs, limbs_of};
+use super::{CodeArena, address_from_limbs, address_limbs, from_limbs, limbs_of};
 use crate::{
     abi::{self, SnapshotEntry},
     outcome::{AccountChangeKind, TxOutcome},
@@ -21,11 +21,22 @@ pub struct SnapshotTable {
 }
 
 /// Kind, address and slot of a key as they stand in an entry.
-pub(super) fn parts(key: StateKey) -> (u32, Address, U256) {
+fn parts(key: StateKey) -> (u32, Address, U256) {
     match key {
         StateKey::Account(address) => (abi::KIND_ACCOUNT, address, U256::ZERO),
         StateKey::Slot(address, slot) => (abi::KIND_SLOT, address, slot),
         StateKey::BlockHash(number) => (abi::KIND_BLOCK_HASH, Address::ZERO, U256::from(number)),
+    }
+}
+
+/// The key of an entry.
+pub fn key_of(entry: &SnapshotEntry) -> StateKey {
+    let [a, b, c, d] = entry.address;
+    let address = address_from_limbs([entry.address0, a, b, c, d]);
+    match entry.kind {
+        abi::KIND_ACCOUNT => StateKey::Account(address),
+        abi::KIND_BLOCK_HASH => StateKey::BlockHash(from_limbs(entry.slot).saturating_to()),
+        _ => StateKey::Slot(address, from_limbs(entry.slot)),
     }
 }
 
@@ -78,6 +89,16 @@ impl SnapshotTable {
     /// The entries as the device gets them, behind the index; new ones at the end.
     pub fn entries(&self) -> &[SnapshotEntry] {
         &self.entries
+    }
+
+    /// The number of a key's entry.
+    pub fn number(&self, key: &StateKey) -> Option<usize> {
+        self.numbers.get(key).copied()
+    }
+
+    /// The entry that an overlay entry's key names, transient or not.
+    pub fn entry(&self, key: u32) -> Option<&SnapshotEntry> {
+        self.entries.get((key & !abi::KEY_TRANSIENT) as usize)
     }
 
     /// Keys held.

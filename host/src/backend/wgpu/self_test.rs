@@ -129,7 +129,7 @@ fn run_code(backend: &WgpuBackend, bytes: Bytes, lanes: usize) -> Result<Vec<Vec
     let mut snapshot = SnapshotTable::default();
     let state = MemoryState::default();
     Lowering::prepare(&env, &lane, &state, &mut codes, &mut snapshot).map_err(failed)?;
-    let batch = Lowering::new(&env, backend.lane_limits()).wave(&env, &vec![&lane; lanes], &codes);
+    let batch = Lowering::new(&env, backend.lane_limits()).wave(&env, &vec![&lane; lanes], &codes, &snapshot);
     // The account of the precompile is not there yet: every lane parks.
     let mut service = StateService::new(backend, &state, &mut codes, &mut snapshot, lanes);
     Ok(backend.execute(&batch, &mut service)?.lanes.into_iter().map(|lane| lane.output).collect())
