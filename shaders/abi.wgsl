@@ -186,7 +186,8 @@ const PARAMS_P256 = 0xfu;
 const PARAMS_NUMBER_LO = 0x10u;
 const PARAMS_NUMBER_HI = 0x11u;
 const PARAMS_RULES = 0x12u;
-const PARAMS_WORDS = 0x14u;
+const PARAMS_LISTED = 0x13u;
+const PARAMS_WORDS = 0x18u;
 const TX_BLOBS_OFFSET = 0x0u;
 const TX_BLOBS = 0x1u;
 const TX_ENV = 0x4u;
@@ -269,6 +270,7 @@ const BATCHPARAMS_STRIDE = 0x1u;
 const BATCHPARAMS_FIRST = 0x2u;
 const BATCHPARAMS_LAST = 0x3u;
 const BATCHPARAMS_INVERTERS = 0x4u;
+const BATCHPARAMS_WIDTH = 0x5u;
 const BATCHPARAMS_WORDS = 0x8u;
 const ITEM_Z = 0x0u;
 const ITEM_R = 0x8u;
@@ -304,7 +306,11 @@ struct Params {
     number_lo: u32,
     number_hi: u32,
     rules: u32,
+    listed: u32,
     pad0: u32,
+    pad1: u32,
+    pad2: u32,
+    pad3: u32,
 }
 
 struct TxRecord {
@@ -407,9 +413,9 @@ struct BatchParams {
     first: u32,
     last: u32,
     inverters: u32,
+    width: u32,
     pad0: u32,
     pad1: u32,
-    pad2: u32,
 }
 
 struct RecoverItem {

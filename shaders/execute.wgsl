@@ -19,11 +19,11 @@
 
 @compute @workgroup_size(32)
 fn execute(@builtin(global_invocation_id) id: vec3<u32>) {
-    let lane = id.x;
-    let n = params.lanes;
-    if (lane >= n) {
+    if (id.x >= params.listed) {
         return;
     }
+    let lane = batch[BATCH_DATA + id.x];
+    let n = params.lanes;
     let r0 = lanes[lane];
     var status = r0.x;
     if (status != STATUS_RUNNING) {
@@ -89,6 +89,7 @@ fn execute(@builtin(global_invocation_id) id: vec3<u32>) {
                 if (status != STATUS_REVERT) { output_len = 0u; }
             }
             if (!succeeded) {
+                work += journal - kept.journal;
                 journal_revert(kept.journal, journal, lane);
                 logs = kept.logs;
                 log_limbs = kept.log_limbs;
@@ -255,6 +256,7 @@ fn execute(@builtin(global_invocation_id) id: vec3<u32>) {
                     memory[limb * n + lane] = 0u;
                 }
                 cost += price;
+                work += (words - held) >> 2u;
                 memory_words = words;
             }
             if (copy_gas != 0u) {
@@ -279,6 +281,9 @@ fn execute(@builtin(global_invocation_id) id: vec3<u32>) {
                 }
             }
             work += max(expand_len, copy_len) >> 6u;
+            if (kind != 0u) { work += entries >> 3u; }
+            if (op == OP_KECCAK256) { work += 4u + (b.lo.x >> 5u); }
+            if (op == OP_SHA256) { work += 4u + (frame.input_len >> 5u); }
 
             //#include "stage_touch.wgsl"
 
@@ -364,4 +369,5 @@ fn execute(@builtin(global_invocation_id) id: vec3<u32>) {
         atomicAdd(&counters[2u * (status - STATUS_RUNNING)], 1u);
     }
     atomicAdd(&counters[1], steps - first_step);
+    atomicAdd(&counters[3], work);
 }

@@ -9,7 +9,7 @@
 //#include "sha256.wgsl"
 
 @group(0) @binding(0) var<uniform> params: Params;
-// Opcode rows, block environment, transaction records, calldata, blob hashes.
+// Opcode rows, block environment, lanes to run, transaction records, calldata, blob hashes.
 @group(0) @binding(1) var<storage, read> batch: array<u32>;
 // Each code as CodeHeader, bytes and jump destination bits.
 @group(0) @binding(2) var<storage, read> codes: array<u32>;
@@ -23,7 +23,7 @@
 @group(0) @binding(6) var<storage, read_write> memory: array<u32>;
 // OverlayEntry as three rows, params.slots of them; LogEntry as ten, params.logs of them; JournalRecord as three.
 @group(0) @binding(7) var<storage, read_write> overlay: array<vec4<u32>>;
-// Running lanes, steps, parked lanes.
+// Running lanes, steps, parked lanes, work.
 @group(0) @binding(8) var<storage, read_write> counters: array<atomic<u32>>;
 
 // Where bytes are read from.

@@ -48,7 +48,7 @@ macro_rules! abi_consts {
 abi_structs! {
     /// What one dispatch of `execute` is about; a uniform.
     struct Params("PARAMS") {
-        /// Lanes in the batch; invocations beyond do nothing.
+        /// Lanes in the batch.
         lanes: u32,
         /// Work that a lane does in one dispatch: steps, long ones counted several times.
         slice_steps: u32,
@@ -86,8 +86,16 @@ abi_structs! {
         number_hi: u32,
         /// `RULE_*` of the fork.
         rules: u32,
-        /// Keeps the size a multiple of 16 bytes.
+        /// Lanes in the list at `BATCH_DATA`; invocations beyond do nothing.
+        listed: u32,
+        /// Nothing in the kernel reads it; the tests select a seeded fault by it.
         pad0: u32,
+        /// Keeps the size a multiple of 16 bytes.
+        pad1: u32,
+        /// The same.
+        pad2: u32,
+        /// The same.
+        pad3: u32,
     }
 
     /// One lane's transaction in the batch arena: what is the same in every frame.
@@ -280,12 +288,12 @@ abi_structs! {
         last: u32,
         /// Invocations that share the lanes of a batched inversion, from 1 to `count`.
         inverters: u32,
-        /// Keeps the size a multiple of 16 bytes, as do the others: a uniform has no arrays of words.
+        /// Words that a lane has in each row of an interleaved buffer.
+        width: u32,
+        /// Keeps the size a multiple of 16 bytes, as does the other: a uniform has no arrays of words.
         pad0: u32,
         /// See `pad0`.
         pad1: u32,
-        /// See `pad0`.
-        pad2: u32,
     }
 
     /// One signature to recover.
@@ -450,12 +458,12 @@ abi_consts! {
 
     /// Word offset of the block environment in the batch arena; before it stand the 256 opcode rows.
     BATCH_ENV = 512;
-    /// Word offset of what follows the block environment.
+    /// Word offset of what follows the block environment: the list of lanes to run, then the records.
     BATCH_DATA = 576;
     /// Invocations a workgroup.
     WORKGROUP = 32;
     /// Flag: s above n / 2 is invalid (EIP-2).
     RECOVER_LOW_S = 1;
-    /// Words of a counter set: running lanes, steps, parked lanes.
+    /// Words of a counter set: running lanes, steps, parked lanes, work.
     COUNTERS = 4;
 }

@@ -63,6 +63,13 @@ reasons! {
     Retry = "retry",
 }
 
+impl FallbackReason {
+    /// Whether it is a cap of the lane's size, beyond which a larger lane may get.
+    pub const fn is_cap(self) -> bool {
+        matches!(self, Self::Depth | Self::Stack | Self::Memory | Self::Slots | Self::Accounts | Self::Logs)
+    }
+}
+
 impl fmt::Display for FallbackReason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.name())

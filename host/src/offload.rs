@@ -197,7 +197,6 @@ mod tests {
         backend::Executed,
         lower::Batch,
         park::Service,
-        plan::LaneLimits,
         recover::recover_one,
         router::{Cost, Route},
     };
@@ -239,10 +238,6 @@ mod tests {
 
         fn recover(&self, requests: &[RecoverRequest]) -> Result<Recovered, BackendError> {
             self.run(requests.len(), || requests.par_iter().skip(self.omits).map(recover_one).collect())
-        }
-
-        fn lane_limits(&self) -> LaneLimits {
-            LaneLimits::default()
         }
 
         fn execute(&self, _: &Batch, _: &mut dyn Service) -> Result<Executed, BackendError> {

@@ -12,7 +12,26 @@ use crate::{
 };
 use alloy_primitives::{Address, B256, Bytes, U256};
 
-/// What a lane may use before it falls back. Values, so that size classes are only other values.
+/// Sizes of lanes. One that meets a cap of the small size runs again in the large one before it falls back.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum LaneClass {
+    /// Many of them: 16,384 fit 256 MiB.
+    Small,
+    /// Few of them, for long calls.
+    Large,
+}
+
+impl LaneClass {
+    /// The name in reports and JSON.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Small => "small",
+            Self::Large => "large",
+        }
+    }
+}
+
+/// What a lane may use before it falls back. Values: size classes are only other values.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct LaneLimits {
     /// Lanes a batch.
@@ -41,47 +60,85 @@ pub struct LaneLimits {
     pub code_len: usize,
 }
 
-impl Default for LaneLimits {
-    /// No binding beyond 128 MiB: 46 + 126 + 78 MiB of stack, memory and overlay.
-    fn default() -> Self {
-        Self {
-            lanes: 2944,
-            stack_words: 512,
-            memory_limbs: 8192,
-            log_limbs: 1024,
-            return_limbs: 2048,
-            depth: 12,
-            slots: 128,
-            logs: 32,
-            journal: 128,
-            max_steps: 1 << 20,
-            input_len: 128 * 1024,
-            code_len: 128 * 1024,
-        }
-    }
-}
-
 /// Rows of four limbs that a struct takes.
 const fn rows<T>() -> u32 {
     (size_of::<T>() / 16) as u32
 }
 
+impl Default for LaneLimits {
+    fn default() -> Self {
+        Self::LARGE
+    }
+}
+
 impl LaneLimits {
+    /// Rows of the registers, before the frames.
+    pub const REGISTER_ROWS: u32 = rows::<abi::LaneState>();
+
+    /// Rows of an overlay entry.
+    pub const ENTRY_ROWS: u32 = rows::<abi::OverlayEntry>();
+
+    /// 32 slots and 8 accounts, in one overlay of 40 entries; 14.4 KiB a lane, no binding beyond 108 MiB.
+    pub const SMALL: Self = Self {
+        lanes: 16_384,
+        stack_words: 64,
+        memory_limbs: 1024,
+        log_limbs: 96,
+        return_limbs: 128,
+        depth: 4,
+        slots: 40,
+        logs: 4,
+        journal: 24,
+        max_steps: 1 << 20,
+        input_len: 128 * 1024,
+        code_len: 128 * 1024,
+    };
+
+    /// No binding beyond 128 MiB: 46 + 126 + 78 MiB of stack, memory and overlay.
+    pub const LARGE: Self = Self {
+        lanes: 2944,
+        stack_words: 512,
+        memory_limbs: 8192,
+        log_limbs: 1024,
+        return_limbs: 2048,
+        depth: 12,
+        slots: 128,
+        logs: 32,
+        journal: 128,
+        max_steps: 1 << 20,
+        input_len: 128 * 1024,
+        code_len: 128 * 1024,
+    };
+
+    /// Those of a class.
+    pub const fn of(class: LaneClass) -> Self {
+        match class {
+            LaneClass::Small => Self::SMALL,
+            LaneClass::Large => Self::LARGE,
+        }
+    }
+
     /// Rows of a lane in the overlay buffer.
     pub const fn overlay_rows(&self) -> u32 {
-        self.slots * rows::<abi::OverlayEntry>()
+        self.slots * Self::ENTRY_ROWS
             + self.logs * rows::<abi::LogEntry>()
             + self.journal * rows::<abi::JournalRecord>()
     }
 
     /// Rows of a lane in the lane buffer.
     pub const fn lane_rows(&self) -> u32 {
-        rows::<abi::LaneState>() + self.depth * rows::<abi::FrameState>()
+        Self::REGISTER_ROWS + self.depth * rows::<abi::FrameState>()
     }
 
     /// 32-bit limbs of a lane in the memory buffer.
     pub const fn memory_rows(&self) -> u32 {
         self.memory_limbs + self.log_limbs + self.return_limbs
+    }
+
+    /// Bytes of a lane in the lane, stack, memory and overlay buffers.
+    pub fn lane_bytes(&self) -> [u64; 4] {
+        let rows = [4 * self.lane_rows(), 8 * self.stack_words, self.memory_rows(), 4 * self.overlay_rows()];
+        rows.map(|limbs| u64::from(limbs) * 4)
     }
 }
 
@@ -223,6 +280,11 @@ pub fn target_code(to: &Address, state: &dyn StateRef) -> Result<Option<TargetCo
 /// How many overlay entries a lane starts with at most.
 fn initial_entry_count(tx: &Transaction) -> usize {
     4 + tx.authorizations.len() + tx.access_list.iter().map(|(_, slots)| slots.len() + 1).sum::<usize>()
+}
+
+/// Whether nothing known beforehand is beyond the caps of `limits`: the access list, and calldata that may be copied.
+pub fn may_fit(lane: &Lane<'_>, limits: &LaneLimits) -> bool {
+    initial_entry_count(lane.tx) <= limits.slots as usize && lane.tx.input.len() <= 4 * limits.memory_limbs as usize
 }
 
 /// Whether the target has code in `prefix`: an EIP-7702 delegation counts, precompiles and creations do not.

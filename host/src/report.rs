@@ -1,6 +1,6 @@
 //! What one execution did, where, and for how long.
 
-use crate::fallback::FallbackReason;
+use crate::{backend::Executed, fallback::FallbackReason, plan::LaneClass};
 use std::{collections::BTreeMap, time::Duration};
 
 /// Transactions by the route that produced the accepted result.
@@ -76,6 +76,8 @@ pub struct ExecutionReport {
     pub cpu: RouteCount,
     /// Transactions that the device was asked to run and that revm ran, by reason.
     pub fallbacks: BTreeMap<FallbackReason, u64>,
+    /// Lanes that met a cap, by their class: a small one runs again as a large one, which then falls back.
+    pub caps: BTreeMap<(LaneClass, FallbackReason), u64>,
     /// Lanes whose result was stale at their turn.
     pub conflicts: u64,
     /// Batches of lanes.
@@ -84,8 +86,12 @@ pub struct ExecutionReport {
     pub lanes: u64,
     /// Compute dispatches.
     pub dispatches: u64,
+    /// Lanes over all dispatches.
+    pub invocations: u64,
     /// Requests of parked lanes that were served while their batch ran.
     pub served: u64,
+    /// The longest compute dispatch.
+    pub longest_dispatch: Duration,
     /// EVM steps run on the device.
     pub steps: u64,
     /// Transactions whose lane revm, run beside it by [`crate::engine::EngineBuilder::cross_check`], disagreed with.
@@ -98,6 +104,15 @@ impl ExecutionReport {
     /// Both routes together.
     pub fn total(&self) -> RouteCount {
         self.device + self.cpu
+    }
+
+    /// Counts what a batch took.
+    pub fn add_run(&mut self, run: &Executed) {
+        self.dispatches += run.dispatches;
+        self.invocations += run.invocations;
+        self.served += run.served;
+        self.longest_dispatch = self.longest_dispatch.max(run.longest);
+        self.steps += run.lanes.iter().map(|lane| u64::from(lane.state.steps)).sum::<u64>();
     }
 
     /// Counts one fallback.

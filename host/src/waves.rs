@@ -10,13 +10,13 @@ use crate::{
     lower::{CodeArena, CodeCache, Lowering, SnapshotTable},
     outcome::TxOutcome,
     park::StateService,
-    plan::{self, Lane, LaneLimits, Route, is_call},
+    plan::{self, Lane, LaneClass, LaneLimits, Route, is_call},
     report::{ExecutionReport, lap},
     state::{StateError, StateKey, StateRef},
     tx::Transaction,
     validate::{End, Speculation, Verdict},
 };
-use alloy_primitives::Address;
+use alloy_primitives::{Address, B256};
 use std::{collections::HashSet, sync::Arc, time::Instant};
 
 /// Most keys taken from a state's hints: a sixteenth of the largest snapshot table that fits a binding.
@@ -39,6 +39,15 @@ pub(crate) struct Lanes<'a> {
     pub(crate) cross_check: bool,
 }
 
+/// Code hash and selector of what a lane runs: lanes of one program take the same path, more or less.
+type Program = (B256, [u8; 4]);
+
+fn program(lane: &Lane<'_>) -> Program {
+    let mut selector = [0; 4];
+    selector.iter_mut().zip(&lane.tx.input).for_each(|(to, from)| *to = *from);
+    (lane.running().map_or(B256::ZERO, |code| code.hash), selector)
+}
+
 /// A block on its way: `routes[i]` and `results[i]` belong to transaction i; the prefix is in `revm`.
 struct Run<'a> {
     env: &'a BlockEnv,
@@ -54,6 +63,10 @@ struct Run<'a> {
     revm: Revm<Committed<'a>>,
     gas: BlockGas,
     outcomes: Vec<TxOutcome>,
+    small: LaneLimits,
+    large: LaneLimits,
+    /// What met a cap of the small lanes, by code and selector: it starts in a large one.
+    grown: HashSet<Program>,
     lowering: Lowering,
     codes: CodeArena,
     snapshot: SnapshotTable,
@@ -74,7 +87,6 @@ pub(crate) fn execute(
     Lanes { device, codes, cross_check }: Lanes<'_>,
     report: &mut ExecutionReport,
 ) -> Result<Vec<TxOutcome>, ExecuteError> {
-    let limits = device.lane_limits();
     let revm = Revm::new(env, Committed::new(state)).map_err(ExecuteError::Block)?;
     let mut run = Run {
         env,
@@ -89,13 +101,16 @@ pub(crate) fn execute(
         revm,
         gas: BlockGas::default(),
         outcomes: Vec::with_capacity(txs.len()),
-        lowering: Lowering::new(env, limits),
+        small: device.lane_limits(LaneClass::Small),
+        large: device.lane_limits(LaneClass::Large),
+        grown: HashSet::new(),
+        lowering: Lowering::new(env),
         codes: CodeArena::new(Arc::clone(codes)),
         snapshot: SnapshotTable::default(),
         seen: 0,
         clock: Instant::now(),
     };
-    run.plan(&limits);
+    run.plan();
     while run.outcomes.len() < txs.len() {
         run.wave();
         run.walk()?;
@@ -108,10 +123,11 @@ fn state_error(tx: usize) -> impl Fn(StateError) -> ExecuteError {
 }
 
 impl Run<'_> {
-    fn plan(&mut self, limits: &LaneLimits) {
+    fn plan(&mut self) {
         for (index, (tx, sender)) in self.txs.iter().zip(self.senders).enumerate() {
             // What cannot be read now may never be asked for: revm says so at its turn, or does not.
-            let route = plan::route(index, tx, *sender, self.env, limits, self.revm.state()).unwrap_or(Route::Revm);
+            let route =
+                plan::route(index, tx, *sender, self.env, &self.large, self.revm.state()).unwrap_or(Route::Revm);
             self.routes.push(route);
         }
         lap(&mut self.report.time.plan, &mut self.clock);
@@ -156,19 +172,43 @@ impl Run<'_> {
             }
         }
         self.seen = next;
-        let indices = self.prepare(next);
-        let lanes: Vec<&Lane<'_>> = indices
+        let ready = self.prepare(next);
+        if ready.is_empty() {
+            return;
+        }
+        self.report.waves += 1;
+        // What fits one batch of large lanes never has to run again.
+        let (small, mut large) = if ready.len() <= self.large.lanes {
+            (Vec::new(), ready)
+        } else {
+            ready.into_iter().partition(|index| self.starts_small(*index))
+        };
+        for indices in small.chunks(self.small.lanes.max(1)) {
+            large.extend(self.batch(indices, LaneClass::Small));
+        }
+        for indices in large.chunks(self.large.lanes.max(1)) {
+            self.batch(indices, LaneClass::Large);
+        }
+    }
+
+    fn starts_small(&self, index: usize) -> bool {
+        let Route::Device(lane) = &self.routes[index] else { return false };
+        plan::may_fit(lane, &self.small) && !self.grown.contains(&program(lane))
+    }
+
+    /// Runs lanes that are prepared; gives those that met a cap of small lanes.
+    fn batch(&mut self, indices: &[usize], class: LaneClass) -> Vec<usize> {
+        let mut lanes: Vec<&Lane<'_>> = indices
             .iter()
             .filter_map(|index| if let Route::Device(lane) = &self.routes[*index] { Some(&**lane) } else { None })
             .collect();
-        if lanes.is_empty() {
-            return;
-        }
-        let batch = self.lowering.wave(self.env, &lanes, &self.codes, &self.snapshot);
+        lanes.sort_by_cached_key(|lane| (program(lane), lane.tx.input.len()));
+        let limits = if class == LaneClass::Small { self.small } else { self.large };
+        let batch = self.lowering.wave(self.env, limits, &lanes, &self.codes, &self.snapshot);
         lap(&mut self.report.time.lower, &mut self.clock);
-        // A device that leaves lanes out has failed: the block would wait for them for ever.
         let mut service =
             StateService::new(self.device, self.revm.state(), &mut self.codes, &mut self.snapshot, lanes.len());
+        // A device that leaves lanes out has failed: the block would wait for them for ever.
         let executed = self.device.execute(&batch, &mut service).and_then(|run| {
             if run.lanes.len() == lanes.len() {
                 return Ok(run);
@@ -176,24 +216,34 @@ impl Run<'_> {
             Err(BackendError::DeviceLost(format!("{} results for {} lanes", run.lanes.len(), lanes.len())))
         });
         lap(&mut self.report.time.execute, &mut self.clock);
-        self.report.waves += 1;
         self.report.lanes += lanes.len() as u64;
+        let mut again = Vec::new();
         match executed {
             Ok(run) => {
-                self.report.dispatches += run.dispatches;
-                self.report.served += run.served;
-                self.report.steps += run.lanes.iter().map(|lane| u64::from(lane.state.steps)).sum::<u64>();
+                self.report.add_run(&run);
                 for (lane, result) in lanes.iter().zip(run.lanes) {
-                    self.results[lane.index] = Some(Speculation::new(lane, result, &self.snapshot, &self.codes));
+                    let speculation = Speculation::new(lane, result, &self.snapshot, &self.codes);
+                    if let End::Fallback(reason) = speculation.end
+                        && reason.is_cap()
+                    {
+                        *self.report.caps.entry((class, reason)).or_default() += 1;
+                        if class == LaneClass::Small {
+                            self.grown.insert(program(lane));
+                            again.push(lane.index);
+                            continue;
+                        }
+                    }
+                    self.results[lane.index] = Some(speculation);
                 }
             }
             Err(error) => {
                 tracing::warn!(%error, "the device failed, its lanes go to the CPU");
                 for index in indices {
-                    self.routes[index] = Route::Fallback(FallbackReason::DeviceError);
+                    self.routes[*index] = Route::Fallback(FallbackReason::DeviceError);
                 }
             }
         }
+        again
     }
 
     /// The transactions from `next` on that need a lane and fit one batch, read and ready; an unreadable one is revm's.
@@ -207,7 +257,7 @@ impl Run<'_> {
                 continue;
             }
             input += lane.tx.input.len();
-            if indices.len() == self.lowering.limits().lanes || (input > MAX_INPUT && !indices.is_empty()) {
+            if indices.len() == self.small.lanes.max(self.large.lanes) || (input > MAX_INPUT && !indices.is_empty()) {
                 break;
             }
             let state = self.revm.state();
@@ -295,7 +345,6 @@ impl Run<'_> {
     /// Drops the stale result at `next`, and later ones that are stale already; their target's code is looked up again.
     fn redo(&mut self, next: usize) {
         self.report.conflicts += 1;
-        let limits = *self.lowering.limits();
         for index in next..self.txs.len() {
             let (Route::Device(lane), Some(result)) = (&self.routes[index], &self.results[index]) else { continue };
             let prefix = self.revm.state();
@@ -304,8 +353,9 @@ impl Run<'_> {
             }
             self.results[index] = None;
             self.stale[index] += 1;
-            self.routes[index] = plan::route(index, &self.txs[index], self.senders[index], self.env, &limits, prefix)
-                .unwrap_or(Route::Revm);
+            self.routes[index] =
+                plan::route(index, &self.txs[index], self.senders[index], self.env, &self.large, prefix)
+                    .unwrap_or(Route::Revm);
         }
         lap(&mut self.report.time.validate, &mut self.clock);
     }

@@ -12,7 +12,6 @@ use lockstep::{
     lower::Batch,
     outcome::TxOutcome,
     park::Service,
-    plan::LaneLimits,
     recover::{RecoverError, RecoverRequest},
     report::ExecutionReport,
     state::{AccountInfo, StateRef},
@@ -280,15 +279,11 @@ impl Backend for Faulty {
         Err(BackendError::DeviceLost("faulty".into()))
     }
 
-    fn lane_limits(&self) -> LaneLimits {
-        LaneLimits::default()
-    }
-
     fn execute(&self, batch: &Batch, _: &mut dyn Service) -> Result<Executed, BackendError> {
         let status = match self.0 {
             Fault::Lost => return Err(BackendError::DeviceLost("faulty".into())),
             Fault::OutOfMemory => return Err(BackendError::OutOfMemory("faulty".into())),
-            Fault::TooFew => return Ok(Executed { lanes: Vec::new(), dispatches: 1, served: 0 }),
+            Fault::TooFew => return Ok(Executed { lanes: Vec::new(), dispatches: 1, ..Executed::default() }),
             Fault::NotRun => lockstep::abi::STATUS_NOT_RUN,
             Fault::Unknown => 0xdead,
         };
@@ -298,7 +293,7 @@ impl Backend for Faulty {
             logs: Vec::new(),
             output: Vec::new(),
         };
-        Ok(Executed { lanes: batch.lanes.iter().map(lane).collect(), dispatches: 1, served: 0 })
+        Ok(Executed { lanes: batch.lanes.iter().map(lane).collect(), dispatches: 1, ..Executed::default() })
     }
 }
 

@@ -9,7 +9,7 @@ use lockstep::{
     fallback::FallbackReason,
     lower::Batch,
     park::Service,
-    plan::LaneLimits,
+    plan::{LaneClass, LaneLimits},
     recover::{RecoverError, RecoverRequest},
     suite::{self, Kind, Report, Sample, Verdict},
 };
@@ -399,8 +399,8 @@ impl Backend for Faulty {
         self.inner.recover(requests)
     }
 
-    fn lane_limits(&self) -> LaneLimits {
-        self.inner.lane_limits()
+    fn lane_limits(&self, class: LaneClass) -> LaneLimits {
+        self.inner.lane_limits(class)
     }
 
     fn execute(&self, batch: &Batch, service: &mut dyn Service) -> Result<Executed, BackendError> {

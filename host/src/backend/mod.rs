@@ -3,11 +3,11 @@
 use crate::{
     lower::{Batch, LaneResult},
     park::Service,
-    plan::LaneLimits,
+    plan::{LaneClass, LaneLimits},
     recover::{RecoverError, RecoverRequest},
 };
 use alloy_primitives::{Address, B256};
-use std::{fmt, str::FromStr};
+use std::{fmt, str::FromStr, time::Duration};
 
 #[cfg(feature = "wgpu")]
 pub mod wgpu;
@@ -82,14 +82,22 @@ pub enum BackendError {
 }
 
 /// What running a batch yields.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct Executed {
     /// One a lane, in order.
     pub lanes: Vec<LaneResult>,
     /// Dispatches that it took.
     pub dispatches: u64,
+    /// Lanes over all dispatches: those that have ended are left out before long.
+    pub invocations: u64,
     /// Requests of parked lanes that were served.
     pub served: u64,
+    /// The longest of the dispatches.
+    pub longest: Duration,
+    /// Time from the start to the first dispatch.
+    pub upload: Duration,
+    /// Time from the last dispatch to the end.
+    pub read_back: Duration,
 }
 
 /// A device that runs lanes and batched crypto.
@@ -107,7 +115,9 @@ pub trait Backend: Send + Sync + fmt::Debug {
     fn recover(&self, requests: &[RecoverRequest]) -> Result<Vec<Result<Address, RecoverError>>, BackendError>;
 
     /// What lanes of this device may use.
-    fn lane_limits(&self) -> LaneLimits;
+    fn lane_limits(&self, class: LaneClass) -> LaneLimits {
+        LaneLimits::of(class)
+    }
 
     /// Runs every lane of a batch to its end or a fallback. What parked lanes ask for, `service` answers; one that it
     /// leaves stays parked.

@@ -231,9 +231,6 @@ mod tests {
             fn recover(&self, _: &[RecoverRequest]) -> Result<Vec<Result<Address, RecoverError>>, BackendError> {
                 Err(BackendError::DeviceLost("gone".into()))
             }
-            fn lane_limits(&self) -> crate::plan::LaneLimits {
-                crate::plan::LaneLimits::default()
-            }
             fn execute(
                 &self,
                 _: &crate::lower::Batch,

@@ -7,7 +7,7 @@ use lockstep::{
     compare::{Mismatch, compare},
     engine::{BlockOutput, Engine},
     error::ExecuteError,
-    report::RouteCount,
+    report::{ExecutionReport, RouteCount},
     sample::SAMPLE,
 };
 use serde_json::{Map, Value, json};
@@ -15,6 +15,7 @@ use std::{
     collections::BTreeMap,
     io::IsTerminal,
     path::{Path, PathBuf},
+    time::Duration,
 };
 
 #[derive(Debug, clap::Args)]
@@ -190,19 +191,30 @@ fn block_json(path: &Path, file: &BlockFile, output: &BlockOutput, mismatch: Opt
     let fallbacks: Map<_, _> =
         report.fallbacks.iter().map(|(reason, txs)| (reason.name().to_owned(), json!(txs))).collect();
     let time: Map<_, _> =
-        report.time.iter().map(|(stage, time)| (stage.to_owned(), json!(round(time.as_secs_f64() * 1e3)))).collect();
+        report.time.iter().map(|(stage, time)| (stage.to_owned(), json!(milliseconds(time)))).collect();
     json!({
         "file": path.display().to_string(), "number": file.block.env.number, "fork": file.block.env.fork.name(),
         "txs": total.txs, "calls": total.calls, "gas": total.gas, "ok": mismatch.is_none(),
         "mismatch": mismatch.map(|m| json!({"tx": m.tx, "field": m.field, "expected": m.expected, "actual": m.actual})),
         "device": route_json(report.device), "lanes": report.lanes, "dispatches": report.dispatches, "steps": report.steps,
         "fallbacks": fallbacks, "conflicts": report.conflicts, "waves": report.waves, "time_ms": time,
+        "served": report.served, "caps": caps_json(report), "longest_dispatch_ms": milliseconds(report.longest_dispatch),
     })
 }
 
 /// Microseconds are all that a clock is good for.
-fn round(milliseconds: f64) -> f64 {
-    (milliseconds * 1e3).round() / 1e3
+fn milliseconds(time: Duration) -> f64 {
+    (time.as_secs_f64() * 1e6).round() / 1e3
+}
+
+/// How often lanes met each cap, by class.
+fn caps_json(report: &ExecutionReport) -> Value {
+    let mut classes = Map::new();
+    for ((class, reason), lanes) in &report.caps {
+        let caps = classes.entry(class.name()).or_insert_with(|| json!({}));
+        caps[reason.name()] = json!(lanes);
+    }
+    Value::Object(classes)
 }
 
 fn block_line(path: &Path, file: &BlockFile, output: &BlockOutput, mismatch: Option<&Mismatch>) -> String {

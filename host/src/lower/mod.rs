@@ -25,16 +25,36 @@ const UNPREPARED: u32 = abi::STATUS_FALLBACK + FallbackReason::Retry as u32;
 /// A wave as the device gets it.
 #[derive(Clone, Debug)]
 pub struct Batch {
-    /// The uniform; `slice_steps` and `snapshot_mask` are the backend's.
+    /// What the lanes may use.
+    pub limits: LaneLimits,
+    /// The uniform; `slice_steps`, `listed` and `snapshot_mask` are the backend's.
     pub params: Params,
-    /// Opcode rows, block environment, transaction records, blob hashes, calldata.
+    /// Opcode rows, block environment, every lane in order, transaction records, blob hashes, calldata.
     pub arena: Vec<u32>,
     /// Registers at the start, one a lane.
     pub lanes: Vec<LaneState>,
     /// The outermost frames, one a lane.
     pub frames: Vec<FrameState>,
-    /// Overlay entries at the start, some a lane.
-    pub entries: Vec<Vec<OverlayEntry>>,
+    /// Overlay entries at the start: of each lane as many as its registers say.
+    pub entries: Vec<OverlayEntry>,
+}
+
+/// Rows of [`LaneState`] that are not zero at the start.
+pub const LANE_START_ROWS: usize = 4;
+
+/// Rows of [`FrameState`] that are not zero at the start.
+pub const FRAME_START_ROWS: usize = 8;
+
+impl Batch {
+    /// The overlay entries of each lane.
+    pub fn entries_by_lane(&self) -> impl ExactSizeIterator<Item = &[OverlayEntry]> {
+        let mut rest = &self.entries[..];
+        self.lanes.iter().map(move |state| {
+            let (entries, behind) = rest.split_at(state.entries as usize);
+            rest = behind;
+            entries
+        })
+    }
 }
 
 /// A log entry as a lane left it.
@@ -117,12 +137,11 @@ fn address_word(address: &Address) -> U256 {
 pub struct Lowering {
     head: Vec<u32>,
     params: Params,
-    limits: LaneLimits,
 }
 
 impl Lowering {
     /// For blocks of `env`, which must be of a fork that the device runs.
-    pub fn new(env: &BlockEnv, limits: LaneLimits) -> Self {
+    pub fn new(env: &BlockEnv) -> Self {
         let mut head = Vec::with_capacity(abi::BATCH_DATA as usize);
         head.extend(opcode::table(env.fork).iter().flat_map(opcode::Opcode::row));
         let randomness = if env.fork >= Fork::Merge { U256::from_be_bytes(env.prevrandao.0) } else { env.difficulty };
@@ -143,16 +162,6 @@ impl Lowering {
             _ => 9,
         };
         let params = Params {
-            max_steps: limits.max_steps,
-            stack_words: limits.stack_words,
-            memory_limbs: limits.memory_limbs,
-            log_limbs: limits.log_limbs,
-            return_limbs: limits.return_limbs,
-            depth: limits.depth,
-            journal: limits.journal,
-            slots: limits.slots,
-            logs: limits.logs,
-            tx_base: abi::BATCH_DATA,
             clear_refund: if env.fork >= Fork::London { 4800 } else { 15_000 },
             precompiles,
             p256: u32::from(env.fork >= Fork::Osaka),
@@ -161,12 +170,7 @@ impl Lowering {
             number_hi: (env.number >> 32) as u32,
             ..Params::zeroed()
         };
-        Self { head, params, limits }
-    }
-
-    /// The caps that lanes are lowered for.
-    pub const fn limits(&self) -> &LaneLimits {
-        &self.limits
+        Self { head, params }
     }
 
     /// Reads what a lane starts with: its code, its parties, its access list.
@@ -190,11 +194,18 @@ impl Lowering {
     }
 
     /// Lowers one wave of lanes that are prepared.
-    pub fn wave(&self, env: &BlockEnv, lanes: &[&Lane<'_>], codes: &CodeArena, snapshot: &SnapshotTable) -> Batch {
-        let numbered = |(key, entry)| Some(OverlayEntry { key: snapshot.number(&key)? as u32, ..entry });
-        let entries: Vec<Option<Vec<_>>> =
-            lanes.iter().map(|lane| initial_entries(lane, env, codes).into_iter().map(numbered).collect()).collect();
+    pub fn wave(
+        &self,
+        env: &BlockEnv,
+        limits: LaneLimits,
+        lanes: &[&Lane<'_>],
+        codes: &CodeArena,
+        snapshot: &SnapshotTable,
+    ) -> Batch {
+        let mut entries = Vec::with_capacity(4 * lanes.len());
         let mut arena = self.head.clone();
+        arena.extend(0..lanes.len() as u32);
+        let tx_base = arena.len();
         arena.resize(arena.len() + lanes.len() * RECORD_WORDS, 0);
         let mut states = Vec::with_capacity(lanes.len());
         let mut frames = Vec::with_capacity(lanes.len());
@@ -205,21 +216,40 @@ impl Lowering {
             let record = record(lane, arena.len() as u32);
             arena.extend(lane.tx.blob_hashes.iter().flat_map(|hash| image(U256::from_be_bytes(hash.0))));
             let words: [u32; RECORD_WORDS] = bytemuck::cast(record);
-            arena[self.head.len() + position * RECORD_WORDS..][..RECORD_WORDS].copy_from_slice(&words);
+            arena[tx_base + position * RECORD_WORDS..][..RECORD_WORDS].copy_from_slice(&words);
             let gas = lane.tx.gas_limit - lane.gas.initial;
+            let first_entry = entries.len();
+            let mut prepared = true;
+            for (key, entry) in initial_entries(lane, env, codes) {
+                match snapshot.number(&key) {
+                    Some(number) => entries.push(OverlayEntry { key: number as u32, ..entry }),
+                    None => prepared = false,
+                }
+            }
             states.push(LaneState {
-                // A lane that was not prepared does not start.
-                status: if entries[position].is_some() { abi::STATUS_RUNNING } else { UNPREPARED },
-                entries: entries[position].as_ref().map_or(0, Vec::len) as u32,
+                status: if prepared { abi::STATUS_RUNNING } else { UNPREPARED },
+                entries: (entries.len() - first_entry) as u32,
                 gas_lo: gas as u32,
                 gas_hi: (gas >> 32) as u32,
                 resume: lane.precompile_op(),
                 ..LaneState::zeroed()
             });
         }
-        let params = Params { lanes: lanes.len() as u32, ..self.params };
-        let entries = entries.into_iter().map(Option::unwrap_or_default).collect();
-        Batch { params, arena, lanes: states, frames, entries }
+        let params = Params {
+            lanes: lanes.len() as u32,
+            max_steps: limits.max_steps,
+            stack_words: limits.stack_words,
+            memory_limbs: limits.memory_limbs,
+            log_limbs: limits.log_limbs,
+            return_limbs: limits.return_limbs,
+            depth: limits.depth,
+            journal: limits.journal,
+            slots: limits.slots,
+            logs: limits.logs,
+            tx_base: tx_base as u32,
+            ..self.params
+        };
+        Batch { limits, params, arena, lanes: states, frames, entries }
     }
 }
 

@@ -1,31 +1,67 @@
-//! Drives the `gather` kernel: bytes out of lanes' interleaved memory.
+//! Parts of lanes' interleaved buffers on their way to the host: rows as they lie where most of them are wanted, else what
+//! the `gather` kernel picks.
 
 use super::gpu::{Checks, Gpu, Source};
 use crate::{abi::BatchParams, backend::BackendError};
 use bytemuck::Zeroable;
 
-/// Limbs of a pass: a quarter of a binding.
-const MOST_LIMBS: u32 = 8 << 20;
+/// Times more than what is wanted that is copied before the kernel picks, and words that are copied in any case.
+const WASTE: u64 = 4;
+const ALWAYS: u64 = 1 << 18;
 
-/// Requests of a pass: workgroups that a dispatch may have.
-const MOST_REQUESTS: usize = 65_535;
-
-/// Bytes of one lane's memory.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Range {
+/// Words of one lane.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Run {
     pub(super) lane: u32,
-    /// In bytes.
-    pub(super) offset: u32,
-    pub(super) len: u32,
+    /// From the lane's first word in the area.
+    pub(super) first: u32,
+    pub(super) words: u32,
 }
 
-impl Range {
-    const fn first_limb(self) -> u32 {
-        self.offset / 4
-    }
+/// A part of a buffer that is interleaved, and what is wanted of it.
+#[derive(Debug)]
+pub(super) struct Area<'a> {
+    pub(super) buffer: &'a wgpu::Buffer,
+    /// Rows before it.
+    pub(super) base: u32,
+    /// Words that a lane has in each row.
+    pub(super) width: u32,
+    /// Inside the area; that is the caller's to check.
+    pub(super) runs: Vec<Run>,
+}
 
-    const fn limbs(self) -> u32 {
-        if self.len == 0 { 0 } else { (self.offset + self.len).div_ceil(4) - self.first_limb() }
+/// What came of an area.
+#[derive(Debug)]
+pub(super) struct Fetched {
+    runs: Vec<Run>,
+    words: Vec<u32>,
+    /// Lanes, words a row and first row where rows were copied as they lie.
+    rows: Option<(usize, usize, usize)>,
+    /// Where the next run starts, where they were picked.
+    next: usize,
+    position: usize,
+}
+
+impl Fetched {
+    /// Appends the words of the next run to `out`, which is cleared.
+    pub(super) fn next(&mut self, out: &mut Vec<u32>) {
+        out.clear();
+        let run = self.runs[self.position];
+        self.position += 1;
+        let count = run.words as usize;
+        let Some((lanes, width, first_row)) = self.rows else {
+            out.extend_from_slice(&self.words[self.next..self.next + count]);
+            self.next += count;
+            return;
+        };
+        let (mut at, end) = (run.first as usize, run.first as usize + count);
+        while at < end {
+            let (row, within) = (at / width, at % width);
+            let take = (width - within).min(end - at);
+            let start = ((row - first_row) * lanes + run.lane as usize) * width + within;
+            out.extend_from_slice(&self.words[start..start + take]);
+            at += take;
+        }
     }
 }
 
@@ -47,61 +83,64 @@ impl Gather {
         Ok(Self { layout, pipeline })
     }
 
-    /// The bytes of each range, in order. `memory` holds `[limb][lane]` of `lanes` lanes, the ranges are inside.
+    /// The runs of each area, all in one round trip. Buffers are interleaved for `lanes` lanes, at most 65,535; an area has
+    /// no more runs than lanes.
     ///
     /// # Errors
     /// The device failed.
-    pub(super) fn run(
+    pub(super) fn fetch<const N: usize>(
         &self,
         gpu: &Gpu,
-        memory: &wgpu::Buffer,
         lanes: u32,
-        ranges: &[Range],
-    ) -> Result<Vec<Vec<u8>>, BackendError> {
-        let mut bytes = Vec::with_capacity(ranges.len());
-        while bytes.len() < ranges.len() {
-            let mut limbs = 0;
-            let rest = &ranges[bytes.len()..];
-            let fits = |range: &&Range| {
-                limbs += range.limbs();
-                limbs <= MOST_LIMBS
-            };
-            let count = rest.iter().take(MOST_REQUESTS).take_while(fits).count().max(1);
-            self.pass(gpu, memory, lanes, &rest[..count], &mut bytes)?;
-        }
-        Ok(bytes)
+        areas: [Area<'_>; N],
+    ) -> Result<[Fetched; N], BackendError> {
+        let plans = areas.map(|area| self.plan(gpu, lanes, area));
+        let ranges: Vec<_> = plans.iter().map(|plan| (&plan.source, plan.offset * 4, plan.words * 4)).collect();
+        let words = gpu.download(&ranges)?;
+        let mut rest = &words[..];
+        Ok(plans.map(|plan| {
+            let (words, behind) = rest.split_at(plan.words as usize);
+            rest = behind;
+            Fetched { runs: plan.runs, words: words.to_vec(), rows: plan.rows, next: 0, position: 0 }
+        }))
     }
 
-    fn pass(
-        &self,
-        gpu: &Gpu,
-        memory: &wgpu::Buffer,
-        lanes: u32,
-        ranges: &[Range],
-        bytes: &mut Vec<Vec<u8>>,
-    ) -> Result<(), BackendError> {
-        let mut limbs = 0;
-        let place = |range: &Range| {
-            let at = limbs;
-            limbs += range.limbs();
-            [range.lane, range.first_limb(), range.limbs(), at]
-        };
-        let requests: Vec<[u32; 4]> = ranges.iter().map(place).collect();
-        if limbs == 0 {
-            bytes.resize(bytes.len() + ranges.len(), Vec::new());
-            return Ok(());
+    fn plan(&self, gpu: &Gpu, lanes: u32, area: Area<'_>) -> Plan {
+        let Area { buffer, base, width, runs } = area;
+        let wanted: u64 = runs.iter().map(|run| u64::from(run.words)).sum();
+        let held = || runs.iter().filter(|run| run.words > 0);
+        let first = held().map(|run| run.first / width).min().unwrap_or(0);
+        let end = held().map(|run| (run.first + run.words).div_ceil(width)).max().unwrap_or(0);
+        let row = u64::from(lanes * width);
+        let copied = u64::from(end - first) * row;
+        if copied <= ALWAYS || copied <= WASTE * wanted {
+            let offset = u64::from(base + first) * row;
+            let rows = Some((lanes as usize, width as usize, first as usize));
+            return Plan { source: buffer.clone(), offset, words: copied, rows, runs };
         }
-        let params = BatchParams { count: ranges.len() as u32, stride: lanes, ..BatchParams::zeroed() };
+        let mut to = 0;
+        let request = |run: &Run| {
+            let at = to;
+            to += run.words;
+            [run.lane, base * width + run.first, run.words, at]
+        };
+        let requests: Vec<[u32; 4]> = runs.iter().map(request).collect();
+        let params = BatchParams { count: runs.len() as u32, stride: lanes, width, ..BatchParams::zeroed() };
         let params = gpu.upload(&[params], wgpu::BufferUsages::UNIFORM);
-        let places = gpu.upload(&requests, wgpu::BufferUsages::STORAGE);
-        let gathered = gpu.storage(u64::from(limbs) * 4);
-        let group = gpu.bind(&self.layout, params.as_entire_buffer_binding(), &[&places, memory, &gathered]);
-        gpu.dispatch(&self.pipeline, &group, &[], ranges.len() as u32);
-        let words = gpu.download(&[(&gathered, 0, u64::from(limbs) * 4)])?;
-        bytes.extend(ranges.iter().zip(&requests).map(|(range, [_, _, count, at])| {
-            let all: &[u8] = bytemuck::cast_slice(&words[*at as usize..(at + count) as usize]);
-            all.get((range.offset % 4) as usize..).map_or(&[][..], |all| &all[..range.len as usize]).to_vec()
-        }));
-        Ok(())
+        let requests = gpu.upload(&requests, wgpu::BufferUsages::STORAGE);
+        let gathered = gpu.storage(wanted * 4);
+        let group = gpu.bind(&self.layout, params.as_entire_buffer_binding(), &[&requests, buffer, &gathered]);
+        gpu.dispatch(&self.pipeline, &group, &[], runs.len() as u32);
+        Plan { source: gathered, offset: 0, words: wanted, rows: None, runs }
     }
+}
+
+/// Where the words of an area are copied from, offset and length in words.
+#[derive(Debug)]
+struct Plan {
+    source: wgpu::Buffer,
+    offset: u64,
+    words: u64,
+    rows: Option<(usize, usize, usize)>,
+    runs: Vec<Run>,
 }

@@ -129,6 +129,11 @@ impl Gpu {
         &self.info
     }
 
+    /// Makes everything from here on fail.
+    pub(super) fn destroy(&self) {
+        self.device.destroy();
+    }
+
     /// Whether the shaders use 64-bit integers.
     pub(super) const fn has_int64(&self) -> bool {
         self.int64

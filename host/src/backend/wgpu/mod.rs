@@ -1,10 +1,12 @@
 //! Vulkan, Metal and DX12 through wgpu.
 
+mod buffers;
 mod chunks;
 mod execute;
 mod gather;
 mod gpu;
 mod keccak;
+mod read_back;
 mod recover;
 mod self_test;
 
@@ -13,7 +15,6 @@ use crate::{
     abi::RecoverResult,
     lower::Batch,
     park::Service,
-    plan::LaneLimits,
     recover::{RecoverError, RecoverRequest},
 };
 use alloy_primitives::{Address, B256};
@@ -131,7 +132,6 @@ pub struct WgpuBackend {
     recover: Recover,
     keccak: Keccak,
     checks: Checks,
-    limits: LaneLimits,
 }
 
 impl WgpuBackend {
@@ -208,7 +208,7 @@ impl WgpuBackend {
         let execute = Execute::new(&gpu, checks, execute, gather)?;
         let recover = Recover::new(&gpu, checks, recover)?;
         let keccak = Keccak::new(&gpu, checks, keccak)?;
-        Ok(Self { gpu, execute, recover, keccak, checks, limits: LaneLimits::default() })
+        Ok(Self { gpu, execute, recover, keccak, checks })
     }
 
     /// Whether the shaders run without run-time checks.
@@ -228,6 +228,11 @@ impl WgpuBackend {
     /// As [`Backend::recover`].
     pub fn recover_lanes(&self, requests: &[RecoverRequest]) -> Result<Vec<RecoverResult>, BackendError> {
         self.recover.lanes(&self.gpu, requests)
+    }
+
+    /// Destroys the device, so that whatever runs on it fails from here on: for tests of what then happens.
+    pub fn destroy(&self) {
+        self.gpu.destroy();
     }
 
     /// `discrete`, `integrated`, `virtual`, `cpu` or `other`.
@@ -253,11 +258,7 @@ impl Backend for WgpuBackend {
         self.recover.run(&self.gpu, requests)
     }
 
-    fn lane_limits(&self) -> LaneLimits {
-        self.limits
-    }
-
     fn execute(&self, batch: &Batch, service: &mut dyn Service) -> Result<Executed, BackendError> {
-        self.execute.run(&self.gpu, batch, &self.limits, service)
+        self.execute.run(&self.gpu, batch, service)
     }
 }

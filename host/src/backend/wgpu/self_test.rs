@@ -12,7 +12,7 @@ use crate::{
     lower::{CodeArena, Lowering, SnapshotTable},
     memory::MemoryState,
     park::StateService,
-    plan::{Fees, Lane, TargetCode},
+    plan::{Fees, Lane, LaneClass, TargetCode},
     recover::{ORDER, RecoverRequest, recover_one},
     tx::{Transaction, TxType},
 };
@@ -129,7 +129,8 @@ fn run_code(backend: &WgpuBackend, bytes: Bytes, lanes: usize) -> Result<Vec<Vec
     let mut snapshot = SnapshotTable::default();
     let state = MemoryState::default();
     Lowering::prepare(&env, &lane, &state, &mut codes, &mut snapshot).map_err(failed)?;
-    let batch = Lowering::new(&env, backend.lane_limits()).wave(&env, &vec![&lane; lanes], &codes, &snapshot);
+    let batch =
+        Lowering::new(&env).wave(&env, backend.lane_limits(LaneClass::Small), &vec![&lane; lanes], &codes, &snapshot);
     // The account of the precompile is not there yet: every lane parks.
     let mut service = StateService::new(backend, &state, &mut codes, &mut snapshot, lanes);
     Ok(backend.execute(&batch, &mut service)?.lanes.into_iter().map(|lane| lane.output).collect())

@@ -1,0 +1,104 @@
+//! ERC-20 transfers on a device, lanes prepared: upload, dispatches and read-back, no recovery, no commit. Each run is
+//! checked against revm's sequential outcomes before it is timed. Says where the time goes.
+
+use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
+use lockstep::{
+    backend::{Backend, BackendKind, Executed, wgpu::WgpuBackend},
+    engine::Engine,
+    lower::{Batch, CodeArena, Lowering, SnapshotTable},
+    park::StateService,
+    plan::{self, Lane, LaneClass, LaneLimits, Route},
+    report::ExecutionReport,
+    state::StateRef,
+};
+use lockstep_tests::{programs::Calls, tokens::transfers};
+use std::{
+    io::{self, Write as _},
+    sync::Arc,
+    time::Instant,
+};
+
+const LANES: u64 = 16_384;
+
+fn say(line: &str) {
+    // Nothing can be done if even that fails.
+    let _ = writeln!(io::stderr(), "{line}");
+}
+
+/// Outcomes of an engine on the device against those of revm alone.
+fn check(device: Arc<dyn Backend>, calls: &Calls) {
+    let run = |engine: Engine| {
+        let mut report = ExecutionReport::default();
+        let outcomes = engine.execute_transactions(&calls.env, &calls.txs, &calls.senders, &calls.state, &mut report);
+        (outcomes.unwrap_or_else(|error| panic!("{error}")), report)
+    };
+    let build = |builder: lockstep::engine::EngineBuilder| builder.build().unwrap_or_else(|error| panic!("{error}"));
+    let (got, report) = run(build(Engine::builder().with_device(device)));
+    let (want, _) = run(build(Engine::builder().backend(BackendKind::Cpu)));
+    assert!(got == want, "the device differs from revm");
+    assert_eq!(report.device.txs, calls.txs.len() as u64, "{report:?}");
+}
+
+fn lanes<'a>(calls: &'a Calls, state: &dyn StateRef) -> Vec<Lane<'a>> {
+    let lane = |(index, (tx, sender)): (usize, (&'a _, &_))| match plan::route(
+        index,
+        tx,
+        *sender,
+        &calls.env,
+        &LaneLimits::SMALL,
+        state,
+    ) {
+        Ok(Route::Device(lane)) => *lane,
+        route => panic!("{route:?}"),
+    };
+    calls.txs.iter().zip(&calls.senders).enumerate().map(lane).collect()
+}
+
+fn execute(criterion: &mut Criterion) {
+    let device = match WgpuBackend::open(std::env::var("LOCKSTEP_DEVICE").ok().as_deref()) {
+        Ok(device) => Arc::new(device),
+        Err(error) => return say(&format!("execute: left out: {error}")),
+    };
+    let calls = transfers(LANES).unwrap_or_else(|error| panic!("{error}"));
+    check(Arc::clone(&device) as Arc<dyn Backend>, &calls);
+    let lanes = lanes(&calls, &calls.state);
+    let (mut codes, mut snapshot) = (CodeArena::default(), SnapshotTable::default());
+    for lane in &lanes {
+        Lowering::prepare(&calls.env, lane, &calls.state, &mut codes, &mut snapshot)
+            .unwrap_or_else(|error| panic!("{error}"));
+    }
+    for key in calls.state.hints() {
+        snapshot.ensure(key, &calls.state, &mut codes).unwrap_or_else(|error| panic!("{error}"));
+    }
+    let by_index: Vec<&Lane<'_>> = lanes.iter().collect();
+    let batch = Lowering::new(&calls.env).wave(&calls.env, LaneLimits::of(LaneClass::Small), &by_index, &codes);
+    let mut run = || {
+        let mut service = StateService::new(&calls.state, &mut codes, &mut snapshot, lanes.len());
+        once(&device, &batch, &mut service)
+    };
+    run();
+    let start = Instant::now();
+    let done = run();
+    let all = start.elapsed();
+    say(&format!(
+        "{}: {LANES} lanes in {all:?}: upload {:?}, {} dispatches {:?}, read-back {:?}",
+        device.name(),
+        done.upload,
+        done.dispatches,
+        all.saturating_sub(done.upload + done.read_back),
+        done.read_back
+    ));
+    let mut group = criterion.benchmark_group("execute");
+    group.throughput(Throughput::Elements(LANES)).sample_size(10);
+    group.bench_function(BenchmarkId::new("erc20_transfer", LANES), |bencher| bencher.iter(&mut run));
+    group.finish();
+}
+
+fn once(device: &WgpuBackend, batch: &Batch, service: &mut StateService<'_>) -> Executed {
+    let done = device.execute(batch, service).unwrap_or_else(|error| panic!("{error}"));
+    assert!(done.lanes.iter().all(|lane| lane.state.status == lockstep::abi::STATUS_RETURN), "a lane did not return");
+    done
+}
+
+criterion_group!(benches, execute);
+criterion_main!(benches);

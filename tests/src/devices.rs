@@ -1,0 +1,102 @@
+//! Devices that are what they wrap but for one thing.
+
+use alloy_primitives::{Address, B256};
+use lockstep::{
+    backend::{Backend, BackendError, BackendKind, Executed, wgpu::WgpuBackend},
+    lower::{Batch, CodeArena, SnapshotTable},
+    park::{Answer, Request, Service},
+    plan::{LaneClass, LaneLimits},
+    recover::{RecoverError, RecoverRequest},
+};
+use std::sync::Arc;
+
+/// A device that takes so few large lanes at once that most start as small ones.
+#[derive(Debug)]
+pub struct Crowded(pub Arc<dyn Backend>);
+
+impl Backend for Crowded {
+    fn kind(&self) -> BackendKind {
+        self.0.kind()
+    }
+
+    fn name(&self) -> &str {
+        self.0.name()
+    }
+
+    fn keccak256(&self, messages: &[&[u8]]) -> Result<Vec<B256>, BackendError> {
+        self.0.keccak256(messages)
+    }
+
+    fn recover(&self, requests: &[RecoverRequest]) -> Result<Vec<Result<Address, RecoverError>>, BackendError> {
+        self.0.recover(requests)
+    }
+
+    fn lane_limits(&self, class: LaneClass) -> LaneLimits {
+        let limits = self.0.lane_limits(class);
+        let lanes = match class {
+            LaneClass::Small => 100,
+            LaneClass::Large => 7,
+        };
+        LaneLimits { lanes, ..limits }
+    }
+
+    fn execute(&self, batch: &Batch, service: &mut dyn Service) -> Result<Executed, BackendError> {
+        self.0.execute(batch, service)
+    }
+}
+
+/// A device that is destroyed while the requests of a batch are served, the `rounds`th time.
+#[derive(Debug)]
+pub struct Dying {
+    /// What is destroyed.
+    pub device: WgpuBackend,
+    /// Counted from one.
+    pub rounds: u64,
+}
+
+impl Backend for Dying {
+    fn kind(&self) -> BackendKind {
+        self.device.kind()
+    }
+
+    fn name(&self) -> &str {
+        self.device.name()
+    }
+
+    fn keccak256(&self, messages: &[&[u8]]) -> Result<Vec<B256>, BackendError> {
+        self.device.keccak256(messages)
+    }
+
+    fn recover(&self, requests: &[RecoverRequest]) -> Result<Vec<Result<Address, RecoverError>>, BackendError> {
+        self.device.recover(requests)
+    }
+
+    fn execute(&self, batch: &Batch, service: &mut dyn Service) -> Result<Executed, BackendError> {
+        self.device.execute(batch, &mut Fatal { service, device: &self.device, rounds: self.rounds })
+    }
+}
+
+#[derive(Debug)]
+struct Fatal<'a> {
+    service: &'a mut dyn Service,
+    device: &'a WgpuBackend,
+    rounds: u64,
+}
+
+impl Service for Fatal<'_> {
+    fn serve(&mut self, requests: &[Request]) -> Vec<Answer> {
+        self.rounds -= 1;
+        if self.rounds == 0 {
+            self.device.destroy();
+        }
+        self.service.serve(requests)
+    }
+
+    fn codes(&self) -> &CodeArena {
+        self.service.codes()
+    }
+
+    fn snapshot(&self) -> &SnapshotTable {
+        self.service.snapshot()
+    }
+}

@@ -1,0 +1,173 @@
+//! Batches of lanes: size classes, slices, compaction, and a device that dies in between. Whatever happens the outcomes are
+//! sequential revm's.
+
+use alloy_primitives::U256;
+use libtest_mimic::Failed;
+use lockstep::{
+    backend::{BackendKind, wgpu::WgpuBackend},
+    engine::Engine,
+    fallback::FallbackReason,
+    fork::Fork,
+    plan::LaneClass,
+    report::ExecutionReport,
+    state::StateRef,
+};
+use lockstep_tests::{
+    calls,
+    devices::{Crowded, Dying},
+    harness::{self, Suite, Target},
+    programs::{self, Calls, Code},
+    states::Silent,
+};
+use std::{process::ExitCode, sync::Arc, time::Duration};
+
+const JUMPDEST: u8 = 0x5b;
+const JUMPI: u8 = 0x57;
+const RETURN: u8 = 0xf3;
+
+fn ensure(condition: bool, message: impl FnOnce() -> String) -> Result<(), Failed> {
+    if condition { Ok(()) } else { Err(message().into()) }
+}
+
+fn same_as_revm(engine: &Engine, calls: &Calls, state: &dyn StateRef) -> Result<ExecutionReport, Failed> {
+    let run = |engine: &Engine| {
+        let mut report = ExecutionReport::default();
+        let outcomes = engine.execute_transactions(&calls.env, &calls.txs, &calls.senders, state, &mut report)?;
+        Ok::<_, Failed>((outcomes, report))
+    };
+    let (outcomes, report) = run(engine)?;
+    let (expected, _) = run(&Engine::builder().backend(BackendKind::Cpu).build()?)?;
+    match outcomes.iter().zip(&expected).position(|(outcome, expected)| outcome != expected) {
+        Some(at) => Err(format!("transaction {at}: {:?} instead of {:?}", outcomes[at], expected[at]).into()),
+        None => Ok(report),
+    }
+}
+
+/// Runs `body` as often as the first word of calldata says; the counter is on the stack, the body leaves it alone.
+fn repeat(body: impl Fn(Code) -> Code) -> Code {
+    let start = Code::default().push(U256::ZERO).op(0x35).op(JUMPDEST);
+    let back = start.0.len() as u64 - 1;
+    let counted = body(start).push(U256::ONE).op(0x90).op(0x03).op(0x80);
+    counted.push(U256::from(back)).op(JUMPI)
+}
+
+fn word(count: u64) -> Vec<u8> {
+    U256::from(count).to_be_bytes_vec()
+}
+
+/// Small lanes that meet each of their caps run again as large ones.
+fn requeue(target: Target, generate: fn(Fork) -> Calls) -> Result<(), Failed> {
+    let device = harness::device(target)?.ok_or("no device")?;
+    let engine = Engine::builder().with_device(Arc::new(Crowded(device))).build()?;
+    let calls = generate(Fork::Cancun);
+    let report = same_as_revm(&engine, &calls, &calls.state)?;
+    let met = |class| report.caps.iter().filter(|((of, _), _)| *of == class).map(|(_, lanes)| lanes).sum::<u64>();
+    let fell_back: u64 = report.fallbacks.iter().filter(|(reason, _)| reason.is_cap()).map(|(_, txs)| txs).sum();
+    ensure(met(LaneClass::Small) > 0 && met(LaneClass::Large) >= fell_back, || format!("{report:?}"))?;
+    ensure(report.device.txs * 100 >= calls.txs.len() as u64 * 98, || format!("{report:?}"))
+}
+
+/// A program for each cap of a small lane, and one beyond each of a large one.
+fn caps(target: Target) -> Result<(), Failed> {
+    let device = harness::device(target)?.ok_or("no device")?;
+    let engine = Engine::builder().with_device(Arc::new(Crowded(device))).build()?;
+    type Sized = fn(u64) -> Code;
+    let cases: [(FallbackReason, [u64; 2], Sized); 4] = [
+        (FallbackReason::Memory, [5000, 40_000], |at| Code::default().push(U256::ONE).push(U256::from(at)).op(0x52)),
+        (FallbackReason::Stack, [70, 600], |words| (0..words).fold(Code::default(), |code, _| code.push(U256::ONE))),
+        (FallbackReason::Slots, [50, 140], |slots| {
+            (0..slots).fold(Code::default(), |code, slot| code.push(U256::from(slot)).op(0x54).op(0x50))
+        }),
+        (FallbackReason::Logs, [6, 40], |logs| {
+            (0..logs).fold(Code::default(), |code, _| code.push(U256::from(3)).push(U256::ZERO).op(0xa0))
+        }),
+    ];
+    for (reason, [small, large], code) in cases {
+        let mut calls = Calls::new(Fork::Cancun);
+        for _ in 0..20 {
+            calls.call(Code::default().keep(0).0, vec![], 30_000);
+        }
+        calls.call(code(small).0, vec![], 2_000_000);
+        calls.call(code(large).0, vec![], 2_000_000);
+        let report = same_as_revm(&engine, &calls, &calls.state)?;
+        let caps = [((LaneClass::Small, reason), 2), ((LaneClass::Large, reason), 1)];
+        ensure(report.caps == caps.into() && report.fallbacks == [(reason, 1)].into(), || format!("{report:?}"))?;
+        ensure(report.device.txs == 21, || format!("{report:?}"))?;
+    }
+    Ok(())
+}
+
+/// Most lanes end at once; those that go on have the device for themselves, and one returns more than all the others.
+fn stragglers(engine: &Engine) -> Result<(), Failed> {
+    let mut calls = Calls::new(Fork::Cancun);
+    let code = repeat(|code| code.op(JUMPDEST)).op(0x5a).push(U256::ZERO).op(0x52);
+    let code = code.push(U256::from(32)).op(0x35).push(U256::from(5)).op(RETURN);
+    for index in 0..800_u64 {
+        let (rounds, len) = match index {
+            77 => (20_000, 30_000),
+            400 => (25_000, 100),
+            _ => (1 + index % 3, index % 90),
+        };
+        calls.call(code.0.clone(), [word(rounds), word(len)].concat(), 2_000_000);
+    }
+    let report = same_as_revm(engine, &calls, &calls.state)?;
+    if engine.backend_kind() == BackendKind::Cpu {
+        return Ok(());
+    }
+    ensure(report.device.txs == 800 && report.waves == 1, || format!("{report:?}"))?;
+    ensure(report.dispatches > 2 && report.invocations < 4 * 800, || format!("{report:?}"))
+}
+
+/// Lanes that do what takes longest in a step. The mean is asked for, and not below 50 ms, because whoever else uses the
+/// machine counts too; `lockstep replay --json` gives the longest dispatch of real blocks.
+fn hostile(engine: &Engine) -> Result<(), Failed> {
+    let word = U256::MAX - U256::from(7);
+    let bodies: [fn(Code, U256) -> Code; 4] = [
+        |code, word| code.push(word).push(word).op(0x0a).op(0x50),
+        |code, _| code.push(U256::from(3900)).push(U256::from(1)).op(0x20).op(0x50),
+        |code, _| code.push(U256::from(3900)).push(U256::from(33)).push(U256::ZERO).op(0x5e),
+        |code, word| code.push(word).push(word).push(word - U256::ONE).op(0x09).op(0x50),
+    ];
+    for (index, body) in bodies.into_iter().enumerate() {
+        let mut calls = Calls::new(Fork::Cancun);
+        let code = repeat(|code| body(code, word));
+        let to = calls.call(code.0.clone(), self::word(40), 3_000_000).to;
+        for _ in 1..1000 {
+            calls.call(code.0.clone(), self::word(40), 3_000_000).to = to;
+        }
+        let report = same_as_revm(engine, &calls, &calls.state)?;
+        let on_device = engine.backend_kind() != BackendKind::Cpu;
+        ensure(!on_device || (report.device.txs == 1000 && report.dispatches > 1), || format!("{report:?}"))?;
+        let mean = report.time.execute / report.dispatches.max(1) as u32;
+        ensure(mean < Duration::from_millis(200), || format!("body {index}: {mean:?} a dispatch, {report:?}"))?;
+    }
+    Ok(())
+}
+
+/// A device that dies while lanes are under way: the CPU does all of it again, and the report says so.
+fn dies(rounds: u64) -> Result<(), Failed> {
+    let device = WgpuBackend::open(std::env::var("LOCKSTEP_DEVICE").ok().as_deref())?;
+    let engine = Engine::builder().with_device(Arc::new(Dying { device, rounds })).build()?;
+    let calls = programs::state(Fork::Cancun);
+    let report = same_as_revm(&engine, &calls, &Silent::new(&calls.state))?;
+    ensure(report.device.txs == 0 && report.total().txs == calls.txs.len() as u64, || format!("{report:?}"))?;
+    ensure(report.fallbacks.get(&FallbackReason::DeviceError).is_some_and(|txs| *txs > 0), || format!("{report:?}"))
+}
+
+fn main() -> ExitCode {
+    let mut suite = Suite::default();
+    for target in [Target::Wgpu, Target::WgpuU32] {
+        for (name, generate) in
+            [("calls", calls::calls as fn(Fork) -> Calls), ("flow", programs::flow), ("state", programs::state)]
+        {
+            suite.on(target, &format!("requeue::{name}"), move |_| requeue(target, generate));
+        }
+        suite.on(target, "caps", move |_| caps(target));
+    }
+    suite.each("stragglers", stragglers);
+    suite.each("hostile", hostile);
+    for rounds in [1, 3] {
+        suite.on(Target::Wgpu, &format!("dies_in_round_{rounds}"), move |_| dies(rounds));
+    }
+    suite.run()
+}
