@@ -12,6 +12,7 @@ use lockstep::{
     lower::Batch,
     outcome::TxOutcome,
     park::Service,
+    plan::{LaneClass, LaneLimits},
     recover::{RecoverError, RecoverRequest},
     report::ExecutionReport,
     state::{AccountInfo, StateRef},
@@ -318,8 +319,8 @@ impl Backend for Forgetful {
         Err(BackendError::DeviceLost("forgetful".into()))
     }
 
-    fn lane_limits(&self) -> LaneLimits {
-        self.0.lane_limits()
+    fn lane_limits(&self, class: LaneClass) -> LaneLimits {
+        self.0.lane_limits(class)
     }
 
     fn execute(&self, batch: &Batch, service: &mut dyn Service) -> Result<Executed, BackendError> {
