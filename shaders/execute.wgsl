@@ -1,4 +1,5 @@
-// The EVM, one lane a transaction: runs contract code from Berlin to Osaka, calls included, in bounded slices.
+// The EVM, one lane a transaction: runs contract code from Berlin to Osaka, calls and creations included, in bounded
+// slices.
 //
 // A step is a fixed sequence of stages (fetch, operands, decide, expand memory, multiply, divide, load bytes, touch
 // state, hash, copy, charge, call, store) rather than an arm for each opcode: every place that touches a storage buffer
@@ -11,8 +12,8 @@
 // A frame that ends leaves its status to the top of the loop, which undoes a failed call and lets the caller resume.
 //
 // Every cap ends the lane with FALLBACK_* before anything wrong can be observed. Specification: the Yellow Paper and
-// EIPs 145, 150, 161, 211, 214, 1014, 1052, 1153, 1344, 1884, 2200, 2929, 3198, 3529, 3651, 3855, 4399, 4844, 5656,
-// 7516, 7702, 7939.
+// EIPs 145, 150, 161, 170, 211, 214, 684, 1014, 1052, 1153, 1344, 1884, 2200, 2681, 2929, 3198, 3529, 3541, 3651, 3855,
+// 3860, 4399, 4844, 5656, 6780, 7516, 7702, 7939.
 
 //#include "lane.wgsl"
 //#include "frame.wgsl"

@@ -108,18 +108,18 @@ if (status == STATUS_PARKED) {
     // Init code, or the code that it returns.
     var ask = REQUEST_DEPLOY;
     var word = salt;
-    var from_ = frame.memory_base + expand_offset;
+    var at = frame.memory_base + expand_offset;
     var len = expand_len;
     if (op == OP_RECOVER) {
         ask = REQUEST_RECOVER;
-        from_ = frame.input_start;
+        at = frame.input_start;
         len = min(frame.input_len, 128u);
     }
-    if (len == 0u) { from_ = 0u; }
+    if (len == 0u) { at = 0u; }
     if (op == OP_CREATE) {
         ask = REQUEST_CREATE;
         word = U256(vec4<u32>(nonce, 0u, 0u), vec4<u32>());
     }
     if (op == OP_CREATE2) { ask = REQUEST_CREATE2; }
-    lane_park(ask, frame.address0, frame.address_rest, from_, len, word, lane);
+    lane_park(ask, frame.address0, frame.address_rest, at, len, word, lane);
 }

@@ -94,10 +94,11 @@ if (kind != 0u) {
         callee_code = vec4<u32>(runs + CODE_WORDS, codes[runs + CODE_LEN], codes[runs + CODE_JUMPS_OFFSET], 0u);
     }
     if (class_ == CLASS_CREATE || op == OP_CREATED) {
-        flags |= ENTRY_READ_NONCE;
         nonce = snapshot[snapshot_row(found) + 6u].xy;
         nonce.x += noted.x;
         nonce.y += select(0u, 1u, nonce.x < noted.x);
+        // CREATE2 only raises it, unless it is near its end.
+        if (op != OP_CREATE2 || nonce.y >= 0x80000000u) { flags |= ENTRY_READ_NONCE; }
     }
     // EIP-161. An account that was empty may have been paid since; the snapshot says that it held nothing.
     let alive = (info.y & ACCOUNT_ALIVE) != 0u || noted.x != 0u || !u256_is_zero(current);

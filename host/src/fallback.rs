@@ -33,7 +33,7 @@ reasons! {
     Opcode = "opcode",
     /// A precompile that the kernel lacks.
     Precompile = "precompile",
-    /// A contract creation that the kernel lacks.
+    /// A contract creation that is revm's to judge.
     Create = "create",
     /// More call frames than a lane has.
     Depth = "depth",

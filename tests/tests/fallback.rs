@@ -171,6 +171,60 @@ fn created(engine: &Engine) -> Result<(), Failed> {
     Ok(())
 }
 
+/// Callers of one factory. By CREATE each address depends on how many there were before; by CREATE2 none does.
+fn factories(engine: &Engine) -> Result<(), Failed> {
+    for (kind, conflicts) in [(0xf0, true), (0xf5, false)] {
+        let mut calls = Calls::new(Fork::Cancun);
+        // Init code of two bytes, which deploys nothing; the salt is the calldata.
+        let code = Code::default().push(U256::from(0x3df3)).push(U256::ZERO).op(0x52).push(U256::ZERO).op(0x35);
+        let code = code.push(U256::from(2)).push(U256::from(30)).push(U256::ZERO).op(kind);
+        let code = code.push(U256::ZERO).op(0x52).push(U256::from(32)).push(U256::ZERO).op(0xf3).0;
+        let to = calls.call(code.clone(), vec![0; 32], 200_000).to;
+        for salt in 1..12 {
+            calls.call(code.clone(), U256::from(salt).to_be_bytes_vec(), 200_000).to = to;
+        }
+        let report = same_as_revm(engine, &calls, &calls.state)?;
+        if engine.backend_kind() == BackendKind::Wgpu {
+            ensure(report.device.txs == 12 && (report.conflicts > 0) == conflicts, || format!("{kind:x}: {report:?}"))?;
+        }
+        // The same salt again: a collision with what the block created.
+        calls.call(code, U256::from(5).to_be_bytes_vec(), 200_000).to = to;
+        same_as_revm(engine, &calls, &calls.state)?;
+    }
+    Ok(())
+}
+
+/// A sender that delegates creates by call and by transaction, and what it will create is paid before.
+fn creators(engine: &Engine) -> Result<(), Failed> {
+    let mut calls = Calls::new(Fork::Prague);
+    let maker = Code::default().push(U256::ZERO).push(U256::ZERO).push(U256::ZERO).op(0xf0).keep(0).0;
+    let to = calls.call(maker, vec![], 200_000).to.unwrap_or_default();
+    // A sender that delegates, calls itself and so creates: its next creation has another address.
+    calls.call(vec![], vec![], 200_000);
+    let sender = calls.senders[1];
+    let code = Bytes::from([&[0xef, 0x01, 0x00], to.as_slice()].concat());
+    let info = AccountInfo { balance: U256::from(u64::MAX), nonce: 0, code_hash: keccak256(&code) };
+    calls.state.insert_account(sender, info);
+    calls.state.insert_code(info.code_hash, code);
+    calls.txs[1].to = Some(sender);
+    for (index, nonce) in [2_u64, 3].into_iter().enumerate() {
+        calls.call(vec![], vec![0x30, 0x60, 0x00, 0x55], 300_000).to = None;
+        calls.senders[2 + index] = sender;
+        calls.txs[2 + index].nonce = nonce;
+    }
+    // Ether for what the last of them creates makes no collision.
+    transfer(&mut calls, Address::repeat_byte(1), 0, sender.create(3), 5);
+    calls.state.insert_account(
+        Address::repeat_byte(1),
+        AccountInfo { balance: U256::from(u64::MAX), ..AccountInfo::default() },
+    );
+    let last = calls.txs.len() - 1;
+    calls.txs.swap(last, 0);
+    calls.senders.swap(last, 0);
+    let report = same_as_revm(engine, &calls, &calls.state)?;
+    ensure(engine.backend_kind() == BackendKind::Cpu || report.device.txs == 5, || format!("{report:?}"))
+}
+
 /// The code behind a delegation (EIP-7702) appears in the block, while the designator stays: lanes that ran nothing are stale.
 fn delegate_created(engine: &Engine) -> Result<(), Failed> {
     let mut calls = Calls::new(Fork::Prague);
@@ -358,6 +412,8 @@ fn main() -> ExitCode {
     suite.each("chains", chains);
     suite.each("payers", payers);
     suite.each("created", created);
+    suite.each("factories", factories);
+    suite.each("creators", creators);
     suite.each("delegate_created", delegate_created);
     suite.each("misses", misses);
     suite.each("invalid", invalid);
