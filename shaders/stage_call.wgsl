@@ -98,7 +98,6 @@ if (op == OP_CREATED) {
 if (deploys && depth > 0u) {
     status = STATUS_PARKED;
     resume = OP_DEPLOY;
-    output_len = 0u;
 }
 if (op == OP_RECOVER) {
     status = STATUS_PARKED;

@@ -158,8 +158,8 @@ fn outcomes(calls: &mut Calls, inits: &[Vec<u8>]) {
         for kind in [CREATE, CREATE2] {
             for value in [0, 3] {
                 let code = Code::default().create(kind, value, init).observe(10).inspect(10, 20);
-                // Again: the next nonce, or a collision.
-                let code = code.create(kind, value, init).observe(40).inspect(10, 50);
+                // Again: the next nonce, or a collision, which leaves a 64th of the gas.
+                let code = code.create(kind, value, init).keep(40).op(0x3d).keep(41);
                 funded(calls, code, 100, 1, 9_000_000);
             }
         }
@@ -265,11 +265,11 @@ fn collisions(calls: &mut Calls) {
                 CREATE => creator.create(1),
                 _ => creator.create2(B256::from(U256::from(SALT)), keccak256(init)),
             };
-            // Warm or cold before, and in any case after; then once more.
+            // Warm or cold before, and in any case after. A collision leaves a 64th of the gas.
             let code = if index == 4 { probe(Code::default(), word(at), 5) } else { Code::default() };
-            let code = probe(code.create(kind, 2, init).observe(10), word(at), 6).inspect(10, 30);
-            let code = code.create(kind, 0, init).observe(20);
-            funded(calls, code, 50, 1, 2_000_000);
+            let code = probe(code.create(kind, 2, init).keep(10).op(0x3d).keep(11), word(at), 6);
+            let code = if matches!(index, 1 | 2) { code } else { code.inspect(10, 30) };
+            funded(calls, code, 50, 1, 9_000_000);
             let info =
                 AccountInfo { balance: U256::from(5), nonce: u64::from(index == 1), code_hash: keccak256(&other) };
             if index < 3 {
@@ -292,8 +292,12 @@ fn undone(calls: &mut Calls, inits: &[Vec<u8>]) {
             let code = code.observe(10).call(&Args::new(DELEGATECALL, maker)).observe(20);
             let code = code.push(U256::from(32)).op(0x51).keep(30).inspect(30, 31);
             // Made again after it was undone, or not.
-            let code =
-                code.call(&Args::new(CALL, maker)).observe(50).push(word(Address::repeat_byte(3))).op(0x31).keep(60);
+            let code = code
+                .call(&Args { gas: Some(U256::from(1_000_000)), ..Args::new(CALL, maker) })
+                .observe(50)
+                .push(word(Address::repeat_byte(3)))
+                .op(0x31)
+                .keep(60);
             funded(calls, code, 1000, 1, 12_000_000);
         }
     }
@@ -365,7 +369,7 @@ fn created_and_destroyed(calls: &mut Calls) {
                 for init in [dies.clone(), deploying(&dies), deploying(&counter().0)] {
                     let code = Code::default().create(kind, value, &init).observe(10);
                     let code = code.inspect(10, 20).inspect(10, 40).inspect(10, 60);
-                    funded(calls, code.create(kind, value, &init).observe(80), 90, 1, 3_000_000);
+                    funded(calls, code.create(kind, value, &init).keep(80), 90, 1, 9_000_000);
                 }
             }
         }
