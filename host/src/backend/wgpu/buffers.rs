@@ -8,6 +8,7 @@ use crate::{
     plan::LaneLimits,
 };
 use bytemuck::Pod;
+use std::sync::{Mutex, PoisonError};
 
 /// Bytes of a row of an interleaved buffer that one lane has.
 pub(super) const ROW: u64 = 16;
@@ -22,6 +23,7 @@ pub(super) struct Buffers {
     stack: wgpu::Buffer,
     pub(super) memory: wgpu::Buffer,
     pub(super) overlay: wgpu::Buffer,
+    pub(super) staging: Staging,
 }
 
 /// How much of the service's tables the device has.
@@ -52,32 +54,49 @@ fn rounded(bytes: u64) -> u64 {
     bytes.next_multiple_of((bytes.next_power_of_two() / 16).max(1))
 }
 
-/// `items`, `rows` rows each at most, as `[row][lane]`; rows that an item lacks are zero.
-pub(super) fn interleave(items: impl ExactSizeIterator<Item: AsRef<[[u32; 4]]>>, rows: usize) -> Vec<[u32; 4]> {
-    let lanes = items.len();
-    let mut out = vec![[0; 4]; rows * lanes];
-    for (lane, item) in items.enumerate() {
-        for (row, value) in item.as_ref().iter().take(rows).enumerate() {
-            out[row * lanes + lane] = *value;
-        }
-    }
-    out
+/// The first `rows` rows of each item, as `[row][item]`.
+pub(super) fn interleaved<T: Pod>(items: &[T], rows: usize) -> impl Iterator<Item = [u32; 4]> {
+    let all: &[[u32; 4]] = bytemuck::cast_slice(items);
+    (0..rows).flat_map(|row| all.iter().skip(row).step_by(size_of::<T>() / ROW as usize).copied())
 }
 
-/// A struct of the ABI as rows.
-pub(super) fn rows_of<T: Pod>(item: &T) -> &[[u32; 4]] {
-    bytemuck::cast_slice(std::slice::from_ref(item))
+/// What is copied to the host goes through here; kept, and one download at a time.
+#[derive(Debug)]
+pub(super) struct Staging(Mutex<wgpu::Buffer>);
+
+impl Staging {
+    /// Waits for everything queued and copies byte ranges of buffers to the host, in one round trip.
+    ///
+    /// # Errors
+    /// As [`Gpu::finish_download`].
+    pub(super) fn download(&self, gpu: &Gpu, ranges: &[(&wgpu::Buffer, u64, u64)]) -> Result<Vec<u32>, BackendError> {
+        let bytes: u64 = ranges.iter().map(|(_, _, len)| len).sum();
+        if bytes == 0 {
+            return Ok(Vec::new());
+        }
+        let mut staging = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if staging.size() < bytes {
+            *staging = gpu.staging(rounded(bytes));
+        }
+        let words = gpu.finish_download(gpu.start_download(staging.clone(), ranges));
+        if words.is_err() {
+            // It may still be mapped.
+            *staging = gpu.staging(0);
+        }
+        words
+    }
 }
 
 impl Buffers {
     pub(super) fn new(gpu: &Gpu) -> Self {
         let [batch, codes, snapshot, lanes, stack, memory, overlay] = std::array::from_fn(|_| gpu.storage(4096));
-        Self { batch, codes, snapshot, lanes, stack, memory, overlay }
+        let staging = Staging(Mutex::new(gpu.staging(4096)));
+        Self { batch, codes, snapshot, lanes, stack, memory, overlay, staging }
     }
 
     /// Storage in the order of their bindings, `counters` last.
     pub(super) const fn bindings<'a>(&'a self, counters: &'a wgpu::Buffer) -> [&'a wgpu::Buffer; 8] {
-        let Self { batch, codes, snapshot, lanes, stack, memory, overlay } = self;
+        let Self { batch, codes, snapshot, lanes, stack, memory, overlay, .. } = self;
         [batch, codes, snapshot, lanes, stack, memory, overlay, counters]
     }
 
@@ -96,12 +115,14 @@ impl Buffers {
         grow(gpu, &mut self.memory, lanes * memory)?;
         grow(gpu, &mut self.overlay, lanes * overlay)?;
         gpu.write(&self.batch, 0, &batch.arena);
-        gpu.write(&self.lanes, 0, &interleave(batch.lanes.iter().map(rows_of), LANE_START_ROWS));
+        gpu.write_rows(&self.lanes, 0, LANE_START_ROWS * count, interleaved(&batch.lanes, LANE_START_ROWS));
         let frames = u64::from(LaneLimits::REGISTER_ROWS) * lanes * ROW;
-        gpu.write(&self.lanes, frames, &interleave(batch.frames.iter().map(rows_of), FRAME_START_ROWS));
-        let entries = batch.entries_by_lane().map(bytemuck::cast_slice::<_, [u32; 4]>);
-        let most = batch.lanes.iter().map(|state| state.entries as usize).max().unwrap_or(0);
-        gpu.write(&self.overlay, 0, &interleave(entries, most * LaneLimits::ENTRY_ROWS as usize));
+        gpu.write_rows(&self.lanes, frames, FRAME_START_ROWS * count, interleaved(&batch.frames, FRAME_START_ROWS));
+        let entries: Vec<&[[u32; 4]]> = batch.entries_by_lane().map(bytemuck::cast_slice).collect();
+        let rows = entries.iter().map(|entries| entries.len()).max().unwrap_or(0);
+        let interleaved =
+            (0..rows).flat_map(|row| entries.iter().map(move |of| of.get(row).copied().unwrap_or_default()));
+        gpu.write_rows(&self.overlay, 0, rows * count, interleaved);
         Ok(())
     }
 

@@ -1,7 +1,7 @@
 //! Drives the `execute` kernel: bounded slices over the lanes that run, requests of parked lanes served in between.
 
 use super::{
-    buffers::{Buffers, Held, interleave, rows_of},
+    buffers::{Buffers, Held, interleaved},
     gather::{Area, Gather},
     gpu::{Checks, Gpu, Source},
     read_back::{self, beyond_caps, lane_states},
@@ -134,7 +134,8 @@ impl Running<'_> {
             gpu.write(&kernel.counters, 0, &[0_u32; abi::COUNTERS as usize]);
             let start = Instant::now();
             gpu.dispatch(&kernel.pipeline, &group, &[], self.listed.div_ceil(abi::WORKGROUP));
-            let counters = gpu.download(&[(&kernel.counters, 0, u64::from(abi::COUNTERS) * 4)])?;
+            let counters =
+                self.buffers.staging.download(gpu, &[(&kernel.counters, 0, u64::from(abi::COUNTERS) * 4)])?;
             let took = start.elapsed();
             self.done.dispatches += 1;
             self.done.invocations += u64::from(self.listed);
@@ -197,7 +198,7 @@ impl Running<'_> {
             }
         }
         let rows = if replied { LaneLimits::REGISTER_ROWS as usize } else { 1 };
-        self.gpu.write(&self.buffers.lanes, 0, &interleave(states.iter().map(rows_of), rows));
+        self.gpu.write_rows(&self.buffers.lanes, 0, rows * states.len(), interleaved(&states, rows));
         self.compact(&states);
         Ok(())
     }
@@ -210,7 +211,8 @@ impl Running<'_> {
         };
         let runs = parked.iter().map(run).collect();
         let area = Area { buffer: &self.buffers.memory, base: 0, width: 1, runs };
-        let [mut fetched] = self.kernel.gather.fetch(self.gpu, self.batch.params.lanes, [area])?;
+        let [mut fetched] =
+            self.kernel.gather.fetch(self.gpu, &self.buffers.staging, self.batch.params.lanes, [area])?;
         let mut limbs = Vec::new();
         let request = |lane: &usize| {
             fetched.next(&mut limbs);

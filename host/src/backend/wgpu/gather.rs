@@ -1,9 +1,13 @@
 //! Parts of lanes' interleaved buffers on their way to the host: rows as they lie where most of them are wanted, else what
 //! the `gather` kernel picks.
 
-use super::gpu::{Checks, Gpu, Source};
+use super::{
+    buffers::Staging,
+    gpu::{Checks, Gpu, Source},
+};
 use crate::{abi::BatchParams, backend::BackendError};
 use bytemuck::Zeroable;
+use std::sync::Arc;
 
 /// Times more than what is wanted that is copied before the kernel picks, and words that are copied in any case.
 const WASTE: u64 = 4;
@@ -34,7 +38,9 @@ pub(super) struct Area<'a> {
 #[derive(Debug)]
 pub(super) struct Fetched {
     runs: Vec<Run>,
-    words: Vec<u32>,
+    /// Of all areas; this one's from `start` on.
+    words: Arc<Vec<u32>>,
+    start: usize,
     /// Lanes, words a row and first row where rows were copied as they lie.
     rows: Option<(usize, usize, usize)>,
     /// Where the next run starts, where they were picked.
@@ -58,7 +64,7 @@ impl Fetched {
         while at < end {
             let (row, within) = (at / width, at % width);
             let take = (width - within).min(end - at);
-            let start = ((row - first_row) * lanes + run.lane as usize) * width + within;
+            let start = self.start + ((row - first_row) * lanes + run.lane as usize) * width + within;
             out.extend_from_slice(&self.words[start..start + take]);
             at += take;
         }
@@ -91,17 +97,25 @@ impl Gather {
     pub(super) fn fetch<const N: usize>(
         &self,
         gpu: &Gpu,
+        staging: &Staging,
         lanes: u32,
         areas: [Area<'_>; N],
     ) -> Result<[Fetched; N], BackendError> {
         let plans = areas.map(|area| self.plan(gpu, lanes, area));
         let ranges: Vec<_> = plans.iter().map(|plan| (&plan.source, plan.offset * 4, plan.words * 4)).collect();
-        let words = gpu.download(&ranges)?;
-        let mut rest = &words[..];
+        let words = Arc::new(staging.download(gpu, &ranges)?);
+        let mut start = 0;
         Ok(plans.map(|plan| {
-            let (words, behind) = rest.split_at(plan.words as usize);
-            rest = behind;
-            Fetched { runs: plan.runs, words: words.to_vec(), rows: plan.rows, next: 0, position: 0 }
+            let area = start;
+            start += plan.words as usize;
+            Fetched {
+                runs: plan.runs,
+                words: Arc::clone(&words),
+                start: area,
+                rows: plan.rows,
+                next: area,
+                position: 0,
+            }
         }))
     }
 

@@ -244,6 +244,25 @@ impl Gpu {
         }
     }
 
+    /// Queues `count` rows from the host into a buffer, put together where they are copied from.
+    ///
+    /// # Panics
+    /// `rows` are more or fewer.
+    pub(super) fn write_rows(
+        &self,
+        buffer: &wgpu::Buffer,
+        offset: u64,
+        count: usize,
+        rows: impl Iterator<Item = [u32; 4]>,
+    ) {
+        // Without a view there is an error, which the next check finds.
+        if let Some(size) = wgpu::BufferSize::new(count as u64 * 16)
+            && let Some(mut view) = self.queue.write_buffer_with(buffer, offset, size)
+        {
+            view.slice(..).into_chunks::<16>().0.write_iter(rows.map(bytemuck::cast::<_, [u8; 16]>));
+        }
+    }
+
     /// A buffer with contents.
     pub(super) fn upload<T: Pod>(&self, data: &[T], usage: wgpu::BufferUsages) -> wgpu::Buffer {
         let buffer = self.buffer(size_of_val(data) as u64, usage | wgpu::BufferUsages::COPY_DST);
@@ -313,16 +332,5 @@ impl Gpu {
         drop(view);
         staging.unmap();
         Ok(words)
-    }
-
-    /// Waits for everything queued and copies byte ranges of buffers to the host, in one round trip.
-    ///
-    /// # Errors
-    /// As [`Gpu::finish_download`].
-    pub(super) fn download(&self, ranges: &[(&wgpu::Buffer, u64, u64)]) -> Result<Vec<u32>, BackendError> {
-        match ranges.iter().map(|(_, _, len)| len).sum() {
-            0 => Ok(Vec::new()),
-            bytes => self.finish_download(self.start_download(self.staging(bytes), ranges)),
-        }
     }
 }

@@ -33,7 +33,7 @@ pub(super) fn lane_states(
     rows: usize,
     limits: &LaneLimits,
 ) -> Result<Vec<LaneState>, BackendError> {
-    let words = gpu.download(&[(&buffers.lanes, 0, (lanes * rows) as u64 * ROW)])?;
+    let words = buffers.staging.download(gpu, &[(&buffers.lanes, 0, (lanes * rows) as u64 * ROW)])?;
     let words: &[[u32; 4]] = bytemuck::cast_slice(&words);
     let mut states = vec![LaneState::zeroed(); lanes];
     for (lane, state) in states.iter_mut().enumerate() {
@@ -99,7 +99,7 @@ pub(super) fn results(
         area(&buffers.memory, limits.memory_limbs, 1, &|lane, state| from_start(lane, state.log_limbs)),
         area(&buffers.memory, 0, 1, &|lane, state| limbs(lane, state.output_offset, state.output_len)),
     ];
-    let [mut entries, mut logs, mut data, mut outputs] = gather.fetch(gpu, lanes as u32, areas)?;
+    let [mut entries, mut logs, mut data, mut outputs] = gather.fetch(gpu, &buffers.staging, lanes as u32, areas)?;
     let (mut words, mut log_data) = (Vec::new(), Vec::new());
     let mut results = Vec::with_capacity(lanes);
     for state in states {
