@@ -1,6 +1,7 @@
 //! The only module that names revm: the oracle, the fallback, and the conversions in both directions.
 
 mod system;
+mod trace;
 mod watch;
 
 use crate::{
@@ -24,7 +25,7 @@ use revm::{
     context_interface::{
         block::BlobExcessGasAndPrice,
         cfg::{GasParams, gas_params::Eip2780TxInfo},
-        result::{EVMError, ExecutionResult, InvalidTransaction},
+        result::{EVMError, ExecResultAndState, ExecutionResult, InvalidTransaction},
     },
     database::State,
     database::states::bundle_state::BundleRetention,
@@ -37,6 +38,7 @@ use revm::{
 
 pub use revm::database::BundleState;
 pub use system::{sha256, system_call};
+pub use trace::{Ending, Observer, Traced};
 pub use watch::sequential_watched;
 
 impl DBErrorMarker for StateError {}
@@ -329,10 +331,13 @@ impl<S: StateRef> Revm<S> {
     /// See [`TxError`]. Limits of the block as a whole are [`BlockGas`]'s part.
     pub fn transact(&mut self, tx: &Transaction, sender: Address) -> Result<TxOutcome, TxError> {
         let result = self.evm.transact(tx_env(tx, sender)?).map_err(|error| tx_error(error, TxError::State))?;
-        let mut outcome = outcome(result.result);
-        outcome.changes = changes(result.state);
-        Ok(outcome)
+        Ok(outcome_of(result))
     }
+}
+
+/// The whole outcome.
+fn outcome_of(result: ExecResultAndState<ExecutionResult>) -> TxOutcome {
+    TxOutcome { changes: changes(result.state), ..outcome(result.result) }
 }
 
 /// Everything but the changes.

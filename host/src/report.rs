@@ -94,6 +94,8 @@ pub struct ExecutionReport {
     pub longest_dispatch: Duration,
     /// EVM steps run on the device.
     pub steps: u64,
+    /// Transactions whose accepted result a lane produced, in order.
+    pub on_device: Vec<usize>,
     /// Transactions whose lane revm, run beside it by [`crate::engine::EngineBuilder::cross_check`], disagreed with.
     pub differences: Vec<usize>,
     /// Wall time by stage.

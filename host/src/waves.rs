@@ -335,6 +335,9 @@ impl Run<'_> {
         let call = is_call(&self.txs[index], self.revm.state()).map_err(state_error(index))?;
         let route = if on_device { &mut self.report.device } else { &mut self.report.cpu };
         route.add(call, outcome.gas_used);
+        if on_device {
+            self.report.on_device.push(index);
+        }
         self.gas.add(&self.txs[index], outcome.gas_used);
         self.revm.state_mut().commit(&outcome);
         self.outcomes.push(outcome);
