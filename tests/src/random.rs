@@ -16,10 +16,11 @@ use lockstep::{
 
 /// SplitMix64: small, seedable, the same everywhere.
 #[derive(Clone, Debug)]
-struct Random(u64);
+pub struct Random(pub u64);
 
 impl Random {
-    const fn next(&mut self) -> u64 {
+    /// Any 64 bits.
+    pub const fn next(&mut self) -> u64 {
         self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let z = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
         let z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
@@ -27,25 +28,27 @@ impl Random {
     }
 
     /// Below `end` > 0.
-    const fn below(&mut self, end: u64) -> u64 {
+    pub const fn below(&mut self, end: u64) -> u64 {
         self.next() % end
     }
 
     /// True in `percent` of 100 cases.
-    const fn chance(&mut self, percent: u64) -> bool {
+    pub const fn chance(&mut self, percent: u64) -> bool {
         self.below(100) < percent
     }
 
-    fn pick<T: Copy>(&mut self, items: &[T]) -> T {
+    /// One of `items`, of which there must be some.
+    pub fn pick<T: Copy>(&mut self, items: &[T]) -> T {
         items[self.below(items.len() as u64) as usize]
     }
 
-    fn bytes(&mut self, len: u64) -> Vec<u8> {
+    /// Bytes, a third of them zero.
+    pub fn bytes(&mut self, len: u64) -> Vec<u8> {
         (0..len).map(|_| if self.chance(30) { 0 } else { self.next() as u8 }).collect()
     }
 
     /// A word: mostly small, else around a power of two, else anything.
-    fn word(&mut self) -> U256 {
+    pub fn word(&mut self) -> U256 {
         let bit = U256::ONE << self.below(256);
         match self.below(8) {
             0..=3 => U256::from(self.below(40)),
@@ -57,7 +60,7 @@ impl Random {
     }
 
     /// A byte offset or length in memory: mostly within a few words, rarely where lengths and gas turn.
-    fn place(&mut self) -> U256 {
+    pub fn place(&mut self) -> U256 {
         match self.below(40) {
             0 => self.word(),
             1 => U256::from(32_768 - 40 + self.below(80)),
