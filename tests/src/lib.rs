@@ -9,6 +9,7 @@ pub mod devices;
 pub mod fuzz;
 pub mod generated;
 pub mod harness;
+pub mod mutants;
 pub mod precompiles;
 pub mod programs;
 pub mod random;

@@ -9,9 +9,13 @@ use lockstep_tests::{
         scene::{FORKS, batch},
         sweep::sweep,
     },
-    harness::{Suite, workspace},
+    harness::{Suite, Target, workspace},
+    mutants::{Seeded, Suites, mutants},
 };
-use std::{fs, process::ExitCode};
+use std::{fs, process::ExitCode, sync::Arc};
+
+/// One fault in so many is tried here; `mutants` tries them all.
+const SAMPLE: usize = 29;
 
 /// Batches of the bounded run; the seed is not that of any longer run.
 const BATCHES: u64 = 14;
@@ -22,6 +26,7 @@ fn main() -> ExitCode {
     suite.each("vs_revm", fuzz);
     suite.each("corpus", replay);
     suite.each("sweep::reaches_every_opcode_with_every_outcome", coverage);
+    suite.on(Target::Wgpu, "mutants::a_sample_is_found", |_| sample());
     suite.run()
 }
 
@@ -85,4 +90,17 @@ fn coverage(engine: &Engine) -> Result<(), Failed> {
         .map(|(fork, op, outcome)| format!("{fork} {op} {}", outcome.name()))
         .collect();
     if missing.is_empty() { Ok(()) } else { Err(format!("not reached: {}", missing.join(", ")).into()) }
+}
+
+/// All places of faults are in the kernel, and those tried are found.
+fn sample() -> Result<(), Failed> {
+    let device = std::env::var("LOCKSTEP_DEVICE").ok();
+    let suites = Suites::new(Arc::new(Seeded::open(device.as_deref())?))?;
+    let mut survivors = Vec::new();
+    for mutant in mutants().iter().step_by(SAMPLE) {
+        if suites.kill(mutant.number)?.is_none() {
+            survivors.push(mutant.name.clone());
+        }
+    }
+    if survivors.is_empty() { Ok(()) } else { Err(format!("not found: {}", survivors.join(", ")).into()) }
 }
