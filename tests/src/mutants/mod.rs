@@ -16,7 +16,7 @@ use lockstep::{
     lower::Batch,
     opcode::{self, Class},
     park::Service,
-    plan::LaneLimits,
+    plan::{LaneClass, LaneLimits},
     recover::{RecoverError, RecoverRequest},
 };
 use rules::RULES;
@@ -193,8 +193,8 @@ impl Backend for Seeded {
         self.device.recover(requests)
     }
 
-    fn lane_limits(&self) -> LaneLimits {
-        self.device.lane_limits()
+    fn lane_limits(&self, class: LaneClass) -> LaneLimits {
+        self.device.lane_limits(class)
     }
 
     fn execute(&self, batch: &Batch, service: &mut dyn Service) -> Result<Executed, BackendError> {
