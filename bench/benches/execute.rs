@@ -71,9 +71,10 @@ fn execute(criterion: &mut Criterion) {
         snapshot.ensure(key, &calls.state, &mut codes).unwrap_or_else(|error| panic!("{error}"));
     }
     let by_index: Vec<&Lane<'_>> = lanes.iter().collect();
-    let batch = Lowering::new(&calls.env).wave(&calls.env, LaneLimits::of(LaneClass::Small), &by_index, &codes);
+    let batch =
+        Lowering::new(&calls.env).wave(&calls.env, LaneLimits::of(LaneClass::Small), &by_index, &codes, &snapshot);
     let mut run = || {
-        let mut service = StateService::new(&calls.state, &mut codes, &mut snapshot, lanes.len());
+        let mut service = StateService::new(&*device, &calls.state, &mut codes, &mut snapshot, lanes.len());
         once(&device, &batch, &mut service)
     };
     run();
