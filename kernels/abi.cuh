@@ -267,7 +267,7 @@ constexpr uint32_t LOG_TOPIC = 0x8u;
 constexpr uint32_t LOG_WORDS = 0x28u;
 constexpr uint32_t JOURNAL_ENTRY = 0x0u;
 constexpr uint32_t JOURNAL_FLAGS = 0x1u;
-constexpr uint32_t JOURNAL_ORIGINAL = 0x2u;
+constexpr uint32_t JOURNAL_NOTE = 0x2u;
 constexpr uint32_t JOURNAL_CURRENT = 0x4u;
 constexpr uint32_t JOURNAL_WORDS = 0xcu;
 constexpr uint32_t BATCHPARAMS_COUNT = 0x0u;
@@ -508,13 +508,13 @@ static_assert(offsetof(LogEntry, topic) == 32, "topic");
 struct JournalRecord {
     uint32_t entry;
     uint32_t flags;
-    uint32_t original[2];
+    uint32_t note[2];
     uint32_t current[8];
 };
 static_assert(sizeof(JournalRecord) == 48, "size");
 static_assert(offsetof(JournalRecord, entry) == 0, "entry");
 static_assert(offsetof(JournalRecord, flags) == 4, "flags");
-static_assert(offsetof(JournalRecord, original) == 8, "original");
+static_assert(offsetof(JournalRecord, note) == 8, "note");
 static_assert(offsetof(JournalRecord, current) == 16, "current");
 
 struct BatchParams {

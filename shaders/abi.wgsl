@@ -262,7 +262,7 @@ const LOG_TOPIC = 0x8u;
 const LOG_WORDS = 0x28u;
 const JOURNAL_ENTRY = 0x0u;
 const JOURNAL_FLAGS = 0x1u;
-const JOURNAL_ORIGINAL = 0x2u;
+const JOURNAL_NOTE = 0x2u;
 const JOURNAL_CURRENT = 0x4u;
 const JOURNAL_WORDS = 0xcu;
 const BATCHPARAMS_COUNT = 0x0u;
@@ -403,7 +403,7 @@ struct LogEntry {
 struct JournalRecord {
     entry: u32,
     flags: u32,
-    original: array<u32, 2>,
+    note: array<u32, 2>,
     current: array<u32, 8>,
 }
 

@@ -270,8 +270,8 @@ abi_structs! {
         entry: u32,
         /// Its `ENTRY_REVERTED` flags before.
         flags: u32,
-        /// The first two words of its `original` before.
-        original: [u32; 2],
+        /// Its nonce delta and code before.
+        note: [u32; 2],
         /// Its value before.
         current: [u32; 8],
     }
@@ -367,7 +367,8 @@ abi_consts! {
     STATUS_FALLBACK = 0x100;
     /// Has steps to run.
     STATUS_RUNNING = 0x200;
-    /// Waits for the host; nothing of the step was done. At the end: the host could not answer.
+    /// Waits for the host: for a key as if the step had not begun; for a request the step is done, and `resume` says what
+    /// follows. At the end: the host could not answer.
     STATUS_PARKED = 0x201;
     /// Recover: an exceptional addition was met; the host redoes the item.
     STATUS_EXCEPTIONAL = 0x202;
@@ -376,7 +377,7 @@ abi_consts! {
     KIND_ACCOUNT = 1;
     /// Storage: address, slot.
     KIND_SLOT = 2;
-    /// Transient storage: address, slot; never in the snapshot.
+    /// Transient storage: address, slot; goes by the number of the slot of that name.
     KIND_TRANSIENT = 3;
     /// Block hash: number.
     KIND_BLOCK_HASH = 4;
@@ -399,7 +400,7 @@ abi_consts! {
 
     /// Warm (EIP-2929).
     ENTRY_WARM = 1;
-    /// `current` and `original` hold values.
+    /// `current` holds a value.
     ENTRY_LOADED = 2;
     /// The transaction depends on the value.
     ENTRY_READ = 4;
@@ -415,7 +416,7 @@ abi_consts! {
     ENTRY_CREATED = 128;
     /// The account is gone after the transaction (SELFDESTRUCT), whatever it is paid until then.
     ENTRY_DESTROYED = 256;
-    /// The second word of `original` names the account's code, not the snapshot.
+    /// The entry's `code` names the account's code, not the snapshot.
     ENTRY_CODE = 512;
     /// A slot of an account that the transaction created: zero whatever the snapshot holds.
     ENTRY_FRESH = 1024;

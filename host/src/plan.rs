@@ -303,8 +303,9 @@ fn is_as_decoded(tx: &Transaction) -> bool {
     match tx.tx_type {
         TxType::Legacy => !tip && no_blobs && tx.access_list.is_empty(),
         TxType::AccessList => !tip && no_blobs && tx.chain_id.is_some(),
-        TxType::DynamicFee | TxType::SetCode => tip && no_blobs && tx.chain_id.is_some(),
-        TxType::Blob => tip && tx.chain_id.is_some(),
+        TxType::DynamicFee => tip && no_blobs && tx.chain_id.is_some(),
+        TxType::SetCode => tip && no_blobs && tx.chain_id.is_some() && tx.to.is_some(),
+        TxType::Blob => tip && tx.chain_id.is_some() && tx.to.is_some(),
     }
 }
 

@@ -253,6 +253,14 @@ impl Speculation {
                 return Ok(Verdict::Revm);
             }
         }
+        // revm keeps back a reimbursement that the sender's balance cannot hold.
+        if let Some(paid) = self.touched.iter().find(|touched| touched.address == lane.sender) {
+            let left = sender.balance.wrapping_add(moved_before(lane, &lane.sender)).wrapping_add(paid.amount);
+            let unused = U256::from(lane.tx.gas_limit - self.gas_used(lane, env.fork));
+            if left.checked_add(lane.fees.gas_price * unused).is_none() {
+                return Ok(Verdict::Revm);
+            }
+        }
         Ok(Verdict::Accept(self.outcome(lane, status, env, prefix)?))
     }
 

@@ -294,6 +294,10 @@ impl Run<'_> {
                                     self.commit(index, outcome, true)?;
                                     continue;
                                 }
+                                // It ran on this very prefix: a state that answers twice differently.
+                                Verdict::Stale if self.seen == index && self.stale[index] > 1 => {
+                                    Some(FallbackReason::Stale)
+                                }
                                 Verdict::Stale => {
                                     self.redo(index);
                                     return Ok(());

@@ -150,6 +150,20 @@ fn payers(engine: &Engine) -> Result<(), Failed> {
     Ok(())
 }
 
+/// A sender that is paid so much that it cannot hold the price of the gas it did not use: revm keeps that.
+fn overpaid(engine: &Engine) -> Result<(), Failed> {
+    let mut calls = Calls::new(Fork::Cancun);
+    let code = [0, 0, 0, 0, 900_000].iter().fold(Code::default(), |code, word| code.push(U256::from(*word)));
+    let code = code.op(0x33).op(0x5a).op(0xf1).0;
+    let tx = calls.call(code.clone(), vec![], 100_000);
+    tx.value = U256::ZERO;
+    let to = tx.to.unwrap_or_default();
+    let info = AccountInfo { balance: U256::from(1_000_000), nonce: 1, code_hash: keccak256(&code) };
+    calls.state.insert_account(to, info);
+    calls.state.insert_account(calls.senders[0], AccountInfo { balance: U256::MAX, ..AccountInfo::default() });
+    same_as_revm(engine, &calls, &calls.state).map(|_| ())
+}
+
 /// A contract created in the block is called in the block; a lane that saw an empty account there is stale.
 fn created(engine: &Engine) -> Result<(), Failed> {
     let mut calls = Calls::new(Fork::Cancun);
@@ -411,6 +425,7 @@ fn main() -> ExitCode {
     suite.each("conflicts", conflicts);
     suite.each("chains", chains);
     suite.each("payers", payers);
+    suite.each("overpaid", overpaid);
     suite.each("created", created);
     suite.each("factories", factories);
     suite.each("creators", creators);
