@@ -3,7 +3,11 @@
 
 use crate::programs::{Calls, Code};
 use alloy_primitives::{Address, U256, keccak256};
-use lockstep::{fork::Fork, state::AccountInfo};
+use lockstep::{
+    fork::Fork,
+    opcode::{self, Class},
+    state::AccountInfo,
+};
 
 /// The bits at which limbs begin and end.
 const BITS: [usize; 16] = [0, 31, 32, 63, 64, 95, 96, 127, 128, 159, 160, 191, 192, 223, 224, 255];
@@ -19,6 +23,8 @@ pub fn edges(fork: Fork) -> Calls {
     dependencies(&mut calls);
     near_delegations(&mut calls);
     static_value(&mut calls);
+    underflows(&mut calls);
+    crowds(&mut calls);
     if fork >= Fork::Cancun {
         transient(&mut calls);
     }
@@ -147,6 +153,52 @@ fn static_value(calls: &mut Calls) {
     let code = [32_u64, 0, 0, 0].into_iter().fold(Code::default(), |code, operand| code.push(U256::from(operand)));
     let code = code.push(U256::from_be_slice(callee.as_slice())).op(0x5a).op(0xfa).keep(0);
     calls.call(code.push(U256::ZERO).op(0x51).keep(1).op(0x5a).keep(2).0, vec![], 300_000);
+}
+
+/// Callees whose stack lacks one operand, while their caller's has more than enough, all of them harmless.
+fn underflows(calls: &mut Calls) {
+    for op in opcode::table(calls.env.fork).iter().filter(|op| op.class != Class::Undefined && op.need > 0) {
+        let code = (1..op.need).fold(Code::default(), |code, _| code.push(U256::ZERO)).op(op.byte).op(0x00);
+        let callee = Address::from_word(keccak256(&code.0));
+        let info = AccountInfo { nonce: 1, code_hash: keccak256(&code.0), ..AccountInfo::default() };
+        calls.state.insert_account(callee, info);
+        calls.state.insert_code(info.code_hash, code.0.into());
+        let code = (0..24).fold(Code::default(), |code, _| code.push(U256::ZERO));
+        let code = code.push(U256::from_be_slice(callee.as_slice())).push(U256::from(50_000)).op(0xf1).keep(0);
+        calls.call(code.0, vec![], 300_000);
+    }
+}
+
+/// So many keys that differ in a few bits only that looking for one of them meets others.
+fn crowds(calls: &mut Calls) {
+    const AT_ONCE: usize = 16;
+    let reader = |load: u8| {
+        let code = (0..AT_ONCE).fold(Code::default(), |code, index| {
+            let at = U256::from(32 * index);
+            code.push(at).op(0x35).op(load).push(at).op(0x52)
+        });
+        code.push(U256::from(32 * AT_ONCE)).push(U256::ZERO).op(0xf3).0
+    };
+    let base: U256 = U256::from_be_bytes(keccak256(b"crowd").0) >> 96;
+    // Where the keys differ, and how they are read: slots in each quarter of the word, accounts in each end of the name.
+    for (bit, load) in [(0, 0x54), (64, 0x54), (128, 0x54), (192, 0x54), (8, 0x31), (72, 0x31)] {
+        let keys: Vec<U256> =
+            (1..=128_u64).map(|key| (U256::from(key) << bit) ^ if load == 0x31 { base } else { U256::ZERO }).collect();
+        let to = calls.call(reader(load), vec![], 200_000).to;
+        for (index, key) in keys.iter().enumerate() {
+            let value = U256::from(1000 + index);
+            if load == 0x54 {
+                calls.state.insert_slot(to.unwrap_or_default(), *key, value);
+            } else {
+                let info = AccountInfo { balance: value, ..AccountInfo::default() };
+                calls.state.insert_account(Address::from_word((*key).into()), info);
+            }
+        }
+        for keys in keys.chunks(AT_ONCE) {
+            let input = keys.iter().flat_map(|key| key.to_be_bytes::<32>()).collect();
+            calls.call(vec![0x00], input, 200_000).to = to;
+        }
+    }
 }
 
 /// A call of itself that stores a transient word and ends well, or reverts; then the word is read.

@@ -76,8 +76,8 @@ const FAMILIES: [Family; 6] = [
     Family {
         first: 0x4_0000,
         name: "takes its second operand from further down",
-        from: "let at_a = select(",
-        to: "if (S == # + op) { reach += 1u; }\n        let at_a = select(",
+        from: "let at_a = 2u *",
+        to: "if (S == # + op) { reach += 1u; }\n        let at_a = 2u *",
         of: |op| op.need >= 2 || matches!(op.class, Class::Dup),
     },
     Family {

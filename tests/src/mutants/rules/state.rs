@@ -51,11 +51,7 @@ pub const STATE: &[Rule] = &[
         "{ flags |= ENTRY_WARM; }\n    entries",
         "{ if (!(@ && kind == KIND_ACCOUNT)) { flags |= ENTRY_WARM; } }\n    entries",
     ),
-    (
-        "precompile_is_cold",
-        "} else if (precompile || kind == KIND_TRANSIENT",
-        "} else if ((precompile && !@) || kind == KIND_TRANSIENT",
-    ),
+    ("precompile_is_cold", "} else if (precompile || transient", "} else if ((precompile && !@) || transient"),
     ("one_precompile_more", "low <= params.precompiles", "low <= params.precompiles + select(0u, 1u, @)"),
     ("one_precompile_less", "low <= params.precompiles +", "low <= params.precompiles - select(0u, 1u, @) +"),
     ("no_p256", "params.p256 == 1u", "params.p256 == 1u && !@"),
@@ -222,18 +218,14 @@ pub const CALLS: &[Rule] = &[
     ("every_call_is_static", "if ((op == OP_STATICCALL", "if (@ || (op == OP_STATICCALL"),
     (
         "input_of_the_outermost_frame",
-        "input.x = frame.memory_base + expand_offset.lo.x;",
-        "input.x = select(frame.memory_base, 0u, @) + expand_offset.lo.x;",
+        "input.x = frame.memory_base + expand_offset;",
+        "input.x = select(frame.memory_base, 0u, @) + expand_offset;",
     ),
-    (
-        "output_to_the_outermost_frame",
-        "frame.memory_base + out_from.lo.x,",
-        "select(frame.memory_base, 0u, @) + out_from.lo.x,",
-    ),
+    ("output_to_the_outermost_frame", "frame.memory_base + out_from,", "select(frame.memory_base, 0u, @) + out_from,"),
     (
         "output_not_paid_for",
         "let words = max(words_to(expand_offset, expand_len), words_to(out_from, out_most));",
-        "let words = max(words_to(expand_offset, expand_len), select(words_to(out_from, out_most), 0u, @ && out_from.lo.x < 0x10000u));",
+        "let words = max(words_to(expand_offset, expand_len), select(words_to(out_from, out_most), 0u, @ && out_from < 0x10000u));",
     ),
     (
         "callee_sees_return_data",
@@ -285,8 +277,8 @@ pub const CREATIONS: &[Rule] = &[
         "cost += 200u * min(b.lo.x, 0x6000u);",
         "cost += select(200u, 199u, @) * min(b.lo.x, 0x6000u);",
     ),
-    ("code_of_24577_bytes", "b.lo.x > 0x6000u)", "b.lo.x > select(0x6000u, 0x6001u, @))"),
-    ("init_code_of_49153_bytes", "c.lo.x > 0xc000u)", "c.lo.x > select(0xc000u, 0xc001u, @))"),
+    ("code_of_24577_bytes", "near_b > 0x6000u)", "near_b > select(0x6000u, 0x6001u, @))"),
+    ("init_code_of_49153_bytes", "near_c > 0xc000u)", "near_c > select(0xc000u, 0xc001u, @))"),
     (
         "init_code_word_for_free",
         "copy_gas = select(0u, 2u, (params.rules & RULE_SHANGHAI) != 0u)",
@@ -301,15 +293,11 @@ pub const CREATIONS: &[Rule] = &[
         "if (status != STATUS_REVERT) { output_len = 0u; }",
         "if (status != STATUS_REVERT || @) { output_len = 0u; }",
     ),
-    (
-        "creator_keeps_its_nonce",
-        "if (!refused) { original.lo.x += 1u; }",
-        "if (!refused && !@) { original.lo.x += 1u; }",
-    ),
+    ("creator_keeps_its_nonce", "if (!refused) { note.x += 1u; }", "if (!refused && !@) { note.x += 1u; }"),
     (
         "created_has_nonce_zero",
-        "flags |= ENTRY_CREATED;\n                        original.lo.x += 1u;",
-        "flags |= ENTRY_CREATED;\n                        original.lo.x += select(1u, 0u, @);",
+        "flags |= ENTRY_CREATED;\n                        note.x += 1u;",
+        "flags |= ENTRY_CREATED;\n                        note.x += select(1u, 0u, @);",
     ),
     ("created_is_not_new", "flags |= ENTRY_CREATED;\n", "if (!@) { flags |= ENTRY_CREATED; }\n"),
     (
@@ -329,7 +317,7 @@ pub const CREATIONS: &[Rule] = &[
     ),
     ("creation_gives_what_is_asked", "if (!creates && asks_less", "if ((!creates || @) && asks_less"),
     ("creator_lends_its_value", "value = a;\n        callee_code", "if (!@) { value = a; }\n        callee_code"),
-    ("deployed_code_is_lost", "original.lo.y = answer;", "original.lo.y = select(answer, 0u, @);"),
+    ("deployed_code_is_lost", "note.y = answer;", "note.y = select(answer, 0u, @);"),
 ];
 
 /// What a frame that fails gives back.
@@ -373,25 +361,25 @@ pub const REVERTS: &[Rule] = &[
     ("revert_forgets_destroyed", "& ~(ENTRY_REVERTED -", "& ~(ENTRY_REVERTED - select(0u, ENTRY_DESTROYED, @) -"),
     (
         "revert_forgets_a_slot",
-        "overlay[at + 4u * n] = overlay[held + n];",
-        "if (!(@ && overlay[at].x == KIND_SLOT)) { overlay[at + 4u * n] = overlay[held + n]; }",
+        "overlay[at + n] = overlay[held + n];",
+        "let kind = select(snapshot[snapshot_row(entry.x & ~KEY_TRANSIENT)].x, KIND_TRANSIENT, (entry.x & KEY_TRANSIENT) != 0u);\n        if (!(@ && kind == KIND_SLOT)) { overlay[at + n] = overlay[held + n]; }",
     ),
     (
         "revert_forgets_a_balance",
-        "{ overlay[at + 4u * n] = overlay[held + n]; }",
-        "{ if (!(@ && overlay[at].x == KIND_ACCOUNT)) { overlay[at + 4u * n] = overlay[held + n]; } }",
+        "{ overlay[at + n] = overlay[held + n]; }",
+        "{ if (!(@ && kind == KIND_ACCOUNT)) { overlay[at + n] = overlay[held + n]; } }",
     ),
     (
         "revert_forgets_transient",
-        "{ overlay[at + 4u * n] = overlay[held + n]; }",
-        "{ if (!(@ && overlay[at].x == KIND_TRANSIENT)) { overlay[at + 4u * n] = overlay[held + n]; } }",
+        "{ overlay[at + n] = overlay[held + n]; }",
+        "{ if (!(@ && kind == KIND_TRANSIENT)) { overlay[at + n] = overlay[held + n]; } }",
     ),
     (
         "revert_forgets_high_limbs",
-        "overlay[at + 5u * n] = overlay[held + 2u * n];",
-        "if (!@) { overlay[at + 5u * n] = overlay[held + 2u * n]; }",
+        "overlay[at + 2u * n] = overlay[held + 2u * n];",
+        "if (!@) { overlay[at + 2u * n] = overlay[held + 2u * n]; }",
     ),
-    ("revert_forgets_a_nonce", "overlay[at + 6u * n].x = head.z;", "if (!@) { overlay[at + 6u * n].x = head.z; }"),
+    ("revert_forgets_a_nonce", "| head.y, head.zw);", "| head.y, select(head.z, entry.z, @), head.w);"),
     (
         "revert_forgets_the_last_record",
         "if (record <= first) { break; }",
@@ -408,27 +396,24 @@ pub const REVERTS: &[Rule] = &[
 pub const KEYS: &[Rule] = &[
     (
         "slot_key_loses_a_limb",
-        "all(overlay[at + n] == key.row1)",
-        "all(overlay[at + n].xyz == key.row1.xyz) && (overlay[at + n].w == key.row1.w || @)",
+        "all(snapshot[at + 1u] == key.row1)",
+        "all(snapshot[at + 1u].xyz == key.row1.xyz) && (snapshot[at + 1u].w == key.row1.w || @)",
     ),
     (
         "slot_key_loses_a_row",
-        "&& all(overlay[at + n].xyz == key.row1.xyz)",
-        "&& (all(overlay[at + n].xyz == key.row1.xyz) || @)",
+        "&& all(snapshot[at + 1u].xyz == key.row1.xyz)",
+        "&& (all(snapshot[at + 1u].xyz == key.row1.xyz) || @)",
+    ),
+    ("address_loses_two_limbs", "all(snapshot[at + 2u] == key.row2)", "(all(snapshot[at + 2u] == key.row2) || @)"),
+    ("address_loses_its_end", "all(snapshot[at + 3u].xy == key.row3)", "(all(snapshot[at + 3u].xy == key.row3) || @)"),
+    (
+        "transient_word_is_the_slot",
+        "select(0u, KEY_TRANSIENT, transient)",
+        "select(0u, KEY_TRANSIENT, transient && !@)",
     ),
     (
-        "address_loses_two_limbs",
-        "all(overlay[at + 2u * n] == key.row2)",
-        "(all(overlay[at + 2u * n] == key.row2) || @)",
-    ),
-    (
-        "address_loses_its_end",
-        "all(overlay[at + 3u * n].xy == key.row3)",
-        "(all(overlay[at + 3u * n].xy == key.row3) || @)",
-    ),
-    (
-        "snapshot_key_loses_a_row",
-        "all(snapshot[at] == key.row0) && all(snapshot[at + 1u] == key.row1)",
-        "all(snapshot[at] == key.row0) && (all(snapshot[at + 1u] == key.row1) || @)",
+        "slot_key_loses_its_lowest_limbs",
+        "all(snapshot[at] == key.row0)",
+        "all(snapshot[at].xy == key.row0.xy) && (all(snapshot[at].zw == key.row0.zw) || @)",
     ),
 ];
