@@ -181,7 +181,7 @@ fn crowds(calls: &mut Calls) {
     };
     let base: U256 = U256::from_be_bytes(keccak256(b"crowd").0) >> 96;
     // Where the keys differ, and how they are read: slots in each quarter of the word, accounts in each end of the name.
-    for (bit, load) in [(0, 0x54), (64, 0x54), (128, 0x54), (192, 0x54), (8, 0x31), (72, 0x31)] {
+    for (bit, load) in [(0, 0x54), (64, 0x54), (160, 0x54), (192, 0x54), (8, 0x31), (72, 0x31)] {
         let keys: Vec<U256> =
             (1..=128_u64).map(|key| (U256::from(key) << bit) ^ if load == 0x31 { base } else { U256::ZERO }).collect();
         let to = calls.call(reader(load), vec![], 200_000).to;
