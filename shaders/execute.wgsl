@@ -1,13 +1,14 @@
 // The EVM, one lane a transaction: runs contract code from Berlin to Osaka, calls and creations included, in bounded
 // slices.
 //
-// A step is a fixed sequence of stages (fetch, operands, decide, expand memory, multiply, divide, load bytes, touch
-// state, hash, copy, charge, call, store) rather than an arm for each opcode: every place that touches a storage buffer
-// is inlined once, and neighbours that run different opcodes share the stages. The decide stage only fills in requests.
+// A step is a fixed sequence of stages (fetch, operands, then arithmetic or decide, expand memory, touch state, hash and
+// copy, then load bytes, charge, call, store) rather than an arm for each opcode: every place that touches a storage
+// buffer is inlined once, and neighbours that run different opcodes share the stages. The decide stage only fills in
+// requests.
 //
 // Nothing of a step is visible before its end but overlay entries and memory, which a halt discards; so the gas of a
-// step is charged once. A step that needs what only the host has parks the lane before it does anything, and runs again
-// once the host has answered.
+// step is charged once. A step that lacks a key parks the lane as if it had not begun, and runs again; one that asks for
+// more (CREATE, RETURN of new code, ecrecover) is done, parks, and another step goes on with the answer.
 //
 // A frame that ends leaves its status to the top of the loop, which undoes a failed call and lets the caller resume.
 //

@@ -164,12 +164,10 @@ impl Run<'_> {
         if !waits(next) {
             return;
         }
-        for outcome in &self.outcomes[self.seen..] {
-            if self.snapshot.refresh(outcome, self.revm.state(), &mut self.codes).is_err() {
-                // A snapshot that cannot be brought up to date serves nobody; revm asks for what it needs, no more.
-                self.routes[next..].fill_with(|| Route::Revm);
-                return;
-            }
+        if self.snapshot.refresh(&self.outcomes[self.seen..], self.revm.state(), &mut self.codes).is_err() {
+            // A snapshot that cannot be brought up to date serves nobody; revm asks for what it needs, no more.
+            self.routes[next..].fill_with(|| Route::Revm);
+            return;
         }
         self.seen = next;
         let ready = self.prepare(next);

@@ -6,7 +6,10 @@ use crate::{
     outcome::{AccountChangeKind, TxOutcome},
     state::{StateError, StateKey, StateRef},
 };
-use alloy_primitives::{Address, U256, map::HashMap};
+use alloy_primitives::{
+    Address, U256,
+    map::{HashMap, HashSet},
+};
 use bytemuck::Zeroable;
 
 /// Entries, which keep their number, and apart from them an index by the kernel's hash: open addressing with linear
@@ -122,34 +125,31 @@ impl SnapshotTable {
         Ok(())
     }
 
-    /// Reads again what a committed transaction changed, among the keys held.
+    /// Reads again what committed transactions changed, among the keys held.
     ///
     /// # Errors
     /// The state could not be read.
     pub fn refresh(
         &mut self,
-        outcome: &TxOutcome,
+        outcomes: &[TxOutcome],
         state: &dyn StateRef,
         codes: &mut CodeArena,
     ) -> Result<(), StateError> {
-        for change in &outcome.changes {
-            let account = StateKey::Account(change.address);
-            if self.numbers.contains_key(&account) {
-                self.set(account, state, codes)?;
-            }
-            let wiped = change.kind != AccountChangeKind::Touched || change.after.is_empty();
-            if wiped {
-                let of_account =
-                    |key: &&StateKey| matches!(key, StateKey::Slot(address, _) if *address == change.address);
-                for key in self.numbers.keys().filter(of_account).copied().collect::<Vec<_>>() {
-                    self.set(key, state, codes)?;
-                }
-            }
-            for slot in &change.storage {
-                let key = StateKey::Slot(change.address, slot.slot);
-                if self.numbers.contains_key(&key) {
-                    self.set(key, state, codes)?;
-                }
+        let changes = || outcomes.iter().flat_map(|outcome| &outcome.changes);
+        let wiped: HashSet<Address> = changes()
+            .filter(|change| change.kind != AccountChangeKind::Touched || change.after.is_empty())
+            .map(|change| change.address)
+            .collect();
+        // One walk for all of them: a block may remove thousands.
+        let in_wiped = |key: &&StateKey| matches!(key, StateKey::Slot(address, _) if wiped.contains(address));
+        let slots = if wiped.is_empty() { Vec::new() } else { self.numbers.keys().filter(in_wiped).copied().collect() };
+        let named = changes().flat_map(|change| {
+            let slots = change.storage.iter().map(|slot| StateKey::Slot(change.address, slot.slot));
+            std::iter::once(StateKey::Account(change.address)).chain(slots)
+        });
+        for key in slots.into_iter().chain(named) {
+            if self.numbers.contains_key(&key) {
+                self.set(key, state, codes)?;
             }
         }
         Ok(())
