@@ -1,10 +1,10 @@
 // The EVM, one lane a transaction: runs contract code from Berlin to Osaka, calls and creations included, in bounded
 // slices.
 //
-// A step is a fixed sequence of stages (fetch, operands, then arithmetic or decide, expand memory, touch state, hash and
-// copy, then load bytes, charge, call, store) rather than an arm for each opcode: every place that touches a storage
-// buffer is inlined once, and neighbours that run different opcodes share the stages. The decide stage only fills in
-// requests.
+// Opcodes that need nothing but code, stack and registers run in a loop of their own, with the top of the stack in a
+// register. Any other is a step: a fixed sequence of stages (operands, decide, expand memory, touch state, hash and copy,
+// load bytes, charge, call, store) rather than an arm for each opcode, so that every place that touches a storage buffer
+// is inlined once, and neighbours that run different opcodes share the stages. The decide stage only fills in requests.
 //
 // Nothing of a step is visible before its end but overlay entries and memory, which a halt discards; so the gas of a
 // step is charged once. A step that lacks a key parks the lane as if it had not begun, and runs again; one that asks for
@@ -67,6 +67,9 @@ fn execute(@builtin(global_invocation_id) id: vec3<u32>) {
     var delegate_rest = vec4<u32>(request.zw, request_rest.xy);
     let answer = request_rest.w;
     resume = 0u;
+    // The top of the stack where `cached`; its place in the buffer is stale then.
+    var top = u256_zero();
+    var cached = false;
     // Of the call or creation that has returned: what it pushes, and where its output goes.
     var result = u256_zero();
     var out_offset = 0u;
@@ -112,6 +115,7 @@ fn execute(@builtin(global_invocation_id) id: vec3<u32>) {
             out_offset = kept.out_offset;
             out_len = kept.out_len;
             status = STATUS_RUNNING;
+            cached = false;
             delegated = false;
             then_op = 0u;
             next_op = OP_RESUME;
@@ -123,29 +127,28 @@ fn execute(@builtin(global_invocation_id) id: vec3<u32>) {
             frame = frame_load(depth, lane);
             load_frame = false;
         }
+        // What runs: the step that was asked for, or the first opcode that the run of quick ones ends at.
+        var op = next_op;
+        // A result of OP_RESUME alone; the heir is an operand, which stays on the stack.
+        var row1 = select(0u, ROW_RESULT, op == OP_RESUME);
+        var row0 = CLASS_PLAIN | (0x80000u + row1);
+        if (op == OP_BEQUEST) { row1 = READS_A; }
+        var next_pc = pc;
+        var found = next_op != 0u;
+        next_op = 0u;
+        if (!found) {
+            //#include "stage_quick.wgsl"
+            next_pc = pc + 1u;
+        }
+        if (!found) {
+            continue;
+        }
         if (steps >= params.max_steps) {
             status = FALLBACK_STEPS;
             continue;
         }
         steps += 1u;
-
-        // Fetch. Past the end of the code stands STOP.
-        var op = OP_STOP;
-        if (pc < frame.code_len) {
-            op = (codes[frame.code_base + (pc >> 2u)] >> ((pc & 3u) * 8u)) & 0xffu;
-        }
-        var row0 = batch[2u * op];
-        var row1 = batch[2u * op + 1u];
-        var next_pc = pc + 1u;
-        if (next_op != 0u) {
-            op = next_op;
-            // A result of OP_RESUME alone; the heir is an operand, which stays on the stack.
-            row1 = select(0u, 0x10000u, op == OP_RESUME);
-            row0 = CLASS_PLAIN | (0x80000u + row1);
-            if (op == OP_BEQUEST) { row1 = READS_A; }
-            next_pc = pc;
-            next_op = 0u;
-        }
+        work += 1u;
         let class_ = row0 & 0xffu;
         let need = (row0 >> 8u) & 0xffu;
         let arg = row0 >> 24u;
@@ -164,19 +167,13 @@ fn execute(@builtin(global_invocation_id) id: vec3<u32>) {
             continue;
         }
 
-        // Operands: the top three, the second at the depth that DUP and SWAP ask for.
-        var reach = 1u;
-        if (class_ == CLASS_DUP) { reach = arg - 1u; }
-        if (class_ == CLASS_SWAP) { reach = arg; }
-        let at_a = 2u * (sp - 1u) * n + lane;
-        let at_b = 2u * (sp - 1u - reach) * n + lane;
-        let at_c = 2u * (sp - 3u) * n + lane;
-        var a = u256_zero();
+        // Operands: the top three.
+        var a = top;
         var b = u256_zero();
         var c = u256_zero();
-        if ((row1 & READS_A) != 0u) { a = U256(stack[at_a], stack[at_a + n]); }
-        if ((row1 & READS_B) != 0u) { b = U256(stack[at_b], stack[at_b + n]); }
-        if ((row1 & READS_C) != 0u) { c = U256(stack[at_c], stack[at_c + n]); }
+        if ((row1 & READS_A) != 0u && !cached) { a = stack_load(sp - 1u, lane); }
+        if ((row1 & READS_B) != 0u) { b = stack_load(sp - 2u, lane); }
+        if ((row1 & READS_C) != 0u) { c = stack_load(sp - 3u, lane); }
         // As 32 bits; what does not fit is beyond any offset or length that a cap allows.
         let near_a = u256_saturate(a);
         let near_b = u256_saturate(b);
@@ -222,110 +219,96 @@ fn execute(@builtin(global_invocation_id) id: vec3<u32>) {
         var nonce = vec2<u32>();
         var salt = u256_zero();
 
-        work += 1u;
-        if (class_ == CLASS_ALU) {
-            //#include "stage_alu.wgsl"
-        } else if (class_ == CLASS_DUP || class_ == CLASS_SWAP) {
-            r = b;
-        } else if (class_ == CLASS_PUSH) {
-            load_source = SOURCE_CODE;
-            load_base = frame.code_base;
-            load_limit = FAR;
-            load_offset = pc + 1u;
-            load_len = arg;
-            next_pc += arg;
-        } else {
-            //#include "stage_decide.wgsl"
+        //#include "stage_decide.wgsl"
 
-            // Expand memory. After this stage every length is within the lane's memory, or zero.
-            let words = max(words_to(expand_offset, expand_len), words_to(out_from, out_most));
-            let held = memory_words;
-            if (words > held) {
-                // 3w + w²/512 fits 32 bits up to w = 65535; beyond that it exceeds the cost there.
-                let w = min(words, 0xffffu);
-                let price = (3u * w + (w * w >> 9u)) - (3u * held + (held * held >> 9u));
-                if (gas_hi == 0u && gas_lo < price) {
-                    status = STATUS_OUT_OF_GAS;
-                    continue;
-                }
-                if (words > (params.memory_limbs - (frame.memory_base >> 2u)) >> 3u) {
-                    status = FALLBACK_MEMORY;
-                    continue;
-                }
-                // What earlier frames and batches left there.
-                let base = frame.memory_base >> 2u;
-                for (var limb = base + 8u * held; limb < base + 8u * words; limb++) {
-                    memory[limb * n + lane] = 0u;
-                }
-                cost += price;
-                work += (words - held) >> 2u;
-                memory_words = words;
+        // Expand memory. After this stage every length is within the lane's memory, or zero.
+        let words = max(words_to(expand_offset, expand_len), words_to(out_from, out_most));
+        let held = memory_words;
+        if (words > held) {
+            // 3w + w²/512 fits 32 bits up to w = 65535; beyond that it exceeds the cost there.
+            let w = min(words, 0xffffu);
+            let price = (3u * w + (w * w >> 9u)) - (3u * held + (held * held >> 9u));
+            if (gas_hi == 0u && gas_lo < price) {
+                status = STATUS_OUT_OF_GAS;
+                continue;
             }
-            if (copy_gas != 0u) {
-                cost += select((copy_len + 31u) >> 5u, copy_len, class_ == CLASS_LOG) * copy_gas;
+            if (words > (params.memory_limbs - (frame.memory_base >> 2u)) >> 3u) {
+                status = FALLBACK_MEMORY;
+                continue;
             }
-            let precompiled = op == OP_IDENTITY || op == OP_SHA256 || op == OP_RECOVERED;
-            if (op == OP_RETURN || op == OP_REVERT || precompiled) {
-                if (depth == 0u) { output_offset = a.lo.x; }
-                output_len = b.lo.x;
-                copy_to = return_start;
-                if (precompiled) {
-                    output_len = select(32u, frame.input_len, op == OP_IDENTITY);
-                    if (op == OP_RECOVERED) { output_len = answer; }
-                    // The outermost frame's output stands in its memory.
-                    output_offset = 0u;
-                    if (depth == 0u) { copy_to = 0u; }
-                }
-                let room = select(params.return_limbs, params.memory_limbs, depth == 0u);
-                if (copy_source != SOURCE_NONE && output_len > 4u * room) {
-                    status = FALLBACK_MEMORY;
-                    continue;
-                }
+            // What earlier frames and batches left there.
+            let base = frame.memory_base >> 2u;
+            for (var limb = base + 8u * held; limb < base + 8u * words; limb++) {
+                memory[limb * n + lane] = 0u;
             }
-            work += max(expand_len, copy_len) >> 6u;
-            if (kind != 0u) { work += entries >> 3u; }
-            if (op == OP_KECCAK256) { work += 4u + (b.lo.x >> 5u); }
-            if (op == OP_SHA256) { work += 4u + (frame.input_len >> 5u); }
+            cost += price;
+            work += (words - held) >> 2u;
+            memory_words = words;
+        }
+        if (copy_gas != 0u) {
+            cost += select((copy_len + 31u) >> 5u, copy_len, class_ == CLASS_LOG) * copy_gas;
+        }
+        let precompiled = op == OP_IDENTITY || op == OP_SHA256 || op == OP_RECOVERED;
+        if (op == OP_RETURN || op == OP_REVERT || precompiled) {
+            if (depth == 0u) { output_offset = a.lo.x; }
+            output_len = b.lo.x;
+            copy_to = return_start;
+            if (precompiled) {
+                output_len = select(32u, frame.input_len, op == OP_IDENTITY);
+                if (op == OP_RECOVERED) { output_len = answer; }
+                // The outermost frame's output stands in its memory.
+                output_offset = 0u;
+                if (depth == 0u) { copy_to = 0u; }
+            }
+            let room = select(params.return_limbs, params.memory_limbs, depth == 0u);
+            if (copy_source != SOURCE_NONE && output_len > 4u * room) {
+                status = FALLBACK_MEMORY;
+                continue;
+            }
+        }
+        work += max(expand_len, copy_len) >> 6u;
+        if (kind != 0u) { work += entries >> 3u; }
+        if (op == OP_KECCAK256) { work += 4u + (b.lo.x >> 5u); }
+        if (op == OP_SHA256) { work += 4u + (frame.input_len >> 5u); }
 
-            //#include "stage_touch.wgsl"
+        //#include "stage_touch.wgsl"
 
-            if (op == OP_KECCAK256) {
-                r = keccak_memory(frame.memory_base + a.lo.x, b.lo.x, lane);
-            }
-            if (op == OP_SHA256) {
-                r = sha256_bytes(copy_source, copy_base, copy_start, frame.input_len, lane);
-            }
-            if (op == OP_SHA256 || op == OP_RECOVERED) {
-                copy_word = r;
-                copy_source = SOURCE_WORD;
-                copy_start = 0u;
-                copy_limit = 32u;
-                copy_len = output_len;
-            }
+        if (op == OP_KECCAK256) {
+            r = keccak_memory(frame.memory_base + a.lo.x, b.lo.x, lane);
+        }
+        if (op == OP_SHA256) {
+            r = sha256_bytes(copy_source, copy_base, copy_start, frame.input_len, lane);
+        }
+        if (op == OP_SHA256 || op == OP_RECOVERED) {
+            copy_word = r;
+            copy_source = SOURCE_WORD;
+            copy_start = 0u;
+            copy_limit = 32u;
+            copy_len = output_len;
+        }
 
-            // Copy into memory, or into the log data or return data behind it.
-            if (class_ == CLASS_LOG) {
-                let limbs = (copy_len + 3u) >> 2u;
-                if (logs >= params.logs || log_limbs + limbs > params.log_limbs) {
-                    status = FALLBACK_LOGS;
-                    continue;
-                }
-                let at = (params.slots * ENTRY_ROWS + logs * LOG_ROWS) * n + lane;
-                overlay[at] = vec4<u32>(arg, log_limbs, copy_len, frame.address0);
-                overlay[at + n] = frame.address_rest;
-                for (var i = 0u; i < arg; i++) {
-                    let topic = 2u * (sp - 3u - i) * n + lane;
-                    overlay[at + (2u * i + 2u) * n] = stack[topic];
-                    overlay[at + (2u * i + 3u) * n] = stack[topic + n];
-                }
-                copy_to = (params.memory_limbs + log_limbs) * 4u;
-                logs += 1u;
-                log_limbs += limbs;
+        // Copy into memory, or into the log data or return data behind it.
+        if (class_ == CLASS_LOG) {
+            let limbs = (copy_len + 3u) >> 2u;
+            if (logs >= params.logs || log_limbs + limbs > params.log_limbs) {
+                status = FALLBACK_LOGS;
+                continue;
             }
-            if (copy_source != SOURCE_NONE && copy_len != 0u && status != STATUS_RETURN_DATA) {
-                let begin = copy_start + min(copy_from, FAR);
-                copy_bytes(copy_source, copy_base, copy_limit, begin, copy_to, copy_len, lane, word_image(copy_word));
+            let at = (params.slots * ENTRY_ROWS + logs * LOG_ROWS) * n + lane;
+            overlay[at] = vec4<u32>(arg, log_limbs, copy_len, frame.address0);
+            overlay[at + n] = frame.address_rest;
+            for (var i = 0u; i < arg; i++) {
+                let topic = stack_load(sp - 3u - i, lane);
+                overlay[at + (2u * i + 2u) * n] = topic.lo;
+                overlay[at + (2u * i + 3u) * n] = topic.hi;
             }
+            copy_to = (params.memory_limbs + log_limbs) * 4u;
+            logs += 1u;
+            log_limbs += limbs;
+        }
+        if (copy_source != SOURCE_NONE && copy_len != 0u && status != STATUS_RETURN_DATA) {
+            let begin = copy_start + min(copy_from, FAR);
+            copy_bytes(copy_source, copy_base, copy_limit, begin, copy_to, copy_len, lane, word_image(copy_word));
         }
 
         // Load up to 32 bytes, big-endian, right-aligned.
@@ -348,20 +331,18 @@ fn execute(@builtin(global_invocation_id) id: vec3<u32>) {
 
         //#include "stage_call.wgsl"
 
-        // Store the results.
-        if ((row1 & 0x10000u) != 0u) {
-            let top = 2u * (new_sp - 1u) * n + lane;
-            stack[top] = r.lo;
-            stack[top + n] = r.hi;
-            if (class_ == CLASS_SWAP) {
-                stack[at_b] = a.lo;
-                stack[at_b + n] = a.hi;
-            }
+        // Store the result; what was the top goes to its place under it.
+        if (cached && new_sp > sp) { stack_store(sp - 1u, top, lane); }
+        cached = cached && new_sp == sp;
+        if ((row1 & ROW_RESULT) != 0u) {
+            top = r;
+            cached = true;
         }
         sp = new_sp;
         pc = next_pc;
     }
 
+    if (cached) { stack_store(sp - 1u, top, lane); }
     if (status >= STATUS_OUT_OF_GAS && status < STATUS_RUNNING) { output_len = 0u; }
     lanes[lane] = vec4<u32>(status, pc, sp, entries);
     lanes[n + lane] = vec4<u32>(gas_lo, gas_hi, refund, memory_words);

@@ -11,6 +11,8 @@
 @group(0) @binding(0) var<uniform> params: Params;
 // Opcode rows, block environment, lanes to run, transaction records, calldata, blob hashes.
 @group(0) @binding(1) var<storage, read> batch: array<u32>;
+// The opcode rows again: as a uniform they cost a fraction.
+@group(0) @binding(9) var<uniform> opcodes: array<vec4<u32>, 256>;
 // Each code as CodeHeader, bytes and jump destination bits.
 @group(0) @binding(2) var<storage, read> codes: array<u32>;
 // The index, four places a row, then SnapshotEntry as eight rows.
@@ -32,6 +34,9 @@ const SOURCE_BATCH = 1u;
 const SOURCE_CODE = 2u;
 const SOURCE_MEMORY = 3u;
 const SOURCE_WORD = 4u;
+
+// Opcodes in a run at most: other lanes may wait for its end.
+const QUICK_RUN = 32u;
 
 // Beyond any length that a cap allows, and far from where byte offsets would wrap.
 const FAR = 0x70000000u;
@@ -59,22 +64,67 @@ fn word_image(a: U256) -> U256 {
     return U256(u32_swap4(a.hi.wzyx), u32_swap4(a.lo.wzyx));
 }
 
+// The word at `place` of the lane's stack, counted from the bottom of the outermost frame's.
+fn stack_load(place: u32, lane: u32) -> U256 {
+    let at = 2u * place * params.lanes + lane;
+    return U256(stack[at], stack[at + params.lanes]);
+}
+
+fn stack_store(place: u32, word: U256, lane: u32) {
+    let at = 2u * place * params.lanes + lane;
+    stack[at] = word.lo;
+    stack[at + params.lanes] = word.hi;
+}
+
+// Where a load of `len` bytes from byte `offset` on begins: up to three bytes before, so that the last group of four ends
+// with the last byte.
+struct Groups {
+    count: u32,
+    // Limb of the first byte, and how many bits of it lie before.
+    index: u32,
+    shift: u32,
+    // Of the first group.
+    mask: u32,
+}
+
+fn groups_of(offset: u32, len: u32) -> Groups {
+    let count = (len + 3u) >> 2u;
+    let begin = offset + len - 4u * count;
+    return Groups(count, u32(i32(begin) >> 2u), (begin & 3u) * 8u, 0xffffffffu >> ((4u * count - len) * 8u));
+}
+
+// A word moved up by four bytes, which begin in `left` and end in `right`, of which `mask` stays.
+fn word_append(word: U256, left: u32, right: u32, shift: u32, mask: u32) -> U256 {
+    let image = (left >> shift) | ((right << (31u - shift)) << 1u);
+    let limb = u32_swap4(vec4<u32>(image)).x & mask;
+    return U256(vec4<u32>(limb, word.lo.xyz), vec4<u32>(word.lo.w, word.hi.xyz));
+}
+
 // Up to 32 bytes from byte `offset` of a source, big-endian, right-aligned.
 fn load_bytes(source: u32, base: u32, limit: u32, offset: u32, len: u32, lane: u32) -> U256 {
-    // From up to three bytes before, so that the last group ends with the last byte.
-    let groups = (len + 3u) >> 2u;
-    let begin = offset + len - 4u * groups;
-    let shift = (begin & 3u) * 8u;
-    let index = u32(i32(begin) >> 2u);
-    let extra = (4u * groups - len) * 8u;
+    let groups = groups_of(offset, len);
     var word = u256_zero();
-    var left = limb_at(source, base, index, limit, lane, word);
-    for (var i = 0u; i < groups; i++) {
-        let right = limb_at(source, base, index + i + 1u, limit, lane, word);
-        let image = (left >> shift) | ((right << (31u - shift)) << 1u);
-        var limb = u32_swap4(vec4<u32>(image)).x;
-        if (i == 0u) { limb &= 0xffffffffu >> extra; }
-        word = U256(vec4<u32>(limb, word.lo.xyz), vec4<u32>(word.lo.w, word.hi.xyz));
+    var mask = groups.mask;
+    var left = limb_at(source, base, groups.index, limit, lane, word);
+    for (var i = 1u; i <= groups.count; i++) {
+        let right = limb_at(source, base, groups.index + i, limit, lane, word);
+        word = word_append(word, left, right, groups.shift, mask);
+        mask = 0xffffffffu;
+        left = right;
+    }
+    return word;
+}
+
+// Up to 32 bytes of code, the same way.
+fn load_code(base: u32, offset: u32, len: u32) -> U256 {
+    let groups = groups_of(offset, len);
+    var word = u256_zero();
+    var mask = groups.mask;
+    var left = codes[base + groups.index];
+    for (var i = 1u; i <= groups.count; i++) {
+        let right = codes[base + groups.index + i];
+        word = word_append(word, left, right, groups.shift, mask);
+        mask = 0xffffffffu;
         left = right;
     }
     return word;
@@ -87,21 +137,29 @@ fn copy_bytes(source: u32, base: u32, limit: u32, begin: u32, to: u32, len: u32,
     let count = ((to + len - 1u) >> 2u) - first + 1u;
     // Downwards where source and destination may overlap that way.
     let backwards = to > begin;
+    // Byte of the source that lands in the lowest byte of the first limb; may lie up to three before its start.
+    let at = i32(begin) + i32(first * 4u) - i32(to);
+    let shift = u32(at & 3) * 8u;
+    // A limb takes bytes of two limbs of the source, one of which the limb before it took from too.
+    let step = select(1u, 0xffffffffu, backwards);
+    var index = u32(at >> 2u) + select(0u, count, backwards);
+    var last = limb_at(source, base, index, limit, lane, image);
     for (var i = 0u; i < count; i++) {
         let limb = first + select(i, count - 1u - i, backwards);
-        // Byte of the source that lands in the lowest byte of this limb; may lie up to three before its start.
-        let at = i32(begin) + i32(limb * 4u) - i32(to);
-        let index = u32(at >> 2u);
-        let shift = u32(at & 3) * 8u;
-        let left = limb_at(source, base, index, limit, lane, image);
-        let right = limb_at(source, base, index + 1u, limit, lane, image);
+        index += step;
+        let next = limb_at(source, base, index, limit, lane, image);
+        let left = select(last, next, backwards);
+        let right = select(next, last, backwards);
+        last = next;
         let value = (left >> shift) | ((right << (31u - shift)) << 1u);
         let start = select(0u, to - limb * 4u, limb * 4u < to) * 8u;
         let stop = min(to + len - limb * 4u, 4u) * 8u;
         let above = select(0xffffffffu << stop, 0u, stop == 32u);
         let write = (0xffffffffu << start) & ~above;
         let address = limb * params.lanes + lane;
-        memory[address] = (memory[address] & ~write) | (value & write);
+        var kept = 0u;
+        if (write != 0xffffffffu) { kept = memory[address] & ~write; }
+        memory[address] = kept | (value & write);
     }
 }
 

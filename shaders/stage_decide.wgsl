@@ -38,9 +38,6 @@ switch class_ {
 if (class_ == CLASS_PLAIN) {
     switch op {
         case OP_STOP: { status = STATUS_STOP; output_len = 0u; }
-        case OP_CALLDATASIZE: { r.lo.x = frame.input_len; }
-        case OP_CODESIZE: { r.lo.x = frame.code_len; }
-        case OP_RETURNDATASIZE: { r.lo.x = output_len; }
         case OP_DEBIT, OP_CREDIT, OP_BEQUEST, OP_CREATED, OP_DEPLOY: { kind = KIND_ACCOUNT; }
         case OP_SELFDESTRUCT: { kind = KIND_ACCOUNT; r = a; output_len = 0u; }
         case OP_IDENTITY, OP_SHA256: {
@@ -156,20 +153,6 @@ if (class_ == CLASS_PLAIN) {
             copy_from = 31u;
             copy_len = 1u;
         }
-        case OP_JUMP, OP_JUMPI: {
-            if (op == OP_JUMP || !u256_is_zero(b)) {
-                // A bit a byte of code; zero past the end.
-                next_pc = near_a;
-                var valid = false;
-                if (next_pc < frame.code_len) {
-                    valid = ((codes[frame.jumps_base + (next_pc >> 5u)] >> (next_pc & 31u)) & 1u) == 1u;
-                }
-                if (!valid) { status = STATUS_INVALID_JUMP; }
-            }
-        }
-        case OP_PC: { r.lo.x = pc; }
-        case OP_MSIZE: { r.lo.x = memory_words * 32u; }
-        case OP_GAS: { r.lo.x = gas_lo - 2u; r.lo.y = gas_hi - select(0u, 1u, gas_lo < 2u); }
         case OP_RETURN, OP_REVERT: {
             expand_offset = near_a;
             expand_len = near_b;
@@ -200,8 +183,7 @@ if (class_ == CLASS_FRAME || op == OP_RECOVERED) {
 
 // The operands below the third, of which EXTCODECOPY and CREATE2 have one.
 if (class_ == CLASS_CALL || class_ == CLASS_CREATE || op == OP_EXTCODECOPY) {
-    let at = 2u * new_sp * n + lane;
-    let last = U256(stack[at], stack[at + n]);
+    let last = stack_load(new_sp, lane);
     if (op == OP_EXTCODECOPY) {
         expand_offset = near_b;
         expand_len = u256_saturate(last);
@@ -215,9 +197,9 @@ if (class_ == CLASS_CALL || class_ == CLASS_CREATE || op == OP_EXTCODECOPY) {
         salt = last;
     } else {
         out_most = u256_saturate(last);
-        out_from = u256_saturate(U256(stack[at + 2u * n], stack[at + 3u * n]));
-        expand_len = u256_saturate(U256(stack[at + 4u * n], stack[at + 5u * n]));
-        expand_offset = u256_saturate(U256(stack[at + 6u * n], stack[at + 7u * n]));
+        out_from = u256_saturate(stack_load(new_sp + 1u, lane));
+        expand_len = u256_saturate(stack_load(new_sp + 2u, lane));
+        expand_offset = u256_saturate(stack_load(new_sp + 3u, lane));
     }
 }
 if ((frame.mode & MODE_STATIC) != 0u && has_value && op == OP_CALL) {

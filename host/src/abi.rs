@@ -450,17 +450,19 @@ abi_consts! {
     /// It returns what the host has answered.
     OP_RECOVERED = 0x112;
 
-    /// Bits of an opcode row's second word: the top of the stack is an operand.
+    /// Bits of an opcode row's second word: a result goes to the new top of the stack.
+    ROW_RESULT = 0x1_0000;
+    /// The top of the stack is an operand.
     READS_A = 0x2_0000;
     /// The second word is, or the one that DUP and SWAP reach for.
     READS_B = 0x4_0000;
     /// The third word is.
     READS_C = 0x8_0000;
 
-    /// Word offset of the block environment in the batch arena; before it stand the 256 opcode rows.
-    BATCH_ENV = 512;
+    /// Word offset of the block environment in the batch arena; before it stand the 256 opcode rows of four words.
+    BATCH_ENV = 1024;
     /// Word offset of what follows the block environment: the list of lanes to run, then the records.
-    BATCH_DATA = 576;
+    BATCH_DATA = 1088;
     /// Invocations a workgroup.
     WORKGROUP = 32;
     /// Flag: s above n / 2 is invalid (EIP-2).

@@ -15,17 +15,19 @@ fn constants() -> Vec<(String, u32)> {
     }));
     let classes = [
         ("UNDEFINED", Class::Undefined),
-        ("PLAIN", Class::Plain),
         ("PUSH", Class::Push),
         ("DUP", Class::Dup),
         ("SWAP", Class::Swap),
+        ("REGISTER", Class::Register),
+        ("ALU", Class::Alu),
+        ("JUMP", Class::Jump),
+        ("PLAIN", Class::Plain),
         ("LOG", Class::Log),
         ("ENV_BLOCK", Class::EnvBlock),
         ("ENV_TX", Class::EnvTx),
         ("FRAME", Class::Frame),
         ("CALL", Class::Call),
         ("CREATE", Class::Create),
-        ("ALU", Class::Alu),
     ];
     all.extend(classes.iter().map(|(name, class)| (format!("CLASS_{name}"), *class as u32)));
     all.extend(opcode::named().map(|op| (format!("OP_{}", op.name), u32::from(op.byte))));

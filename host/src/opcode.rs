@@ -11,28 +11,32 @@ use crate::{abi, fork::Fork};
 pub enum Class {
     /// No such opcode at this fork: exceptional halt.
     Undefined = 0,
-    /// Has an arm of its own in the kernel.
-    Plain = 1,
-    /// PUSH1..PUSH32; the argument is the number of bytes.
-    Push = 2,
+    /// PUSH0..PUSH32; the argument is the number of bytes.
+    Push = 1,
     /// DUP1..DUP16; the argument is the depth.
-    Dup = 3,
+    Dup = 2,
     /// SWAP1..SWAP16; the argument is the depth.
-    Swap = 4,
-    /// LOG0..LOG4; the argument is the number of topics.
-    Log = 5,
-    /// A word of the block environment; the argument is its index.
-    EnvBlock = 6,
-    /// A word of the transaction environment; the argument is its index.
-    EnvTx = 7,
-    /// A word of the frame; the argument is its index.
-    Frame = 9,
-    /// CALL, CALLCODE, DELEGATECALL, STATICCALL; the result is pushed when the call returns.
-    Call = 10,
-    /// CREATE and CREATE2; the result is pushed when the init code has returned.
-    Create = 11,
+    Swap = 3,
+    /// A number that the lane's registers hold.
+    Register = 4,
     /// Arithmetic, comparison, logic or a shift of the operands.
-    Alu = 12,
+    Alu = 5,
+    /// JUMP, JUMPI, JUMPDEST, POP: no result. The last of those that need nothing but code, stack and registers.
+    Jump = 6,
+    /// Has an arm of its own in the kernel.
+    Plain = 7,
+    /// LOG0..LOG4; the argument is the number of topics.
+    Log = 8,
+    /// A word of the block environment; the argument is its index.
+    EnvBlock = 9,
+    /// A word of the transaction environment; the argument is its index.
+    EnvTx = 10,
+    /// A word of the frame; the argument is its index.
+    Frame = 11,
+    /// CALL, CALLCODE, DELEGATECALL, STATICCALL; the result is pushed when the call returns.
+    Call = 12,
+    /// CREATE and CREATE2; the result is pushed when the init code has returned.
+    Create = 13,
 }
 
 /// One opcode.
@@ -76,20 +80,28 @@ impl Opcode {
         }
     }
 
-    /// The two words that the kernel reads: `class | need << 8 | (delta + 8) << 16 | arg << 24` and `gas | result << 16 |
-    /// reads`.
-    pub const fn row(&self) -> [u32; 2] {
+    /// What the kernel reads: `class | need << 8 | (delta + 8) << 16 | arg << 24`, `gas | ROW_RESULT | READS_*`, and two words that make the row one
+    /// of a uniform.
+    pub const fn row(&self) -> [u32; 4] {
         let delta = (self.delta + 8) as u32;
         [
             self.class as u32 | (self.need as u32) << 8 | delta << 16 | (self.arg as u32) << 24,
-            self.gas as u32 | (self.result as u32) << 16 | self.reads(),
+            self.gas as u32 | if self.result { abi::ROW_RESULT } else { 0 } | self.reads(),
+            0,
+            0,
         ]
     }
 }
 
 const fn op(byte: u8, name: &'static str, need: u8, pushes: u8, gas: u16) -> Opcode {
     let delta = pushes as i8 - need as i8;
-    let class = if matches!(byte, 0x01..=0x1e) { Class::Alu } else { Class::Plain };
+    let class = match byte {
+        0x01..=0x1e => Class::Alu,
+        0x36 | 0x38 | 0x3d | 0x58..=0x5a => Class::Register,
+        0x50 | 0x56 | 0x57 | 0x5b => Class::Jump,
+        0x5f => Class::Push,
+        _ => Class::Plain,
+    };
     Opcode { byte, name, need, delta, gas, result: pushes > 0, since: Fork::Berlin, class, arg: 0 }
 }
 

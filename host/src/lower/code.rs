@@ -30,7 +30,8 @@ fn jump_destinations(code: &[u8]) -> Vec<u32> {
 /// A code as it stands in the arena, offsets counted from its header.
 fn analyse(hash: &B256, bytes: &[u8]) -> Vec<u32> {
     let mut words = vec![0; HEADER_WORDS];
-    push_bytes(&mut words, bytes, 36);
+    // As far behind the end as a PUSH32 at the end and a look ahead from there go.
+    push_bytes(&mut words, bytes, 40);
     let header = CodeHeader {
         len: bytes.len() as u32,
         jumps_offset: words.len() as u32,

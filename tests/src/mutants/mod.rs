@@ -43,8 +43,8 @@ pub struct Mutant {
 struct Family {
     first: u32,
     name: &'static str,
-    from: &'static str,
-    to: &'static str,
+    /// In the run of quick opcodes and in the step, where both have it.
+    edits: &'static [(&'static str, &'static str)],
     /// Which opcodes can have it.
     of: fn(&opcode::Opcode) -> bool,
 }
@@ -53,45 +53,60 @@ const FAMILIES: [Family; 6] = [
     Family {
         first: FIRST_OF_FAMILIES,
         name: "costs one more",
-        from: "var cost = row1 & 0xffffu;",
-        to: "var cost = (row1 & 0xffffu) + select(0u, 1u, S == # + op);",
+        edits: &[
+            ("var cost = row1 & 0xffffu;", "var cost = (row1 & 0xffffu) + select(0u, 1u, S == # + op);"),
+            ("var done = height", "cost += select(0u, 1u, S == # + op);\n    var done = height"),
+        ],
         of: |_| true,
     },
     Family {
         first: 0x2_0000,
         name: "has another result",
-        from: "stack[top] = r.lo;",
-        to: "stack[top] = r.lo ^ vec4<u32>(select(0u, 1u, S == # + op), 0u, 0u, 0u);",
+        edits: &[
+            ("top = r;", "top = U256(r.lo ^ vec4<u32>(select(0u, 1u, S == # + op), 0u, 0u, 0u), r.hi);"),
+            ("top = r;", "top = U256(r.lo ^ vec4<u32>(select(0u, 1u, S == # + op), 0u, 0u, 0u), r.hi);"),
+        ],
         of: |op| op.result && op.byte != 0xff,
     },
     // Where nothing is pushed, one operand too few shows in the height after the instruction just as well.
     Family {
         first: 0x3_0000,
         name: "takes one operand too few",
-        from: "if (sp - frame.stack_base < need ||",
-        to: "if (sp - frame.stack_base < need - select(0u, 1u, S == # + op) ||",
+        edits: &[
+            ("(sp - frame.stack_base < need ||", "(sp - frame.stack_base < need - select(0u, 1u, S == # + op) ||"),
+            (
+                "(height - frame.stack_base < need ||",
+                "(height - frame.stack_base < need - select(0u, 1u, S == # + op) ||",
+            ),
+        ],
         of: |op| op.need > 0 && i32::from(op.need) + i32::from(op.delta) > 0,
     },
     // A duplicate or a swap of the item below is in the tests what random operands are elsewhere.
     Family {
         first: 0x4_0000,
         name: "takes its second operand from further down",
-        from: "let at_a = 2u *",
-        to: "if (S == # + op) { reach += 1u; }\n        let at_a = 2u *",
+        edits: &[
+            ("b = stack_load(sp - 2u, lane);", "b = stack_load(sp - 2u - select(0u, 1u, S == # + op), lane);"),
+            ("let place_b = height -", "if (S == # + op) { reach += 1u; }\n    let place_b = height -"),
+        ],
         of: |op| op.need >= 2 || matches!(op.class, Class::Dup),
     },
     Family {
         first: 0x5_0000,
         name: "runs in a static frame",
-        from: "if ((frame.mode & MODE_STATIC) != 0u && writes) {",
-        to: "if ((frame.mode & MODE_STATIC) != 0u && writes && S != # + op) {",
+        edits: &[(
+            "if ((frame.mode & MODE_STATIC) != 0u && writes) {",
+            "if ((frame.mode & MODE_STATIC) != 0u && writes && S != # + op) {",
+        )],
         of: |op| matches!(op.class, Class::Log | Class::Create) || matches!(op.byte, 0x55 | 0x5d | 0xff),
     },
     Family {
         first: 0x6_0000,
         name: "does not exist",
-        from: "if (class_ == CLASS_UNDEFINED) {",
-        to: "if (class_ == CLASS_UNDEFINED || S == # + op) {",
+        edits: &[
+            ("if (class_ == CLASS_UNDEFINED) {", "if (class_ == CLASS_UNDEFINED || S == # + op) {"),
+            ("if (class_ - 1u >= CLASS_JUMP) {", "if (class_ - 1u >= CLASS_JUMP || S == # + op) {"),
+        ],
         of: |_| true,
     },
 ];
@@ -145,8 +160,10 @@ pub fn seeded(kernel: &str) -> Result<String, String> {
         edit(name, from, &to.replace('@', &format!("({SELECTOR} == {number}u)")))?;
     }
     for family in &FAMILIES {
-        let to = family.to.replace('#', &format!("{}u", family.first)).replace("S ", &format!("{SELECTOR} "));
-        edit(family.name, family.from, &to)?;
+        for (from, to) in family.edits {
+            let to = to.replace('#', &format!("{}u", family.first)).replace("S ", &format!("{SELECTOR} "));
+            edit(family.name, from, &to)?;
+        }
     }
     let nothing = format!("if ((class_ == CLASS_UNDEFINED && {SELECTOR} != {NOTHING}u + op) ||");
     edit("does nothing where it is undefined", "if (class_ == CLASS_UNDEFINED ||", &nothing)?;

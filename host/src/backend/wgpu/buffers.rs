@@ -2,6 +2,7 @@
 
 use super::gpu::{Gpu, MAX_BINDING};
 use crate::{
+    abi,
     backend::BackendError,
     lower::{Batch, FRAME_START_ROWS, LANE_START_ROWS},
     park::Service,
@@ -16,6 +17,7 @@ pub(super) const ROW: u64 = 16;
 /// Buffers of the last batch, kept for the next: they only grow.
 #[derive(Debug)]
 pub(super) struct Buffers {
+    opcodes: wgpu::Buffer,
     pub(super) batch: wgpu::Buffer,
     codes: wgpu::Buffer,
     snapshot: wgpu::Buffer,
@@ -91,13 +93,15 @@ impl Buffers {
     pub(super) fn new(gpu: &Gpu) -> Self {
         let [batch, codes, snapshot, lanes, stack, memory, overlay] = std::array::from_fn(|_| gpu.storage(4096));
         let staging = Staging(Mutex::new(gpu.staging(4096)));
-        Self { batch, codes, snapshot, lanes, stack, memory, overlay, staging }
+        let usage = wgpu::BufferUsages::UNIFORM | wgpu::BufferUsages::COPY_DST;
+        let opcodes = gpu.buffer(u64::from(abi::BATCH_ENV) * 4, usage);
+        Self { opcodes, batch, codes, snapshot, lanes, stack, memory, overlay, staging }
     }
 
-    /// Storage in the order of their bindings, `counters` last.
-    pub(super) const fn bindings<'a>(&'a self, counters: &'a wgpu::Buffer) -> [&'a wgpu::Buffer; 8] {
-        let Self { batch, codes, snapshot, lanes, stack, memory, overlay, .. } = self;
-        [batch, codes, snapshot, lanes, stack, memory, overlay, counters]
+    /// In the order of their bindings, with `counters`.
+    pub(super) const fn bindings<'a>(&'a self, counters: &'a wgpu::Buffer) -> [&'a wgpu::Buffer; 9] {
+        let Self { opcodes, batch, codes, snapshot, lanes, stack, memory, overlay, .. } = self;
+        [batch, codes, snapshot, lanes, stack, memory, overlay, counters, opcodes]
     }
 
     /// Makes room for a batch and uploads how its lanes start.
@@ -114,6 +118,7 @@ impl Buffers {
         grow(gpu, &mut self.stack, lanes * stack)?;
         grow(gpu, &mut self.memory, lanes * memory)?;
         grow(gpu, &mut self.overlay, lanes * overlay)?;
+        gpu.write(&self.opcodes, 0, &batch.arena[..abi::BATCH_ENV as usize]);
         gpu.write(&self.batch, 0, &batch.arena);
         gpu.write_rows(&self.lanes, 0, LANE_START_ROWS * count, interleaved(&batch.lanes, LANE_START_ROWS));
         let frames = u64::from(LaneLimits::REGISTER_ROWS) * lanes * ROW;

@@ -3,7 +3,7 @@
 use super::{
     buffers::{Buffers, Held, interleaved},
     gather::{Area, Gather},
-    gpu::{Checks, Gpu, Source},
+    gpu::{Access, Checks, Gpu, Source},
     read_back::{self, beyond_caps, lane_states},
 };
 use crate::{
@@ -68,13 +68,19 @@ fn next_steps(steps: u32, took: Duration, work: u32, lanes: u32) -> u32 {
     (affordable as u32).min(steps.saturating_mul(GROWTH)).clamp(*SLICE_STEPS.start(), *SLICE_STEPS.end())
 }
 
+/// In the order of [`Buffers::bindings`].
+const LAYOUT: [Access; 9] = {
+    use Access::{Read, Uniform, Write};
+    [Read, Read, Read, Write, Write, Write, Write, Write, Uniform]
+};
+
 impl Execute {
     /// Compiles the kernel.
     ///
     /// # Errors
     /// [`BackendError::Compile`].
     pub(super) fn new(gpu: &Gpu, checks: Checks, source: &Source, gather: Gather) -> Result<Self, BackendError> {
-        let layout = gpu.layout(false, &[true, true, true, false, false, false, false, false]);
+        let layout = gpu.layout(false, &LAYOUT);
         let [pipeline] = gpu.pipelines(source, checks, &layout, ["execute"])?;
         Ok(Self {
             layout,

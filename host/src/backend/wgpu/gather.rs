@@ -3,7 +3,7 @@
 
 use super::{
     buffers::Staging,
-    gpu::{Checks, Gpu, Source},
+    gpu::{Access, Checks, Gpu, Source},
 };
 use crate::{abi::BatchParams, backend::BackendError};
 use bytemuck::Zeroable;
@@ -84,7 +84,7 @@ impl Gather {
     /// # Errors
     /// [`BackendError::Compile`].
     pub(super) fn new(gpu: &Gpu, checks: Checks, source: &Source) -> Result<Self, BackendError> {
-        let layout = gpu.layout(false, &[true, true, false]);
+        let layout = gpu.layout(false, &[Access::Read, Access::Read, Access::Write]);
         let [pipeline] = gpu.pipelines(source, checks, &layout, ["gather"])?;
         Ok(Self { layout, pipeline })
     }

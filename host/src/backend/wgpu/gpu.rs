@@ -20,6 +20,17 @@ pub(super) enum Checks {
     Off,
 }
 
+/// How a kernel sees a buffer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Access {
+    /// Storage that it only reads.
+    Read,
+    /// Storage that it writes.
+    Write,
+    /// A small table.
+    Uniform,
+}
+
 /// Which of a kernel's variants to run.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Integers {
@@ -195,8 +206,8 @@ impl Gpu {
         }
     }
 
-    /// A layout of one uniform at binding 0 and storage buffers behind it; `true` is read-only.
-    pub(super) fn layout(&self, dynamic_params: bool, read_only: &[bool]) -> wgpu::BindGroupLayout {
+    /// A layout of one uniform at binding 0 and buffers behind it.
+    pub(super) fn layout(&self, dynamic_params: bool, buffers: &[Access]) -> wgpu::BindGroupLayout {
         let entry = |binding, ty, has_dynamic_offset| wgpu::BindGroupLayoutEntry {
             binding,
             visibility: wgpu::ShaderStages::COMPUTE,
@@ -204,14 +215,19 @@ impl Gpu {
             count: None,
         };
         let uniform = entry(0, wgpu::BufferBindingType::Uniform, dynamic_params);
-        let storage = (1..).zip(read_only).map(|(binding, read_only)| {
-            entry(binding, wgpu::BufferBindingType::Storage { read_only: *read_only }, false)
+        let behind = (1..).zip(buffers).map(|(binding, access)| {
+            let ty = match access {
+                Access::Read => wgpu::BufferBindingType::Storage { read_only: true },
+                Access::Write => wgpu::BufferBindingType::Storage { read_only: false },
+                Access::Uniform => wgpu::BufferBindingType::Uniform,
+            };
+            entry(binding, ty, false)
         });
-        let entries: Vec<_> = std::iter::once(uniform).chain(storage).collect();
+        let entries: Vec<_> = std::iter::once(uniform).chain(behind).collect();
         self.device.create_bind_group_layout(&wgpu::BindGroupLayoutDescriptor { label: None, entries: &entries })
     }
 
-    /// Binds a uniform and storage buffers in the order of [`Gpu::layout`].
+    /// Binds a uniform and buffers in the order of [`Gpu::layout`].
     pub(super) fn bind(
         &self,
         layout: &wgpu::BindGroupLayout,
@@ -219,10 +235,10 @@ impl Gpu {
         buffers: &[&wgpu::Buffer],
     ) -> wgpu::BindGroup {
         let uniform = wgpu::BindGroupEntry { binding: 0, resource: wgpu::BindingResource::Buffer(params) };
-        let storage = (1..)
+        let behind = (1..)
             .zip(buffers)
             .map(|(binding, buffer)| wgpu::BindGroupEntry { binding, resource: buffer.as_entire_binding() });
-        let entries: Vec<_> = std::iter::once(uniform).chain(storage).collect();
+        let entries: Vec<_> = std::iter::once(uniform).chain(behind).collect();
         self.device.create_bind_group(&wgpu::BindGroupDescriptor { label: None, layout, entries: &entries })
     }
 

@@ -3,7 +3,7 @@
 use super::{
     WORKGROUP,
     chunks::pipelined,
-    gpu::{Checks, Gpu, MAX_BINDING, Pending, Source},
+    gpu::{Access, Checks, Gpu, MAX_BINDING, Pending, Source},
 };
 use crate::{abi::BatchParams, backend::BackendError};
 use alloy_primitives::B256;
@@ -26,7 +26,7 @@ impl Keccak {
     /// # Errors
     /// [`BackendError::Compile`].
     pub(super) fn new(gpu: &Gpu, checks: Checks, source: &Source) -> Result<Self, BackendError> {
-        let layout = gpu.layout(false, &[true, true, false]);
+        let layout = gpu.layout(false, &[Access::Read, Access::Read, Access::Write]);
         let [pipeline] = gpu.pipelines(source, checks, &layout, ["keccak_batch"])?;
         Ok(Self { layout, pipeline })
     }

@@ -3,7 +3,7 @@
 use super::{
     WORKGROUP,
     chunks::{DEPTH, pipelined},
-    gpu::{Checks, Gpu, Pending, Source},
+    gpu::{Access, Checks, Gpu, Pending, Source},
 };
 use crate::{
     abi::{self, BatchParams, RecoverItem, RecoverResult},
@@ -82,7 +82,7 @@ impl Recover {
     /// # Errors
     /// [`BackendError::Compile`].
     pub(super) fn new(gpu: &Gpu, checks: Checks, source: &Source) -> Result<Self, BackendError> {
-        let layout = gpu.layout(true, &[true, false, false, false, true]);
+        let layout = gpu.layout(true, &[Access::Read, Access::Write, Access::Write, Access::Write, Access::Read]);
         let stages = gpu.pipelines(source, checks, &layout, STAGES)?;
         let g_table = curve::g_table().map_err(|error| BackendError::Abi(format!("the table of G: {error}")))?;
         let g_table = gpu.upload(g_table, wgpu::BufferUsages::STORAGE);

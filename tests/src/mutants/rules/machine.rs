@@ -4,24 +4,75 @@ use super::Rule;
 
 /// Jumps and the stack.
 pub const JUMPS: &[Rule] = &[
-    ("jump_ignores_high_limbs", "next_pc = near_a;", "next_pc = select(near_a, a.lo.x, @);"),
-    ("jump_anywhere", "(next_pc & 31u)) & 1u) == 1u", "(next_pc & 31u)) & 1u) == 1u || @"),
+    (
+        "jump_ignores_high_limbs",
+        "let near_a = u256_saturate(a);\n\n    var cost",
+        "let near_a = select(u256_saturate(a), a.lo.x, @ && class_ == CLASS_JUMP);\n\n    var cost",
+    ),
+    ("jump_anywhere", "(near_a & 31u)) & 1u) == 1u", "(near_a & 31u)) & 1u) == 1u || @"),
+    ("jumpdest_takes_a_word", "let takes = (row0 & 0xff00u) != 0u &&", "let takes = ((row0 & 0xff00u) != 0u || @) &&"),
     ("jump_nowhere", "if (!valid) {", "if (!valid || @) {"),
+    ("jump_target_is_free", "cost += 1u;", "cost += select(1u, 0u, @);"),
+    ("jump_target_runs_twice", "next_pc = near_a + 1u;", "next_pc = near_a + select(1u, 0u, @);"),
     (
         "jumpi_looks_at_one_limb",
-        "if (op == OP_JUMP || !u256_is_zero(b)) {",
-        "if (op == OP_JUMP || select(!u256_is_zero(b), b.lo.x != 0u, @)) {",
+        "(op == OP_JUMPI && !u256_is_zero(b))) {",
+        "(op == OP_JUMPI && select(!u256_is_zero(b), b.lo.x != 0u, @))) {",
     ),
-    ("jumpi_always", "if (op == OP_JUMP || select(", "if (op == OP_JUMP || @ || select("),
+    ("jumpi_always", "(op == OP_JUMPI && select(", "(op == OP_JUMPI && @) || (op == OP_JUMPI && select("),
     (
         "stop_keeps_return_data",
         "status = STATUS_STOP; output_len = 0u;",
         "status = STATUS_STOP; output_len = select(0u, output_len, @);",
     ),
-    ("push_data_from_the_opcode", "load_offset = pc + 1u;", "load_offset = pc + select(1u, 0u, @);"),
+    (
+        "push_data_from_the_opcode",
+        "load_code(frame.code_base, pc + 1u, arg)",
+        "load_code(frame.code_base, pc + select(1u, 0u, @), arg)",
+    ),
     ("push_data_runs", "next_pc += arg;", "next_pc += select(arg, 0u, @);"),
-    ("swap_is_dup", "stack[at_b] = a.lo;", "if (!@) { stack[at_b] = a.lo; }"),
-    ("swap_moves_half", "stack[at_b + n] = a.hi;", "if (!@) { stack[at_b + n] = a.hi; }"),
+    ("joined_push_data_runs", "select(0u, 1u + len, joined);", "select(0u, 1u + select(len, 0u, @), joined);"),
+    ("joined_push_is_free", "select(0u, 3u, joined);", "select(0u, select(3u, 0u, @), joined);"),
+    (
+        "joined_push_drops_its_first_byte",
+        "a = u256_from_u32(pushed);",
+        "a = u256_from_u32(pushed & select(0xffffffffu, 0xffu, @));",
+    ),
+    ("short_push_of_five_bytes", "(32u - 8u * len) & 31u", "(32u - 8u * len - select(0u, 8u, @ && len == 3u)) & 31u"),
+    ("fifth_byte_is_the_fourth", "(fifth << 24u)))", "(select(fifth, window >> 24u, @) << 24u)))"),
+    (
+        "window_is_not_moved_on",
+        "if (word != window_at) {",
+        "if (word != window_at && (!@ || window_at == 0xffffffffu)) {",
+    ),
+    (
+        "top_is_not_kept_under_the_new_one",
+        "if (swaps || (cached && new_sp > sp)) {",
+        "if (swaps || (cached && new_sp > sp && !@)) {",
+    ),
+    (
+        "top_outlives_what_drops_it",
+        "cached = cached && new_sp == sp;\n    if",
+        "cached = cached && (new_sp == sp || @);\n    if",
+    ),
+    (
+        "step_loses_the_top",
+        "if (cached && new_sp > sp) { stack_store",
+        "if (cached && new_sp > sp && !@) { stack_store",
+    ),
+    (
+        "step_leaves_a_stale_top",
+        "cached = cached && new_sp == sp;\n        if",
+        "cached = cached && (new_sp == sp || @);\n        if",
+    ),
+    ("slice_loses_the_top", "    if (cached) { stack_store", "    if (cached && !@) { stack_store"),
+    (
+        "call_leaves_a_stale_top",
+        "cached = false;\n            delegated",
+        "cached = cached && @;\n            delegated",
+    ),
+    ("swap_is_dup", "select(sp - 1u, place_b, swaps), U256(", "select(sp - 1u, place_b, swaps && !@), U256("),
+    ("swap_moves_half", "select(top.hi, a.hi, swaps)", "select(top.hi, select(a.hi, b.hi, @), swaps)"),
 ];
 
 /// What instructions cost.
@@ -30,6 +81,11 @@ pub const GAS: &[Rule] = &[
         "one_gas_too_few_passes",
         "if (gas_hi == 0u && gas_lo < cost) {",
         "if (gas_hi == 0u && gas_lo + select(0u, 1u, @) < cost) {",
+    ),
+    (
+        "one_gas_too_few_passes_in_a_step",
+        "if (gas_hi == 0u && gas_lo < cost) {",
+        "if (gas_hi == 0u && gas_lo + select(0u, 1u, @) < cost ) {",
     ),
     (
         "exact_gas_fails",
@@ -197,14 +253,14 @@ pub const MEMORY: &[Rule] = &[
     ),
     (
         "short_load_keeps_bytes_before",
-        "if (i == 0u) { limb &= 0xffffffffu >> extra; }",
-        "if (i == 0u && !@) { limb &= 0xffffffffu >> extra; }",
+        "(begin & 3u) * 8u, 0xffffffffu >>",
+        "(begin & 3u) * 8u, select(0u, 0xffffffffu, @) | 0xffffffffu >>",
     ),
     ("log_data_over_each_other", "log_limbs += limbs;", "log_limbs += select(limbs, 0u, @);"),
     (
         "log_topics_all_alike",
-        "let topic = 2u * (sp - 3u - i) * n + lane;",
-        "let topic = 2u * (sp - 3u - select(i, 0u, @)) * n + lane;",
+        "let topic = stack_load(sp - 3u - i, lane);",
+        "let topic = stack_load(sp - 3u - select(i, 0u, @), lane);",
     ),
     (
         "log_of_another",
