@@ -217,15 +217,14 @@ impl Running<'_> {
         };
         let runs = parked.iter().map(run).collect();
         let area = Area { buffer: &self.buffers.memory, base: 0, width: 1, runs };
-        let [mut fetched] =
-            self.kernel.gather.fetch(self.gpu, &self.buffers.staging, self.batch.params.lanes, [area])?;
+        let [fetched] = self.kernel.gather.fetch(self.gpu, &self.buffers.staging, self.batch.params.lanes, [area])?;
         let mut limbs = Vec::new();
-        let request = |lane: &usize| {
-            fetched.next(&mut limbs);
+        let request = |(index, lane): (usize, &usize)| {
+            fetched.read(index, &mut limbs);
             let (offset, len) = bytes_of(lane);
             Request::new(*lane, &states[*lane], read_back::bytes(&limbs, offset, len))
         };
-        Ok(parked.iter().map(request).collect())
+        Ok(parked.iter().enumerate().map(request).collect())
     }
 }
 

@@ -41,24 +41,30 @@ pub(super) struct Fetched {
     /// Of all areas; this one's from `start` on.
     words: Arc<Vec<u32>>,
     start: usize,
-    /// Lanes, words a row and first row where rows were copied as they lie.
-    rows: Option<(usize, usize, usize)>,
-    /// Where the next run starts, where they were picked.
-    next: usize,
-    position: usize,
+    lie: Lie,
+}
+
+/// How the words of runs lie.
+#[derive(Debug)]
+enum Lie {
+    /// In rows as they were: lanes, words a row, first row.
+    Rows(usize, usize, usize),
+    /// One run behind the other: where each starts.
+    Picked(Vec<u32>),
 }
 
 impl Fetched {
-    /// Appends the words of the next run to `out`, which is cleared.
-    pub(super) fn next(&mut self, out: &mut Vec<u32>) {
+    /// Puts the words of the run at `index` in the place of what `out` holds.
+    pub(super) fn read(&self, index: usize, out: &mut Vec<u32>) {
         out.clear();
-        let run = self.runs[self.position];
-        self.position += 1;
+        let run = self.runs[index];
         let count = run.words as usize;
-        let Some((lanes, width, first_row)) = self.rows else {
-            out.extend_from_slice(&self.words[self.next..self.next + count]);
-            self.next += count;
-            return;
+        let (lanes, width, first_row) = match &self.lie {
+            Lie::Rows(lanes, width, first_row) => (*lanes, *width, *first_row),
+            Lie::Picked(starts) => {
+                let start = self.start + starts[index] as usize;
+                return out.extend_from_slice(&self.words[start..start + count]);
+            }
         };
         let (mut at, end) = (run.first as usize, run.first as usize + count);
         while at < end {
@@ -108,14 +114,7 @@ impl Gather {
         Ok(plans.map(|plan| {
             let area = start;
             start += plan.words as usize;
-            Fetched {
-                runs: plan.runs,
-                words: Arc::clone(&words),
-                start: area,
-                rows: plan.rows,
-                next: area,
-                position: 0,
-            }
+            Fetched { runs: plan.runs, words: Arc::clone(&words), start: area, lie: plan.lie }
         }))
     }
 
@@ -129,8 +128,8 @@ impl Gather {
         let copied = u64::from(end - first) * row;
         if copied <= ALWAYS || copied <= WASTE * wanted {
             let offset = u64::from(base + first) * row;
-            let rows = Some((lanes as usize, width as usize, first as usize));
-            return Plan { source: buffer.clone(), offset, words: copied, rows, runs };
+            let lie = Lie::Rows(lanes as usize, width as usize, first as usize);
+            return Plan { source: buffer.clone(), offset, words: copied, lie, runs };
         }
         let mut to = 0;
         let request = |run: &Run| {
@@ -141,11 +140,12 @@ impl Gather {
         let requests: Vec<[u32; 4]> = runs.iter().map(request).collect();
         let params = BatchParams { count: runs.len() as u32, stride: lanes, width, ..BatchParams::zeroed() };
         let params = gpu.upload(&[params], wgpu::BufferUsages::UNIFORM);
-        let requests = gpu.upload(&requests, wgpu::BufferUsages::STORAGE);
+        let uploaded = gpu.upload(&requests, wgpu::BufferUsages::STORAGE);
         let gathered = gpu.storage(wanted * 4);
-        let group = gpu.bind(&self.layout, params.as_entire_buffer_binding(), &[&requests, buffer, &gathered]);
+        let group = gpu.bind(&self.layout, params.as_entire_buffer_binding(), &[&uploaded, buffer, &gathered]);
         gpu.dispatch(&self.pipeline, &group, &[], runs.len() as u32);
-        Plan { source: gathered, offset: 0, words: wanted, rows: None, runs }
+        let starts = requests.iter().map(|[.., at]| *at).collect();
+        Plan { source: gathered, offset: 0, words: wanted, lie: Lie::Picked(starts), runs }
     }
 }
 
@@ -155,6 +155,6 @@ struct Plan {
     source: wgpu::Buffer,
     offset: u64,
     words: u64,
-    rows: Option<(usize, usize, usize)>,
+    lie: Lie,
     runs: Vec<Run>,
 }

@@ -13,8 +13,12 @@ use crate::{
 };
 use alloy_primitives::B256;
 use bytemuck::Zeroable;
+use rayon::prelude::*;
 
 const ENTRY_WORDS: u32 = (size_of::<OverlayEntry>() / 4) as u32;
+/// Lanes read in one go: fewer cost more to hand out than to read.
+const LANES_A_TASK: usize = 256;
+
 const LOG_WORDS: u32 = (size_of::<LogEntry>() / 4) as u32;
 
 pub(super) fn beyond_caps() -> BackendError {
@@ -99,24 +103,22 @@ pub(super) fn results(
         area(&buffers.memory, limits.memory_limbs, 1, &|lane, state| from_start(lane, state.log_limbs)),
         area(&buffers.memory, 0, 1, &|lane, state| limbs(lane, state.output_offset, state.output_len)),
     ];
-    let [mut entries, mut logs, mut data, mut outputs] = gather.fetch(gpu, &buffers.staging, lanes as u32, areas)?;
-    let (mut words, mut log_data) = (Vec::new(), Vec::new());
-    let mut results = Vec::with_capacity(lanes);
-    for state in states {
-        entries.next(&mut words);
+    let [entries, logs, data, outputs] = gather.fetch(gpu, &buffers.staging, lanes as u32, areas)?;
+    let result = |(words, log_data): &mut (Vec<u32>, Vec<u32>), (lane, state): (usize, LaneState)| {
+        entries.read(lane, words);
         let lane_entries = words
             .chunks_exact(ENTRY_WORDS as usize)
             .map(|words| bytemuck::pod_read_unaligned(bytemuck::cast_slice(words)))
             .collect();
-        logs.next(&mut words);
-        data.next(&mut log_data);
-        let log = |words: &[u32]| read_log(&bytemuck::pod_read_unaligned(bytemuck::cast_slice(words)), &log_data);
+        logs.read(lane, words);
+        data.read(lane, log_data);
+        let log = |words: &[u32]| read_log(&bytemuck::pod_read_unaligned(bytemuck::cast_slice(words)), log_data);
         let lane_logs = words.chunks_exact(LOG_WORDS as usize).map(log).collect::<Result<_, _>>()?;
-        outputs.next(&mut words);
-        let output = bytes(&words, state.output_offset, state.output_len);
-        results.push(LaneResult { state, entries: lane_entries, logs: lane_logs, output });
-    }
-    Ok(results)
+        outputs.read(lane, words);
+        let output = bytes(words, state.output_offset, state.output_len);
+        Ok(LaneResult { state, entries: lane_entries, logs: lane_logs, output })
+    };
+    states.into_par_iter().enumerate().with_min_len(LANES_A_TASK).map_init(Default::default, result).collect()
 }
 
 fn read_log(entry: &LogEntry, data: &[u32]) -> Result<LaneLog, BackendError> {
