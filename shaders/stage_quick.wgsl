@@ -61,13 +61,10 @@ loop {
     if (class_ == CLASS_DUP) { reach = arg - 1u; }
     if (class_ == CLASS_SWAP) { reach = arg; }
     let place_b = height - 1u - reach;
+    if ((row1 & READS_A) != 0u && !cached && !joined) { top = stack_load(sp - 1u, lane); }
     var a = top;
     var b = top;
-    if (joined) {
-        a = u256_from_u32(pushed);
-    } else if ((row1 & READS_A) != 0u && !cached) {
-        a = stack_load(sp - 1u, lane);
-    }
+    if (joined) { a = u256_from_u32(pushed); }
     if ((row1 & READS_B) != 0u && !(cached && place_b + 1u == sp)) { b = stack_load(place_b, lane); }
     let near_a = u256_saturate(a);
 
@@ -119,7 +116,7 @@ loop {
     // What was the top goes to its place under the new one; SWAP has another place for it.
     let swaps = class_ == CLASS_SWAP;
     if (swaps || (cached && new_sp > sp)) {
-        stack_store(select(sp - 1u, place_b, swaps), U256(select(top.lo, a.lo, swaps), select(top.hi, a.hi, swaps)), lane);
+        stack_store(select(sp - 1u, place_b, swaps), top, lane);
     }
     cached = cached && new_sp == sp;
     if ((row1 & ROW_RESULT) != 0u) {

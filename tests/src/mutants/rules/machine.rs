@@ -71,8 +71,12 @@ pub const JUMPS: &[Rule] = &[
         "cached = false;\n            delegated",
         "cached = cached && @;\n            delegated",
     ),
-    ("swap_is_dup", "select(sp - 1u, place_b, swaps), U256(", "select(sp - 1u, place_b, swaps && !@), U256("),
-    ("swap_moves_half", "select(top.hi, a.hi, swaps)", "select(top.hi, select(a.hi, b.hi, @), swaps)"),
+    ("swap_is_dup", "select(sp - 1u, place_b, swaps), top", "select(sp - 1u, place_b, swaps && !@), top"),
+    (
+        "swap_moves_half",
+        "select(sp - 1u, place_b, swaps && !@), top, lane);",
+        "select(sp - 1u, place_b, swaps && !@), U256(top.lo, select(top.hi, b.hi, @)), lane);",
+    ),
 ];
 
 /// What instructions cost.
