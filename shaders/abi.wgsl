@@ -25,6 +25,7 @@ const REQUEST_CREATE = 0x10u;
 const REQUEST_CREATE2 = 0x11u;
 const REQUEST_DEPLOY = 0x12u;
 const REQUEST_RECOVER = 0x13u;
+const KEY_STATE = 0x10u;
 const KEY_TRANSIENT = 0x80000000u;
 const ACCOUNT_ALIVE = 0x1u;
 const ENTRY_WARM = 0x1u;
@@ -54,8 +55,8 @@ const ROW_RESULT = 0x10000u;
 const READS_A = 0x20000u;
 const READS_B = 0x40000u;
 const READS_C = 0x80000u;
-const BATCH_ENV = 0x400u;
-const BATCH_DATA = 0x440u;
+const ENV_WORDS = 0x8u;
+const ENV_NUMBER = 0x2u;
 const WORKGROUP = 0x20u;
 const RECOVER_LOW_S = 0x1u;
 const COUNTERS = 0x4u;
@@ -186,13 +187,13 @@ const PARAMS_TX_BASE = 0xcu;
 const PARAMS_CLEAR_REFUND = 0xdu;
 const PARAMS_PRECOMPILES = 0xeu;
 const PARAMS_P256 = 0xfu;
-const PARAMS_NUMBER_LO = 0x10u;
-const PARAMS_NUMBER_HI = 0x11u;
-const PARAMS_RULES = 0x12u;
-const PARAMS_LISTED = 0x13u;
-const PARAMS_WORDS = 0x18u;
+const PARAMS_RULES = 0x10u;
+const PARAMS_LISTED = 0x11u;
+const PARAMS_WORDS = 0x14u;
 const TX_BLOBS_OFFSET = 0x0u;
 const TX_BLOBS = 0x1u;
+const TX_BLOCK = 0x2u;
+const TX_STATE = 0x3u;
 const TX_ENV = 0x4u;
 const TX_WORDS = 0x14u;
 const FRAME_ADDRESS = 0x0u;
@@ -306,20 +307,17 @@ struct Params {
     clear_refund: u32,
     precompiles: u32,
     p256: u32,
-    number_lo: u32,
-    number_hi: u32,
     rules: u32,
     listed: u32,
     pad0: u32,
     pad1: u32,
-    pad2: u32,
-    pad3: u32,
 }
 
 struct TxRecord {
     blobs_offset: u32,
     blobs: u32,
-    pad0: array<u32, 2>,
+    block: u32,
+    state: u32,
     env: array<u32, 16>,
 }
 

@@ -24,7 +24,7 @@ fn execute(@builtin(global_invocation_id) id: vec3<u32>) {
     if (id.x >= params.listed) {
         return;
     }
-    let lane = batch[BATCH_DATA + id.x];
+    let lane = batch[id.x];
     let n = params.lanes;
     let r0 = lanes[lane];
     var status = r0.x;
@@ -51,6 +51,8 @@ fn execute(@builtin(global_invocation_id) id: vec3<u32>) {
     var journal = r3.z;
 
     let tx = params.tx_base + lane * TX_WORDS;
+    let block = batch[tx + TX_BLOCK];
+    let state = batch[tx + TX_STATE];
     let return_start = 4u * (params.memory_limbs + params.log_limbs);
     var frame: Frame;
     var load_frame = true;

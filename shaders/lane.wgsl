@@ -9,10 +9,8 @@
 //#include "sha256.wgsl"
 
 @group(0) @binding(0) var<uniform> params: Params;
-// Opcode rows, block environment, lanes to run, transaction records, calldata, blob hashes.
+// Lanes to run, transaction records, block environments, calldata, blob hashes.
 @group(0) @binding(1) var<storage, read> batch: array<u32>;
-// The opcode rows again: as a uniform they cost a fraction.
-@group(0) @binding(9) var<uniform> opcodes: array<vec4<u32>, 256>;
 // Each code as CodeHeader, bytes and jump destination bits.
 @group(0) @binding(2) var<storage, read> codes: array<u32>;
 // The index, four places a row, then SnapshotEntry as eight rows.
@@ -27,6 +25,8 @@
 @group(0) @binding(7) var<storage, read_write> overlay: array<vec4<u32>>;
 // Running lanes, steps, parked lanes, work.
 @group(0) @binding(8) var<storage, read_write> counters: array<atomic<u32>>;
+// Opcode rows; two words of each mean something.
+@group(0) @binding(9) var<uniform> opcodes: array<vec4<u32>, 256>;
 
 // Where bytes are read from.
 const SOURCE_NONE = 0u;

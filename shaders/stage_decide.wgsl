@@ -13,8 +13,8 @@ switch class_ {
     }
     case CLASS_ENV_BLOCK: {
         load_source = SOURCE_BATCH;
-        load_base = BATCH_ENV;
-        load_limit = 256u;
+        load_base = block;
+        load_limit = 32u * ENV_WORDS;
         load_offset = arg * 32u;
     }
     case CLASS_ENV_TX: {
@@ -78,7 +78,8 @@ if (class_ == CLASS_PLAIN) {
         case OP_TLOAD, OP_TSTORE: { kind = KIND_TRANSIENT; }
         case OP_BLOCKHASH: {
             // Only the 256 blocks before this one have a hash; all of them fit 64 bits.
-            let number = U256(vec4<u32>(params.number_lo, params.number_hi, 0u, 0u), vec4<u32>());
+            let at = block + 8u * ENV_NUMBER;
+            let number = U256(u32_swap4(vec4<u32>(batch[at + 7u], batch[at + 6u], 0u, 0u)), vec4<u32>());
             let back = u256_sbb(number, a);
             if (back.c == 1u && u256_is_u32(back.s) && back.s.lo.x >= 1u && back.s.lo.x <= 256u) {
                 kind = KIND_BLOCK_HASH;

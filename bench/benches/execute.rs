@@ -4,6 +4,7 @@
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 use lockstep::{
     backend::{Backend, BackendKind, Executed, wgpu::WgpuBackend},
+    context::{Context, Contexts, PlacedTx},
     engine::Engine,
     lower::{Batch, CodeArena, Lowering, SnapshotTable},
     park::StateService,
@@ -40,18 +41,14 @@ fn check(device: Arc<dyn Backend>, calls: &Calls) {
 }
 
 fn lanes<'a>(calls: &'a Calls, state: &dyn StateRef) -> Vec<Lane<'a>> {
-    let lane = |(index, (tx, sender)): (usize, (&'a _, &_))| match plan::route(
-        index,
-        tx,
-        *sender,
-        &calls.env,
-        &LaneLimits::SMALL,
-        state,
-    ) {
+    let context = Context { env: &calls.env, state };
+    let placed = |(tx, sender): (&'a _, &_)| PlacedTx { tx, sender: *sender, context: 0 };
+    let placed = calls.txs.iter().zip(&calls.senders).map(placed);
+    let lane = |(index, placed)| match plan::route(index, placed, &context, &LaneLimits::SMALL) {
         Ok(Route::Device(lane)) => *lane,
         route => panic!("{route:?}"),
     };
-    calls.txs.iter().zip(&calls.senders).enumerate().map(lane).collect()
+    placed.enumerate().map(lane).collect()
 }
 
 fn execute(criterion: &mut Criterion) {
@@ -63,18 +60,18 @@ fn execute(criterion: &mut Criterion) {
     check(Arc::clone(&device) as Arc<dyn Backend>, &calls);
     let lanes = lanes(&calls, &calls.state);
     let (mut codes, mut snapshot) = (CodeArena::default(), SnapshotTable::default());
+    let contexts = Contexts::one(&calls.env, &calls.state);
     for lane in &lanes {
-        Lowering::prepare(&calls.env, lane, &calls.state, &mut codes, &mut snapshot)
-            .unwrap_or_else(|error| panic!("{error}"));
+        Lowering::prepare(lane, &contexts, &mut codes, &mut snapshot).unwrap_or_else(|error| panic!("{error}"));
     }
     for key in calls.state.hints() {
-        snapshot.ensure(key, &calls.state, &mut codes).unwrap_or_else(|error| panic!("{error}"));
+        snapshot.ensure(key, contexts.state(0), &mut codes).unwrap_or_else(|error| panic!("{error}"));
     }
     let by_index: Vec<&Lane<'_>> = lanes.iter().collect();
-    let batch =
-        Lowering::new(&calls.env).wave(&calls.env, LaneLimits::of(LaneClass::Small), &by_index, &codes, &snapshot);
+    let limits = LaneLimits::of(LaneClass::Small);
+    let batch = Lowering::new(calls.env.fork).batch(&contexts, limits, &by_index, &codes, &snapshot);
     let mut run = || {
-        let mut service = StateService::new(&*device, &calls.state, &mut codes, &mut snapshot, lanes.len());
+        let mut service = StateService::new(&*device, &contexts, vec![0; lanes.len()], &mut codes, &mut snapshot);
         once(&device, &batch, &mut service)
     };
     run();

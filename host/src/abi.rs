@@ -80,22 +80,14 @@ abi_structs! {
         precompiles: u32,
         /// 1 where P256VERIFY is at 0x100 (EIP-7951).
         p256: u32,
-        /// Block number, for BLOCKHASH.
-        number_lo: u32,
-        /// Block number, high half.
-        number_hi: u32,
         /// `RULE_*` of the fork.
         rules: u32,
-        /// Lanes in the list at `BATCH_DATA`; invocations beyond do nothing.
+        /// Lanes in the list that the batch arena begins with; invocations beyond do nothing.
         listed: u32,
         /// Nothing in the kernel reads it; the tests select a seeded fault by it.
         pad0: u32,
         /// Keeps the size a multiple of 16 bytes.
         pad1: u32,
-        /// The same.
-        pad2: u32,
-        /// The same.
-        pad3: u32,
     }
 
     /// One lane's transaction in the batch arena: what is the same in every frame.
@@ -104,8 +96,10 @@ abi_structs! {
         blobs_offset: u32,
         /// How many.
         blobs: u32,
-        /// Keeps the size a multiple of 16 bytes.
-        pad0: [u32; 2],
+        /// Word offset of the block environment in the batch arena: `ENV_WORDS` words of 32 big-endian bytes.
+        block: u32,
+        /// Number of the state, times `KEY_STATE`: part of every key.
+        state: u32,
         /// ORIGIN and GASPRICE as 32 big-endian bytes each.
         env: [u32; 16],
     }
@@ -212,7 +206,7 @@ abi_structs! {
     /// A key and its value in the snapshot table. Before the entries stands their index: open addressing by the hash of
     /// the key with linear probing, the number of an entry plus one in each place, zero where it is free.
     struct SnapshotEntry("SNAP") {
-        /// `KIND_*`.
+        /// `KIND_*`, plus the number of the state times `KEY_STATE`.
         kind: u32,
         /// First limb of the address.
         address0: u32,
@@ -392,6 +386,9 @@ abi_consts! {
     /// The bytes are the input of the ecrecover precompile. The answer is what it returns: a word and its length, 32 or zero.
     REQUEST_RECOVER = 0x13;
 
+    /// What a key's kind is a remainder of: above it stands the number of the state.
+    KEY_STATE = 16;
+
     /// Bit of an overlay entry's key: transient storage.
     KEY_TRANSIENT = 0x8000_0000;
 
@@ -459,10 +456,10 @@ abi_consts! {
     /// The third word is.
     READS_C = 0x8_0000;
 
-    /// Word offset of the block environment in the batch arena; before it stand the 256 opcode rows of four words.
-    BATCH_ENV = 1024;
-    /// Word offset of what follows the block environment: the list of lanes to run, then the records.
-    BATCH_DATA = 1088;
+    /// EVM words of a block environment.
+    ENV_WORDS = 8;
+    /// Which of them is the block number.
+    ENV_NUMBER = 2;
     /// Invocations a workgroup.
     WORKGROUP = 32;
     /// Flag: s above n / 2 is invalid (EIP-2).

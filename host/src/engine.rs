@@ -8,6 +8,7 @@ use crate::{
     evm::{self, BlockGas, BundleState, Revm},
     fork::Fork,
     intrinsic::check_intrinsic,
+    lanes::Lanes,
     lower::CodeCache,
     offload::Offload,
     outcome::TxOutcome,
@@ -290,11 +291,15 @@ impl Engine {
             let reason = format!("{} for {} transactions", senders.len(), transactions.len());
             return Err(ExecuteError::Block(Invalid::new("senders", reason)));
         }
-        let lanes = |device| waves::Lanes { device, codes: &self.codes, cross_check: self.cross_check };
-        match self.offload.named_device().map(lanes) {
+        match self.lanes() {
             Some(lanes) => waves::execute(env, transactions, senders, state, lanes, report),
             None => execute_in_order(env, transactions, senders, state, report),
         }
+    }
+
+    fn lanes(&self) -> Option<Lanes<'_>> {
+        let lanes = |device| Lanes { device, codes: &self.codes, cross_check: self.cross_check };
+        self.offload.named_device().map(lanes)
     }
 
     fn decode(&self, block: &Block) -> Result<Vec<Transaction>, ExecuteError> {

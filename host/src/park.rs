@@ -4,10 +4,11 @@
 use crate::{
     abi::{self, LaneState},
     backend::Backend,
+    context::Contexts,
     fallback::FallbackReason,
     lower::{CodeArena, SnapshotTable, address_from_limbs, from_limbs},
     recover::RecoverRequest,
-    state::{StateError, StateKey, StateRef},
+    state::{StateError, StateKey},
 };
 use alloy_primitives::{Address, B256, Bytes, U256, keccak256};
 use std::fmt;
@@ -101,10 +102,12 @@ pub trait Service: fmt::Debug {
     fn snapshot(&self) -> &SnapshotTable;
 }
 
-/// Serves from a state that stays as it is while the batch runs.
+/// Serves each lane from the state of its context, which stays as it is while the batch runs.
 pub struct StateService<'a> {
     device: &'a dyn Backend,
-    state: &'a dyn StateRef,
+    contexts: &'a Contexts<'a>,
+    /// The context of each lane.
+    places: Vec<usize>,
     codes: &'a mut CodeArena,
     snapshot: &'a mut SnapshotTable,
     /// Requests of each lane so far.
@@ -118,15 +121,21 @@ impl fmt::Debug for StateService<'_> {
 }
 
 impl<'a> StateService<'a> {
-    /// For a batch of `lanes` on `device`, which recovers signers too; `snapshot` holds values of `state` only.
+    /// For a batch on `device`, which recovers signers too, of lanes whose contexts are at `places`; `snapshot` holds
+    /// values of states of `contexts` only.
     pub fn new(
         device: &'a dyn Backend,
-        state: &'a dyn StateRef,
+        contexts: &'a Contexts<'a>,
+        places: Vec<usize>,
         codes: &'a mut CodeArena,
         snapshot: &'a mut SnapshotTable,
-        lanes: usize,
     ) -> Self {
-        Self { device, state, codes, snapshot, rounds: vec![0; lanes] }
+        let rounds = vec![0; places.len()];
+        Self { device, contexts, places, codes, snapshot, rounds }
+    }
+
+    fn ensure(&mut self, lane: usize, key: StateKey) -> Result<(), StateError> {
+        self.snapshot.ensure(key, self.contexts.state(self.places[lane]), self.codes)
     }
 
     fn answer(&mut self, request: &Request, signers: &mut dyn Iterator<Item = Answer>) -> Answer {
@@ -140,7 +149,7 @@ impl<'a> StateService<'a> {
             return answer;
         }
         let served = match (request.key(), request.kind) {
-            (Some(key), _) => self.snapshot.ensure(key, self.state, self.codes).map(|()| Answer::Resume),
+            (Some(key), _) => self.ensure(request.lane, key).map(|()| Answer::Resume),
             (None, abi::REQUEST_CREATE | abi::REQUEST_CREATE2 | abi::REQUEST_DEPLOY) => self.create(request),
             _ => Ok(Answer::End(FallbackReason::DeviceError)),
         };
@@ -158,7 +167,7 @@ impl<'a> StateService<'a> {
             abi::REQUEST_CREATE2 => request.address.create2(B256::from(request.word), hash),
             _ => request.address,
         };
-        self.snapshot.ensure(StateKey::Account(address), self.state, self.codes)?;
+        self.ensure(request.lane, StateKey::Account(address))?;
         let len = self.codes.insert(hash, || Ok(Bytes::copy_from_slice(&request.bytes)))?;
         Ok(Answer::Reply { address, word: U256::ZERO, len })
     }

@@ -3,6 +3,7 @@
 use crate::{
     abi,
     block::BlockEnv,
+    context::{Context, PlacedTx},
     delegation::{Delegated, Delegations},
     fallback::FallbackReason,
     fork::Fork,
@@ -179,8 +180,10 @@ pub struct TargetCode {
 /// One transaction on its way to the device.
 #[derive(Clone, Debug)]
 pub struct Lane<'a> {
-    /// Index in the block.
+    /// Index in the block, or among the transactions given.
     pub index: usize,
+    /// Index of its context.
+    pub context: usize,
     /// The transaction.
     pub tx: &'a Transaction,
     /// Its sender.
@@ -309,17 +312,16 @@ fn is_as_decoded(tx: &Transaction) -> bool {
     }
 }
 
-/// Routes one transaction as the state stands at planning; validation notices if it has changed since.
+/// Routes one transaction as the state of its context, which is given, stands at planning; validation notices if it has
+/// changed since.
 ///
 /// # Errors
 /// The state could not be read.
 pub fn route<'a>(
     index: usize,
-    tx: &'a Transaction,
-    sender: Address,
-    env: &BlockEnv,
+    PlacedTx { tx, sender, context }: PlacedTx<'a>,
+    Context { env, state }: &Context<'_>,
     limits: &LaneLimits,
-    state: &dyn StateRef,
 ) -> Result<Route<'a>, StateError> {
     use FallbackReason as Reason;
     if !(Fork::Berlin..=Fork::Osaka).contains(&env.fork) {
@@ -342,9 +344,9 @@ pub fn route<'a>(
     if tx.input.len() > limits.input_len {
         return Ok(Route::Fallback(Reason::Calldata));
     }
-    let delegations = Delegations::of(tx, &sender, env.chain_id, state)?;
+    let delegations = Delegations::of(tx, &sender, env.chain_id, *state)?;
     let (code, account_hash) = if tx.to.is_some() {
-        let code = target_code(&to, &Delegated::new(state, &delegations))?;
+        let code = target_code(&to, &Delegated::new(*state, &delegations))?;
         let account_hash = code.as_ref().map(|code| code.account_hash);
         // A precompile runs whatever code its account has.
         (code.filter(|_| !precompile), account_hash)
@@ -363,5 +365,5 @@ pub fn route<'a>(
         }
     }
     let fees = Fees::of(tx, env);
-    Ok(Route::Device(Box::new(Lane { index, tx, sender, to, code, account_hash, delegations, gas, fees })))
+    Ok(Route::Device(Box::new(Lane { index, context, tx, sender, to, code, account_hash, delegations, gas, fees })))
 }

@@ -80,8 +80,10 @@ pub struct ExecutionReport {
     pub caps: BTreeMap<(LaneClass, FallbackReason), u64>,
     /// Lanes whose result was stale at their turn.
     pub conflicts: u64,
-    /// Batches of lanes.
+    /// Times that the device was given all that could run.
     pub waves: u64,
+    /// Batches of lanes that it ran.
+    pub batches: u64,
     /// Lanes run, stale ones included.
     pub lanes: u64,
     /// Compute dispatches.

@@ -1,59 +1,31 @@
 //! Executes an ordered block in waves on a device: speculate, validate against the committed prefix, redo what is stale, fall back in place.
 
 use crate::{
-    backend::{Backend, BackendError},
     block::BlockEnv,
     commit::Committed,
+    context::{Context, Contexts, PlacedTx},
     error::ExecuteError,
     evm::{BlockGas, Revm},
     fallback::FallbackReason,
-    lower::{CodeArena, CodeCache, Lowering, SnapshotTable},
+    lanes::{Lanes, MAX_INPUT, Runner},
     outcome::TxOutcome,
-    park::StateService,
-    plan::{self, Lane, LaneClass, LaneLimits, Route, is_call},
+    plan::{self, Route, is_call},
     report::{ExecutionReport, lap},
-    state::{StateError, StateKey, StateRef},
+    state::{StateError, StateRef},
     tx::Transaction,
     validate::{End, Speculation, Verdict},
 };
-use alloy_primitives::{Address, B256};
-use std::{collections::HashSet, sync::Arc, time::Instant};
-
-/// Most keys taken from a state's hints: a sixteenth of the largest snapshot table that fits a binding.
-const MAX_HINTS: usize = 1 << 16;
-
-/// Bytes of code beyond which hinted accounts are left out; half of a binding.
-const MAX_HINTED_CODE: usize = 64 << 20;
+use alloy_primitives::Address;
+use std::time::Instant;
 
 /// Place in a wave up to which a transaction that was stale once runs again; halved with each time more.
 const STALE_WINDOW: usize = 128;
-
-/// Calldata of a batch in bytes; half of a binding.
-const MAX_INPUT: usize = 64 << 20;
-
-/// What an engine runs lanes with.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Lanes<'a> {
-    pub(crate) device: &'a dyn Backend,
-    pub(crate) codes: &'a Arc<CodeCache>,
-    pub(crate) cross_check: bool,
-}
-
-/// Code hash and selector of what a lane runs: lanes of one program take the same path, more or less.
-type Program = (B256, [u8; 4]);
-
-fn program(lane: &Lane<'_>) -> Program {
-    let mut selector = [0; 4];
-    selector.iter_mut().zip(&lane.tx.input).for_each(|(to, from)| *to = *from);
-    (lane.running().map_or(B256::ZERO, |code| code.hash), selector)
-}
 
 /// A block on its way: `routes[i]` and `results[i]` belong to transaction i; the prefix is in `revm`.
 struct Run<'a> {
     env: &'a BlockEnv,
     txs: &'a [Transaction],
     senders: &'a [Address],
-    device: &'a dyn Backend,
     cross_check: bool,
     report: &'a mut ExecutionReport,
     routes: Vec<Route<'a>>,
@@ -63,13 +35,7 @@ struct Run<'a> {
     revm: Revm<Committed<'a>>,
     gas: BlockGas,
     outcomes: Vec<TxOutcome>,
-    small: LaneLimits,
-    large: LaneLimits,
-    /// What met a cap of the small lanes, by code and selector: it starts in a large one.
-    grown: HashSet<Program>,
-    lowering: Lowering,
-    codes: CodeArena,
-    snapshot: SnapshotTable,
+    runner: Runner<'a>,
     /// Outcomes that the snapshot has seen.
     seen: usize,
     clock: Instant,
@@ -84,7 +50,7 @@ pub(crate) fn execute(
     txs: &[Transaction],
     senders: &[Address],
     state: &dyn StateRef,
-    Lanes { device, codes, cross_check }: Lanes<'_>,
+    lanes: Lanes<'_>,
     report: &mut ExecutionReport,
 ) -> Result<Vec<TxOutcome>, ExecuteError> {
     let revm = Revm::new(env, Committed::new(state)).map_err(ExecuteError::Block)?;
@@ -92,8 +58,7 @@ pub(crate) fn execute(
         env,
         txs,
         senders,
-        device,
-        cross_check,
+        cross_check: lanes.cross_check,
         report,
         routes: Vec::with_capacity(txs.len()),
         results: vec![None; txs.len()],
@@ -101,12 +66,7 @@ pub(crate) fn execute(
         revm,
         gas: BlockGas::default(),
         outcomes: Vec::with_capacity(txs.len()),
-        small: device.lane_limits(LaneClass::Small),
-        large: device.lane_limits(LaneClass::Large),
-        grown: HashSet::new(),
-        lowering: Lowering::new(env),
-        codes: CodeArena::new(Arc::clone(codes)),
-        snapshot: SnapshotTable::default(),
+        runner: Runner::new(lanes, env.fork),
         seen: 0,
         clock: Instant::now(),
     };
@@ -122,39 +82,25 @@ fn state_error(tx: usize) -> impl Fn(StateError) -> ExecuteError {
     move |source| ExecuteError::State { tx, source }
 }
 
-impl Run<'_> {
+impl<'a> Run<'a> {
+    /// What cannot be read now may never be asked for: revm says so at its turn, or does not.
+    fn route(&self, index: usize) -> Route<'a> {
+        let placed = PlacedTx { tx: &self.txs[index], sender: self.senders[index], context: 0 };
+        let context = Context { env: self.env, state: self.revm.state() };
+        plan::route(index, placed, &context, self.runner.limits()).unwrap_or(Route::Revm)
+    }
+
     fn plan(&mut self) {
-        for (index, (tx, sender)) in self.txs.iter().zip(self.senders).enumerate() {
-            // What cannot be read now may never be asked for: revm says so at its turn, or does not.
-            let route =
-                plan::route(index, tx, *sender, self.env, &self.large, self.revm.state()).unwrap_or(Route::Revm);
+        for index in 0..self.txs.len() {
+            let route = self.route(index);
             self.routes.push(route);
         }
         lap(&mut self.report.time.plan, &mut self.clock);
         if self.routes.iter().any(|route| matches!(route, Route::Device(lane) if lane.running().is_some())) {
-            self.load_hints();
+            let targets = self.txs.iter().filter_map(|tx| tx.to).collect();
+            self.runner.hint(Contexts::one(self.env, self.revm.state()).state(0), &targets);
         }
         lap(&mut self.report.time.lower, &mut self.clock);
-    }
-
-    /// Puts what the state expects to be read into the snapshot, in bounds: what is left out will park the lane that reads it.
-    fn load_hints(&mut self) {
-        let mut keys = self.revm.state().hints();
-        if keys.len() > MAX_HINTS {
-            let targets: HashSet<Address> = self.txs.iter().filter_map(|tx| tx.to).collect();
-            keys.retain(|key| match key {
-                StateKey::Account(address) | StateKey::Slot(address, _) => targets.contains(address),
-                StateKey::BlockHash(_) => true,
-            });
-            keys.truncate(MAX_HINTS);
-        }
-        for key in keys {
-            if self.codes.len_bytes() > MAX_HINTED_CODE && matches!(key, StateKey::Account(_)) {
-                continue;
-            }
-            // A hint that cannot be read is left out too.
-            let _ = self.snapshot.ensure(key, self.revm.state(), &mut self.codes);
-        }
     }
 
     /// Runs every lane that has no result, if the next transaction is among them.
@@ -164,7 +110,8 @@ impl Run<'_> {
         if !waits(next) {
             return;
         }
-        if self.snapshot.refresh(&self.outcomes[self.seen..], self.revm.state(), &mut self.codes).is_err() {
+        let contexts = Contexts::one(self.env, self.revm.state());
+        if self.runner.refresh(&self.outcomes[self.seen..], contexts.state(0)).is_err() {
             // A snapshot that cannot be brought up to date serves nobody; revm asks for what it needs, no more.
             self.routes[next..].fill_with(|| Route::Revm);
             return;
@@ -175,77 +122,20 @@ impl Run<'_> {
             return;
         }
         self.report.waves += 1;
-        // What fits one batch of large lanes never has to run again.
-        let (small, mut large) = if ready.len() <= self.large.lanes {
-            (Vec::new(), ready)
-        } else {
-            ready.into_iter().partition(|index| self.starts_small(*index))
-        };
-        for indices in small.chunks(self.small.lanes.max(1)) {
-            large.extend(self.batch(indices, LaneClass::Small));
-        }
-        for indices in large.chunks(self.large.lanes.max(1)) {
-            self.batch(indices, LaneClass::Large);
-        }
-    }
-
-    fn starts_small(&self, index: usize) -> bool {
-        let Route::Device(lane) = &self.routes[index] else { return false };
-        plan::may_fit(lane, &self.small) && !self.grown.contains(&program(lane))
-    }
-
-    /// Runs lanes that are prepared; gives those that met a cap of small lanes.
-    fn batch(&mut self, indices: &[usize], class: LaneClass) -> Vec<usize> {
-        let mut lanes: Vec<&Lane<'_>> = indices
-            .iter()
-            .filter_map(|index| if let Route::Device(lane) = &self.routes[*index] { Some(&**lane) } else { None })
-            .collect();
-        lanes.sort_by_cached_key(|lane| (program(lane), lane.tx.input.len()));
-        let limits = if class == LaneClass::Small { self.small } else { self.large };
-        let batch = self.lowering.wave(self.env, limits, &lanes, &self.codes, &self.snapshot);
-        lap(&mut self.report.time.lower, &mut self.clock);
-        let mut service =
-            StateService::new(self.device, self.revm.state(), &mut self.codes, &mut self.snapshot, lanes.len());
-        // A device that leaves lanes out has failed: the block would wait for them for ever.
-        let executed = self.device.execute(&batch, &mut service).and_then(|run| {
-            if run.lanes.len() == lanes.len() {
-                return Ok(run);
-            }
-            Err(BackendError::DeviceLost(format!("{} results for {} lanes", run.lanes.len(), lanes.len())))
-        });
-        lap(&mut self.report.time.execute, &mut self.clock);
-        self.report.lanes += lanes.len() as u64;
-        let mut again = Vec::new();
-        match executed {
-            Ok(run) => {
-                self.report.add_run(&run);
-                for (lane, result) in lanes.iter().zip(run.lanes) {
-                    let speculation = Speculation::new(lane, result, &self.snapshot, &self.codes);
-                    if let End::Fallback(reason) = speculation.end
-                        && reason.is_cap()
-                    {
-                        *self.report.caps.entry((class, reason)).or_default() += 1;
-                        if class == LaneClass::Small {
-                            self.grown.insert(program(lane));
-                            again.push(lane.index);
-                            continue;
-                        }
-                    }
-                    self.results[lane.index] = Some(speculation);
-                }
-            }
-            Err(error) => {
-                tracing::warn!(%error, "the device failed, its lanes go to the CPU");
-                for index in indices {
-                    self.routes[*index] = Route::Fallback(FallbackReason::DeviceError);
-                }
+        let lane = |index: &usize| if let Route::Device(lane) = &self.routes[*index] { Some(&**lane) } else { None };
+        let lanes = ready.iter().filter_map(lane).collect();
+        let contexts = Contexts::one(self.env, self.revm.state());
+        for (index, result) in self.runner.run(lanes, &contexts, self.report, &mut self.clock) {
+            match result {
+                Some(_) => self.results[index] = result,
+                None => self.routes[index] = Route::Fallback(FallbackReason::DeviceError),
             }
         }
-        again
     }
 
     /// The transactions from `next` on that need a lane and fit one batch, read and ready; an unreadable one is revm's.
     fn prepare(&mut self, next: usize) -> Vec<usize> {
+        let contexts = Contexts::one(self.env, self.revm.state());
         let mut indices = Vec::new();
         let mut input = 0;
         for index in next..self.txs.len() {
@@ -255,11 +145,10 @@ impl Run<'_> {
                 continue;
             }
             input += lane.tx.input.len();
-            if indices.len() == self.small.lanes.max(self.large.lanes) || (input > MAX_INPUT && !indices.is_empty()) {
+            if indices.len() == self.runner.most_lanes() || (input > MAX_INPUT && !indices.is_empty()) {
                 break;
             }
-            let state = self.revm.state();
-            if Lowering::prepare(self.env, lane, state, &mut self.codes, &mut self.snapshot).is_ok() {
+            if self.runner.prepare(lane, &contexts).is_ok() {
                 indices.push(index);
             } else {
                 self.routes[index] = Route::Revm;
@@ -358,9 +247,7 @@ impl Run<'_> {
             }
             self.results[index] = None;
             self.stale[index] += 1;
-            self.routes[index] =
-                plan::route(index, &self.txs[index], self.senders[index], self.env, &self.large, prefix)
-                    .unwrap_or(Route::Revm);
+            self.routes[index] = self.route(index);
         }
         lap(&mut self.report.time.validate, &mut self.clock);
     }

@@ -1,35 +1,39 @@
-//! Turns a wave of transactions and what they may read into a flat [`Batch`].
+//! Turns transactions, each in its context, and what they may read into a flat [`Batch`].
 
 mod code;
 mod snapshot;
 
 pub use code::{CodeArena, CodeCache};
-pub use snapshot::{SnapshotTable, key_of};
+pub use snapshot::{Numbered, SnapshotTable, key_of};
 
 use crate::{
     abi::{self, CodeHeader, FrameState, LaneState, OverlayEntry, Params, TxRecord},
     block::BlockEnv,
+    context::Contexts,
     fallback::FallbackReason,
     fork::Fork,
     opcode,
     plan::{Lane, LaneLimits},
-    state::{StateError, StateKey, StateRef},
+    state::{StateError, StateKey},
 };
-use alloy_primitives::{Address, B256, U256};
+use alloy_primitives::{Address, B256, U256, map::HashMap};
 use bytemuck::Zeroable;
+use std::sync::Arc;
 
 const RECORD_WORDS: usize = size_of::<TxRecord>() / 4;
 
 const UNPREPARED: u32 = abi::STATUS_FALLBACK + FallbackReason::Retry as u32;
 
-/// A wave as the device gets it.
+/// Lanes as the device gets them.
 #[derive(Clone, Debug)]
 pub struct Batch {
     /// What the lanes may use.
     pub limits: LaneLimits,
     /// The uniform; `slice_steps`, `listed` and `snapshot_mask` are the backend's.
     pub params: Params,
-    /// Opcode rows, block environment, every lane in order, transaction records, blob hashes, calldata.
+    /// [`opcode::Opcode::row`] of each byte.
+    pub opcodes: Arc<[[u32; 4]]>,
+    /// Every lane in order, transaction records, block environments, blob hashes, calldata.
     pub arena: Vec<u32>,
     /// Registers at the start, one a lane.
     pub lanes: Vec<LaneState>,
@@ -132,45 +136,46 @@ fn address_word(address: &Address) -> U256 {
     U256::from_be_slice(address.as_slice())
 }
 
-/// The part of a batch that is the same for every wave of a block.
+/// A block environment as the lanes see it: the words of [`opcode::ENV_BLOCK`].
+fn environment(env: &BlockEnv) -> impl Iterator<Item = u32> {
+    let randomness = if env.fork >= Fork::Merge { U256::from_be_bytes(env.prevrandao.0) } else { env.difficulty };
+    let words: [U256; abi::ENV_WORDS as usize] = [
+        address_word(&env.beneficiary),
+        U256::from(env.timestamp),
+        U256::from(env.number),
+        randomness,
+        U256::from(env.gas_limit),
+        U256::from(env.chain_id),
+        U256::from(env.base_fee),
+        U256::from(env.blob_base_fee().unwrap_or_default()),
+    ];
+    words.into_iter().flat_map(image)
+}
+
+/// The part of a batch that is the same for every batch of a fork.
 #[derive(Clone, Debug)]
 pub struct Lowering {
-    head: Vec<u32>,
+    opcodes: Arc<[[u32; 4]]>,
     params: Params,
 }
 
 impl Lowering {
-    /// For blocks of `env`, which must be of a fork that the device runs.
-    pub fn new(env: &BlockEnv) -> Self {
-        let mut head = Vec::with_capacity(abi::BATCH_DATA as usize);
-        head.extend(opcode::table(env.fork).iter().flat_map(opcode::Opcode::row));
-        let randomness = if env.fork >= Fork::Merge { U256::from_be_bytes(env.prevrandao.0) } else { env.difficulty };
-        let words = [
-            address_word(&env.beneficiary),
-            U256::from(env.timestamp),
-            U256::from(env.number),
-            randomness,
-            U256::from(env.gas_limit),
-            U256::from(env.chain_id),
-            U256::from(env.base_fee),
-            U256::from(env.blob_base_fee().unwrap_or_default()),
-        ];
-        head.extend(words.into_iter().flat_map(image));
-        let precompiles = match env.fork {
+    /// For a fork that the device runs.
+    pub fn new(fork: Fork) -> Self {
+        let opcodes = opcode::table(fork).iter().map(opcode::Opcode::row).collect();
+        let precompiles = match fork {
             fork if fork >= Fork::Prague => 0x11,
             Fork::Cancun => 0x0a,
             _ => 9,
         };
         let params = Params {
-            clear_refund: if env.fork >= Fork::London { 4800 } else { 15_000 },
+            clear_refund: if fork >= Fork::London { 4800 } else { 15_000 },
             precompiles,
-            p256: u32::from(env.fork >= Fork::Osaka),
-            rules: rules(env.fork),
-            number_lo: env.number as u32,
-            number_hi: (env.number >> 32) as u32,
+            p256: u32::from(fork >= Fork::Osaka),
+            rules: rules(fork),
             ..Params::zeroed()
         };
-        Self { head, params }
+        Self { opcodes, params }
     }
 
     /// Reads what a lane starts with: its code, its parties, its access list.
@@ -178,9 +183,8 @@ impl Lowering {
     /// # Errors
     /// The state could not be read.
     pub fn prepare(
-        env: &BlockEnv,
         lane: &Lane<'_>,
-        state: &dyn StateRef,
+        contexts: &Contexts<'_>,
         codes: &mut CodeArena,
         snapshot: &mut SnapshotTable,
     ) -> Result<(), StateError> {
@@ -190,30 +194,36 @@ impl Lowering {
         for (hash, code) in lane.delegations.codes() {
             codes.insert(*hash, || Ok(code.clone()))?;
         }
+        let (env, state) = (contexts.get(lane.context).env, contexts.state(lane.context));
         initial_entries(lane, env, codes).iter().try_for_each(|(key, _)| snapshot.ensure(*key, state, codes))
     }
 
-    /// Lowers one wave of lanes that are prepared.
-    pub fn wave(
+    /// Lowers one batch of lanes that are prepared, whose environments are all of the fork.
+    pub fn batch(
         &self,
-        env: &BlockEnv,
+        contexts: &Contexts<'_>,
         limits: LaneLimits,
         lanes: &[&Lane<'_>],
         codes: &CodeArena,
         snapshot: &SnapshotTable,
     ) -> Batch {
         let mut entries = Vec::with_capacity(4 * lanes.len());
-        let mut arena = self.head.clone();
-        arena.extend(0..lanes.len() as u32);
+        let mut arena: Vec<u32> = (0..lanes.len() as u32).collect();
         let tx_base = arena.len();
         arena.resize(arena.len() + lanes.len() * RECORD_WORDS, 0);
+        let mut environments: HashMap<*const BlockEnv, u32> = HashMap::default();
         let mut states = Vec::with_capacity(lanes.len());
         let mut frames = Vec::with_capacity(lanes.len());
         for (position, lane) in lanes.iter().enumerate() {
             let code = lane.running().and_then(|code| codes.offset(&code.hash)).unwrap_or(0);
             let input_base = push_bytes(&mut arena, calldata(lane), 36);
             frames.push(outermost(lane, code, &codes.header(code), input_base));
-            let record = record(lane, arena.len() as u32);
+            let (env, state) = (contexts.get(lane.context).env, contexts.state(lane.context));
+            let block = *environments.entry(env).or_insert_with(|| {
+                arena.extend(environment(env));
+                arena.len() as u32 - 8 * abi::ENV_WORDS
+            });
+            let record = record(lane, block, state.number, arena.len() as u32);
             arena.extend(lane.tx.blob_hashes.iter().flat_map(|hash| image(U256::from_be_bytes(hash.0))));
             let words: [u32; RECORD_WORDS] = bytemuck::cast(record);
             arena[tx_base + position * RECORD_WORDS..][..RECORD_WORDS].copy_from_slice(&words);
@@ -221,7 +231,7 @@ impl Lowering {
             let first_entry = entries.len();
             let mut prepared = true;
             for (key, entry) in initial_entries(lane, env, codes) {
-                match snapshot.number(&key) {
+                match snapshot.number(state.number, key) {
                     Some(number) => entries.push(OverlayEntry { key: number as u32, ..entry }),
                     None => prepared = false,
                 }
@@ -249,7 +259,7 @@ impl Lowering {
             tx_base: tx_base as u32,
             ..self.params
         };
-        Batch { limits, params, arena, lanes: states, frames, entries }
+        Batch { limits, params, opcodes: Arc::clone(&self.opcodes), arena, lanes: states, frames, entries }
     }
 }
 
@@ -261,12 +271,12 @@ fn rules(fork: Fork) -> u32 {
         .fold(0, |rules, (_, rule)| rules | rule)
 }
 
-fn record(lane: &Lane<'_>, blobs_offset: u32) -> TxRecord {
+fn record(lane: &Lane<'_>, block: u32, state_number: u32, blobs_offset: u32) -> TxRecord {
     let mut env = [0; 16];
     for (chunk, word) in env.chunks_exact_mut(8).zip([address_word(&lane.sender), lane.fees.gas_price]) {
         chunk.copy_from_slice(&image(word));
     }
-    TxRecord { blobs_offset, blobs: lane.tx.blob_hashes.len() as u32, env, ..TxRecord::zeroed() }
+    TxRecord { blobs_offset, blobs: lane.tx.blob_hashes.len() as u32, block, state: state_number * abi::KEY_STATE, env }
 }
 
 /// What the outermost frame gets; init code gets nothing.

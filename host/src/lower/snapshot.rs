@@ -19,8 +19,23 @@ pub struct SnapshotTable {
     /// The number of an entry plus one, or zero.
     index: Vec<u32>,
     entries: Vec<SnapshotEntry>,
-    /// Numbers by key.
-    numbers: HashMap<StateKey, usize>,
+    /// Numbers by the state's number and key.
+    numbers: HashMap<(u32, StateKey), usize>,
+}
+
+/// A state that entries are read from, and its number: part of every key (see [`crate::context::Contexts`]).
+#[derive(Clone, Copy)]
+pub struct Numbered<'a> {
+    /// The state.
+    pub state: &'a dyn StateRef,
+    /// Its number.
+    pub number: u32,
+}
+
+impl std::fmt::Debug for Numbered<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Numbered").field("number", &self.number).finish_non_exhaustive()
+    }
 }
 
 /// Kind, address and slot of a key as they stand in an entry.
@@ -36,7 +51,7 @@ fn parts(key: StateKey) -> (u32, Address, U256) {
 pub fn key_of(entry: &SnapshotEntry) -> StateKey {
     let [a, b, c, d] = entry.address;
     let address = address_from_limbs([entry.address0, a, b, c, d]);
-    match entry.kind {
+    match entry.kind % abi::KEY_STATE {
         abi::KIND_ACCOUNT => StateKey::Account(address),
         abi::KIND_BLOCK_HASH => StateKey::BlockHash(from_limbs(entry.slot).saturating_to()),
         _ => StateKey::Slot(address, from_limbs(entry.slot)),
@@ -60,11 +75,11 @@ fn hash(entry: &SnapshotEntry) -> u32 {
     mixed ^ (mixed >> 16)
 }
 
-fn keyed(key: StateKey) -> SnapshotEntry {
+fn keyed(state_number: u32, key: StateKey) -> SnapshotEntry {
     let (kind, address, slot) = parts(key);
     let limbs = address_limbs(&address);
     SnapshotEntry {
-        kind,
+        kind: kind + state_number * abi::KEY_STATE,
         address0: limbs[0],
         slot: limbs_of(slot),
         address: [limbs[1], limbs[2], limbs[3], limbs[4]],
@@ -94,9 +109,9 @@ impl SnapshotTable {
         &self.entries
     }
 
-    /// The number of a key's entry.
-    pub fn number(&self, key: &StateKey) -> Option<usize> {
-        self.numbers.get(key).copied()
+    /// The number of the entry of a key in the state of this number.
+    pub fn number(&self, state_number: u32, key: StateKey) -> Option<usize> {
+        self.numbers.get(&(state_number, key)).copied()
     }
 
     /// The entry that an overlay entry's key names, transient or not.
@@ -114,25 +129,25 @@ impl SnapshotTable {
         self.entries.is_empty()
     }
 
-    /// Reads a key from `state` if the table lacks it.
+    /// Reads a key from a state if the table lacks it.
     ///
     /// # Errors
     /// The state could not be read.
-    pub fn ensure(&mut self, key: StateKey, state: &dyn StateRef, codes: &mut CodeArena) -> Result<(), StateError> {
-        if !self.numbers.contains_key(&key) {
-            self.set(key, state, codes)?;
+    pub fn ensure(&mut self, key: StateKey, of: Numbered<'_>, codes: &mut CodeArena) -> Result<(), StateError> {
+        if !self.numbers.contains_key(&(of.number, key)) {
+            self.set(key, of, codes)?;
         }
         Ok(())
     }
 
-    /// Reads again what committed transactions changed, among the keys held.
+    /// Reads again what committed transactions changed, among the keys held of that state.
     ///
     /// # Errors
     /// The state could not be read.
     pub fn refresh(
         &mut self,
         outcomes: &[TxOutcome],
-        state: &dyn StateRef,
+        of: Numbered<'_>,
         codes: &mut CodeArena,
     ) -> Result<(), StateError> {
         let changes = || outcomes.iter().flat_map(|outcome| &outcome.changes);
@@ -141,22 +156,26 @@ impl SnapshotTable {
             .map(|change| change.address)
             .collect();
         // One walk for all of them: a block may remove thousands.
-        let in_wiped = |key: &&StateKey| matches!(key, StateKey::Slot(address, _) if wiped.contains(address));
-        let slots = if wiped.is_empty() { Vec::new() } else { self.numbers.keys().filter(in_wiped).copied().collect() };
+        let in_wiped = |(number, key): &(u32, StateKey)| match key {
+            StateKey::Slot(address, _) if *number == of.number && wiped.contains(address) => Some(*key),
+            _ => None,
+        };
+        let slots = if wiped.is_empty() { Vec::new() } else { self.numbers.keys().filter_map(in_wiped).collect() };
         let named = changes().flat_map(|change| {
             let slots = change.storage.iter().map(|slot| StateKey::Slot(change.address, slot.slot));
             std::iter::once(StateKey::Account(change.address)).chain(slots)
         });
         for key in slots.into_iter().chain(named) {
-            if self.numbers.contains_key(&key) {
-                self.set(key, state, codes)?;
+            if self.numbers.contains_key(&(of.number, key)) {
+                self.set(key, of, codes)?;
             }
         }
         Ok(())
     }
 
-    fn set(&mut self, key: StateKey, state: &dyn StateRef, codes: &mut CodeArena) -> Result<(), StateError> {
-        let mut entry = keyed(key);
+    fn set(&mut self, key: StateKey, of: Numbered<'_>, codes: &mut CodeArena) -> Result<(), StateError> {
+        let Numbered { state, number } = of;
+        let mut entry = keyed(number, key);
         match key {
             StateKey::Account(address) => {
                 if let Some(info) = state.account(&address)? {
@@ -169,11 +188,11 @@ impl SnapshotTable {
             StateKey::Slot(address, slot) => entry.value = limbs_of(state.storage(&address, &slot)?),
             StateKey::BlockHash(number) => entry.value = limbs_of(U256::from_be_bytes(state.block_hash(number)?.0)),
         }
-        if let Some(number) = self.numbers.get(&key) {
-            self.entries[*number] = entry;
+        if let Some(held) = self.numbers.get(&(number, key)) {
+            self.entries[*held] = entry;
             return Ok(());
         }
-        self.numbers.insert(key, self.entries.len());
+        self.numbers.insert((number, key), self.entries.len());
         self.entries.push(entry);
         if 2 * self.entries.len() > self.index.len() {
             self.index = vec![0; self.index.len() * 2];

@@ -2,7 +2,6 @@
 
 use super::gpu::{Gpu, MAX_BINDING};
 use crate::{
-    abi,
     backend::BackendError,
     lower::{Batch, FRAME_START_ROWS, LANE_START_ROWS},
     park::Service,
@@ -94,7 +93,7 @@ impl Buffers {
         let [batch, codes, snapshot, lanes, stack, memory, overlay] = std::array::from_fn(|_| gpu.storage(4096));
         let staging = Staging(Mutex::new(gpu.staging(4096)));
         let usage = wgpu::BufferUsages::UNIFORM | wgpu::BufferUsages::COPY_DST;
-        let opcodes = gpu.buffer(u64::from(abi::BATCH_ENV) * 4, usage);
+        let opcodes = gpu.buffer(256 * ROW, usage);
         Self { opcodes, batch, codes, snapshot, lanes, stack, memory, overlay, staging }
     }
 
@@ -118,7 +117,7 @@ impl Buffers {
         grow(gpu, &mut self.stack, lanes * stack)?;
         grow(gpu, &mut self.memory, lanes * memory)?;
         grow(gpu, &mut self.overlay, lanes * overlay)?;
-        gpu.write(&self.opcodes, 0, &batch.arena[..abi::BATCH_ENV as usize]);
+        gpu.write(&self.opcodes, 0, &batch.opcodes);
         gpu.write(&self.batch, 0, &batch.arena);
         gpu.write_rows(&self.lanes, 0, LANE_START_ROWS * count, interleaved(&batch.lanes, LANE_START_ROWS));
         let frames = u64::from(LaneLimits::REGISTER_ROWS) * lanes * ROW;

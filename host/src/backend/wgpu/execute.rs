@@ -173,7 +173,7 @@ impl Running<'_> {
         let list: Vec<u32> =
             (0..).zip(states).filter(|(_, state)| state.status == abi::STATUS_RUNNING).map(|(lane, _)| lane).collect();
         self.listed = list.len() as u32;
-        self.gpu.write(&self.buffers.batch, u64::from(abi::BATCH_DATA) * 4, &list);
+        self.gpu.write(&self.buffers.batch, 0, &list);
     }
 
     /// Hands the requests of all parked lanes but those left to the service, and its answers to the lanes.

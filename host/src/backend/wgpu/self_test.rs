@@ -5,6 +5,7 @@ use crate::{
     abi,
     backend::{Backend, BackendError},
     block::BlockEnv,
+    context::Contexts,
     delegation::Delegations,
     evm,
     fork::Fork,
@@ -116,6 +117,7 @@ fn run_code(backend: &WgpuBackend, bytes: Bytes, lanes: usize) -> Result<Vec<Vec
     let hash = keccak256(&bytes);
     let lane = Lane {
         index: 0,
+        context: 0,
         tx: &tx,
         sender: Address::repeat_byte(2),
         to,
@@ -128,11 +130,12 @@ fn run_code(backend: &WgpuBackend, bytes: Bytes, lanes: usize) -> Result<Vec<Vec
     let mut codes = CodeArena::default();
     let mut snapshot = SnapshotTable::default();
     let state = MemoryState::default();
-    Lowering::prepare(&env, &lane, &state, &mut codes, &mut snapshot).map_err(failed)?;
-    let batch =
-        Lowering::new(&env).wave(&env, backend.lane_limits(LaneClass::Small), &vec![&lane; lanes], &codes, &snapshot);
+    let contexts = Contexts::one(&env, &state);
+    Lowering::prepare(&lane, &contexts, &mut codes, &mut snapshot).map_err(failed)?;
+    let limits = backend.lane_limits(LaneClass::Small);
+    let batch = Lowering::new(env.fork).batch(&contexts, limits, &vec![&lane; lanes], &codes, &snapshot);
     // The account of the precompile is not there yet: every lane parks.
-    let mut service = StateService::new(backend, &state, &mut codes, &mut snapshot, lanes);
+    let mut service = StateService::new(backend, &contexts, vec![0; lanes], &mut codes, &mut snapshot);
     Ok(backend.execute(&batch, &mut service)?.lanes.into_iter().map(|lane| lane.output).collect())
 }
 

@@ -1,0 +1,210 @@
+//! Runs lanes on a device: prepared, lowered into batches, small lanes first where there are many, again as large ones
+//! where they meet a cap. Of a lane it knows its context; what becomes of a result is for others to say.
+
+use crate::{
+    backend::{Backend, BackendError},
+    context::Contexts,
+    fork::Fork,
+    lower::{CodeArena, CodeCache, Lowering, Numbered, SnapshotTable},
+    outcome::TxOutcome,
+    park::StateService,
+    plan::{self, Lane, LaneClass, LaneLimits},
+    report::{ExecutionReport, lap},
+    state::{StateError, StateKey},
+    validate::{End, Speculation},
+};
+use alloy_primitives::{Address, B256};
+use std::{collections::HashSet, sync::Arc, time::Instant};
+
+/// Most keys taken from the hints of states: a sixteenth of the largest snapshot table that fits a binding.
+const MAX_HINTS: usize = 1 << 16;
+
+/// Bytes of code beyond which hinted accounts are left out; half of a binding.
+const MAX_HINTED_CODE: usize = 64 << 20;
+
+/// Calldata of a batch in bytes; half of a binding.
+pub(crate) const MAX_INPUT: usize = 64 << 20;
+
+/// What an engine runs lanes with.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Lanes<'a> {
+    pub(crate) device: &'a dyn Backend,
+    pub(crate) codes: &'a Arc<CodeCache>,
+    pub(crate) cross_check: bool,
+}
+
+/// Code hash and selector of what a lane runs: lanes of one program take the same path, more or less.
+type Program = (B256, [u8; 4]);
+
+fn program(lane: &Lane<'_>) -> Program {
+    let mut selector = [0; 4];
+    selector.iter_mut().zip(&lane.tx.input).for_each(|(to, from)| *to = *from);
+    (lane.running().map_or(B256::ZERO, |code| code.hash), selector)
+}
+
+/// The tables that lanes of one fork run on, kept from batch to batch.
+#[derive(Debug)]
+pub(crate) struct Runner<'a> {
+    device: &'a dyn Backend,
+    small: LaneLimits,
+    large: LaneLimits,
+    /// What met a cap of the small lanes, by code and selector: it starts in a large one.
+    grown: HashSet<Program>,
+    lowering: Lowering,
+    codes: CodeArena,
+    snapshot: SnapshotTable,
+    /// Numbers of the states that were asked for hints.
+    hinted: HashSet<u32>,
+    /// Keys that may still be taken from hints.
+    hints_left: usize,
+}
+
+impl<'a> Runner<'a> {
+    pub(crate) fn new(Lanes { device, codes, .. }: Lanes<'a>, fork: Fork) -> Self {
+        Self {
+            device,
+            small: device.lane_limits(LaneClass::Small),
+            large: device.lane_limits(LaneClass::Large),
+            grown: HashSet::new(),
+            lowering: Lowering::new(fork),
+            codes: CodeArena::new(Arc::clone(codes)),
+            snapshot: SnapshotTable::default(),
+            hinted: HashSet::new(),
+            hints_left: MAX_HINTS,
+        }
+    }
+
+    /// What a lane may use at most.
+    pub(crate) const fn limits(&self) -> &LaneLimits {
+        &self.large
+    }
+
+    /// Lanes that a run takes at most.
+    pub(crate) fn most_lanes(&self) -> usize {
+        self.small.lanes.max(self.large.lanes).max(1)
+    }
+
+    /// Puts what a state expects to be read into the snapshot, in bounds: what is left out will park the lane that reads
+    /// it. Where there is not room for all, accounts of `targets` come first.
+    pub(crate) fn hint(&mut self, of: Numbered<'_>, targets: &HashSet<Address>) {
+        if self.hints_left == 0 || !self.hinted.insert(of.number) {
+            return;
+        }
+        let mut keys = of.state.hints();
+        if keys.len() > self.hints_left {
+            keys.retain(|key| match key {
+                StateKey::Account(address) | StateKey::Slot(address, _) => targets.contains(address),
+                StateKey::BlockHash(_) => true,
+            });
+            keys.truncate(self.hints_left);
+        }
+        self.hints_left -= keys.len();
+        for key in keys {
+            if self.codes.len_bytes() > MAX_HINTED_CODE && matches!(key, StateKey::Account(_)) {
+                continue;
+            }
+            // A hint that cannot be read is left out too.
+            let _ = self.snapshot.ensure(key, of, &mut self.codes);
+        }
+    }
+
+    /// Reads again what committed transactions changed.
+    ///
+    /// # Errors
+    /// The state could not be read.
+    pub(crate) fn refresh(&mut self, outcomes: &[TxOutcome], of: Numbered<'_>) -> Result<(), StateError> {
+        self.snapshot.refresh(outcomes, of, &mut self.codes)
+    }
+
+    /// Reads what a lane starts with.
+    ///
+    /// # Errors
+    /// The state could not be read.
+    pub(crate) fn prepare(&mut self, lane: &Lane<'_>, contexts: &Contexts<'_>) -> Result<(), StateError> {
+        Lowering::prepare(lane, contexts, &mut self.codes, &mut self.snapshot)
+    }
+
+    /// Runs lanes that are prepared. Gives the index of each with its result, in no order; `None` where the device failed.
+    pub(crate) fn run(
+        &mut self,
+        lanes: Vec<&Lane<'_>>,
+        contexts: &Contexts<'_>,
+        report: &mut ExecutionReport,
+        clock: &mut Instant,
+    ) -> Vec<(usize, Option<Speculation>)> {
+        let mut results = Vec::with_capacity(lanes.len());
+        // What fits one batch of large lanes never has to run again.
+        let (small, mut large) = if lanes.len() <= self.large.lanes {
+            (Vec::new(), lanes)
+        } else {
+            lanes.into_iter().partition(|lane| self.starts_small(lane))
+        };
+        for lanes in small.chunks(self.small.lanes.max(1)) {
+            let ran = self.batch(lanes, LaneClass::Small, contexts, report, clock);
+            for (lane, result) in ran {
+                match &result {
+                    Some(Speculation { end: End::Fallback(reason), .. }) if reason.is_cap() => {
+                        self.grown.insert(program(lane));
+                        large.push(lane);
+                    }
+                    _ => results.push((lane.index, result)),
+                }
+            }
+        }
+        for lanes in large.chunks(self.large.lanes.max(1)) {
+            let ran = self.batch(lanes, LaneClass::Large, contexts, report, clock);
+            results.extend(ran.into_iter().map(|(lane, result)| (lane.index, result)));
+        }
+        results
+    }
+
+    fn starts_small(&self, lane: &Lane<'_>) -> bool {
+        plan::may_fit(lane, &self.small) && !self.grown.contains(&program(lane))
+    }
+
+    /// Runs one batch, neighbours of one program side by side; counts the caps that its lanes met.
+    fn batch<'l, 'tx>(
+        &mut self,
+        lanes: &[&'l Lane<'tx>],
+        class: LaneClass,
+        contexts: &Contexts<'_>,
+        report: &mut ExecutionReport,
+        clock: &mut Instant,
+    ) -> Vec<(&'l Lane<'tx>, Option<Speculation>)> {
+        let mut lanes = lanes.to_vec();
+        lanes.sort_by_cached_key(|lane| (program(lane), lane.tx.input.len()));
+        let limits = if class == LaneClass::Small { self.small } else { self.large };
+        let batch = self.lowering.batch(contexts, limits, &lanes, &self.codes, &self.snapshot);
+        lap(&mut report.time.lower, clock);
+        let places = lanes.iter().map(|lane| lane.context).collect();
+        let mut service = StateService::new(self.device, contexts, places, &mut self.codes, &mut self.snapshot);
+        // A device that leaves lanes out has failed: their transactions would wait for them for ever.
+        let executed = self.device.execute(&batch, &mut service).and_then(|run| {
+            if run.lanes.len() == lanes.len() {
+                return Ok(run);
+            }
+            Err(BackendError::DeviceLost(format!("{} results for {} lanes", run.lanes.len(), lanes.len())))
+        });
+        lap(&mut report.time.execute, clock);
+        report.batches += 1;
+        report.lanes += lanes.len() as u64;
+        let run = match executed {
+            Ok(run) => run,
+            Err(error) => {
+                tracing::warn!(%error, "the device failed, its lanes go to the CPU");
+                return lanes.into_iter().map(|lane| (lane, None)).collect();
+            }
+        };
+        report.add_run(&run);
+        let detached = |(lane, result)| {
+            let speculation = Speculation::new(lane, result, &self.snapshot, &self.codes);
+            if let End::Fallback(reason) = speculation.end
+                && reason.is_cap()
+            {
+                *report.caps.entry((class, reason)).or_default() += 1;
+            }
+            (lane, Some(speculation))
+        };
+        lanes.into_iter().zip(run.lanes).map(detached).collect()
+    }
+}
