@@ -4,9 +4,11 @@ use crate::{
     backend::{Backend, BackendError, BackendKind},
     block::{Block, BlockEnv},
     commit::Committed,
-    error::{ExecuteError, Invalid},
+    context::{Context, PlacedTx},
+    error::{ExecuteError, Invalid, TxError},
     evm::{self, BlockGas, BundleState, Revm},
     fork::Fork,
+    independent,
     intrinsic::check_intrinsic,
     lanes::Lanes,
     lower::CodeCache,
@@ -295,6 +297,24 @@ impl Engine {
             Some(lanes) => waves::execute(env, transactions, senders, state, lanes, report),
             None => execute_in_order(env, transactions, senders, state, report),
         }
+    }
+
+    /// Executes transactions that have nothing to do with each other, each alone on the state of its context: calls on one
+    /// state, or each on its own. In order, exactly what revm gives for each: its outcome, or why it has none. What was
+    /// done where is counted in `report`.
+    ///
+    /// Environments may be of different forks. Transactions of one fork share the device's batches; contexts that follow
+    /// each other cost least, and those of one state (the same reference) share what is read of it.
+    ///
+    /// # Panics
+    /// There are more than [`crate::context::Contexts::MOST`] contexts.
+    pub fn execute_each(
+        &self,
+        contexts: &[Context<'_>],
+        txs: &[PlacedTx<'_>],
+        report: &mut ExecutionReport,
+    ) -> Vec<Result<TxOutcome, TxError>> {
+        independent::execute(contexts, txs, &self.offload.pool, self.lanes(), report)
     }
 
     fn lanes(&self) -> Option<Lanes<'_>> {

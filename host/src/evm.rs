@@ -5,7 +5,7 @@ mod trace;
 mod watch;
 
 use crate::{
-    block::{BlockEnv, MAX_BLOBS_PER_TX_OSAKA},
+    block::{BlobParams, BlockEnv, MAX_BLOBS_PER_TX_OSAKA},
     delegation::authority_of,
     error::{Invalid, TxError},
     fork::Fork,
@@ -172,6 +172,31 @@ type ReferenceContext<'a> = EvmContext<State<Source<&'a dyn StateRef>>>;
 type Reference<'a, P> =
     Evm<ReferenceContext<'a>, (), EthInstructions<EthInterpreter, ReferenceContext<'a>>, P, EthFrame<EthInterpreter>>;
 
+/// The blob parameters and the price of blob gas, from Cancun on.
+fn blobs(env: &BlockEnv) -> Result<Option<(BlobParams, u128)>, Invalid> {
+    if env.fork < Fork::Cancun {
+        return Ok(None);
+    }
+    let Some(params) = env.blob_params else {
+        return Err(Invalid::new("blob_params", format!("missing at {}", env.fork)));
+    };
+    let Some(price) = env.blob_base_fee() else {
+        return Err(Invalid::new(
+            "excess_blob_gas",
+            "the price of blob gas exceeds 128 bits or the update fraction is zero",
+        ));
+    };
+    Ok(Some((params, price)))
+}
+
+/// Whether [`Revm::new`] takes an environment.
+///
+/// # Errors
+/// As there.
+pub(crate) fn check_env(env: &BlockEnv) -> Result<(), Invalid> {
+    blobs(env).map(drop)
+}
+
 fn build<DB: Database>(env: &BlockEnv, db: DB) -> Result<MainnetEvm<EvmContext<DB>>, Invalid> {
     let mut cfg = CfgEnv::new_with_spec(spec(env.fork)).with_chain_id(env.chain_id);
     let mut block = RevmBlock {
@@ -185,16 +210,7 @@ fn build<DB: Database>(env: &BlockEnv, db: DB) -> Result<MainnetEvm<EvmContext<D
         blob_excess_gas_and_price: None,
         slot_num: 0,
     };
-    if env.fork >= Fork::Cancun {
-        let Some(params) = env.blob_params else {
-            return Err(Invalid::new("blob_params", format!("missing at {}", env.fork)));
-        };
-        let Some(blob_gasprice) = env.blob_base_fee() else {
-            return Err(Invalid::new(
-                "excess_blob_gas",
-                "the price of blob gas exceeds 128 bits or the update fraction is zero",
-            ));
-        };
+    if let Some((params, blob_gasprice)) = blobs(env)? {
         block.blob_excess_gas_and_price =
             Some(BlobExcessGasAndPrice { excess_blob_gas: env.excess_blob_gas, blob_gasprice });
         cfg.max_blobs_per_tx =

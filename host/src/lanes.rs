@@ -7,7 +7,7 @@ use crate::{
     fork::Fork,
     lower::{CodeArena, CodeCache, Lowering, Numbered, SnapshotTable},
     outcome::TxOutcome,
-    park::StateService,
+    park::{MAX_CODE, MAX_KEYS, StateService},
     plan::{self, Lane, LaneClass, LaneLimits},
     report::{ExecutionReport, lap},
     state::{StateError, StateKey},
@@ -46,6 +46,7 @@ fn program(lane: &Lane<'_>) -> Program {
 #[derive(Debug)]
 pub(crate) struct Runner<'a> {
     device: &'a dyn Backend,
+    cache: &'a Arc<CodeCache>,
     small: LaneLimits,
     large: LaneLimits,
     /// What met a cap of the small lanes, by code and selector: it starts in a large one.
@@ -63,6 +64,7 @@ impl<'a> Runner<'a> {
     pub(crate) fn new(Lanes { device, codes, .. }: Lanes<'a>, fork: Fork) -> Self {
         Self {
             device,
+            cache: codes,
             small: device.lane_limits(LaneClass::Small),
             large: device.lane_limits(LaneClass::Large),
             grown: HashSet::new(),
@@ -114,6 +116,16 @@ impl<'a> Runner<'a> {
     /// The state could not be read.
     pub(crate) fn refresh(&mut self, outcomes: &[TxOutcome], of: Numbered<'_>) -> Result<(), StateError> {
         self.snapshot.refresh(outcomes, of, &mut self.codes)
+    }
+
+    /// Forgets everything where a good part of what may be held is: every batch uploads it.
+    pub(crate) fn trim(&mut self) {
+        if self.snapshot.len() > MAX_KEYS / 8 || self.codes.len_bytes() > MAX_CODE / 8 {
+            self.codes = CodeArena::new(Arc::clone(self.cache));
+            self.snapshot = SnapshotTable::default();
+            self.hinted.clear();
+            self.hints_left = MAX_HINTS;
+        }
     }
 
     /// Reads what a lane starts with.

@@ -20,6 +20,7 @@ pub mod fallback;
 #[cfg(test)]
 mod fixture;
 pub mod fork;
+mod independent;
 pub mod intrinsic;
 pub mod keccak;
 mod lanes;

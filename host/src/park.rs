@@ -17,10 +17,10 @@ use std::fmt;
 const ROUNDS: u32 = 256;
 
 /// Keys beyond which none is added: with the index they take 72 MiB of a binding.
-const MAX_KEYS: usize = 1 << 19;
+pub(crate) const MAX_KEYS: usize = 1 << 19;
 
 /// Bytes of code beyond which none is added; the largest code fits on top of it.
-const MAX_CODE: usize = 120 << 20;
+pub(crate) const MAX_CODE: usize = 120 << 20;
 
 /// What a lane waits for: the request rows of its [`LaneState`], and the bytes of its memory that they point at.
 #[derive(Clone, Debug, PartialEq, Eq)]

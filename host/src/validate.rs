@@ -224,7 +224,7 @@ impl Speculation {
         Ok(false)
     }
 
-    /// Judges a finished result at its turn.
+    /// Judges a finished result at its turn in a block.
     ///
     /// # Errors
     /// The state could not be read.
@@ -242,15 +242,46 @@ impl Speculation {
         if self.is_stale(lane, env, prefix)? {
             return Ok(Verdict::Stale);
         }
+        Ok(self.accept(lane, status, &sender, env, prefix)?.map_or(Verdict::Revm, Verdict::Accept))
+    }
+
+    /// Judges a finished result on the very state that its lane ran on, where nothing can be stale; `None` where revm is
+    /// to judge.
+    ///
+    /// # Errors
+    /// The state could not be read.
+    pub fn judge(
+        &self,
+        lane: &Lane<'_>,
+        status: TxStatus,
+        env: &BlockEnv,
+        state: &dyn StateRef,
+    ) -> Result<Option<TxOutcome>, StateError> {
+        let sender = state.account(&lane.sender)?.unwrap_or_default();
+        if !may_stand(lane, &sender, env, state)? {
+            return Ok(None);
+        }
+        self.accept(lane, status, &sender, env, state)
+    }
+
+    /// Accepts what `sender` may send and is not stale, unless sums end where revm has its own way.
+    fn accept(
+        &self,
+        lane: &Lane<'_>,
+        status: TxStatus,
+        sender: &AccountInfo,
+        env: &BlockEnv,
+        prefix: &dyn StateRef,
+    ) -> Result<Option<TxOutcome>, StateError> {
         // revm halts where the target cannot hold the value, before any code; a lane knows nothing of that balance.
         let held = prefix.account(&lane.to)?.unwrap_or_default().balance;
         if lane.to != lane.sender && held.checked_add(lane.tx.value).is_none() {
-            return Ok(Verdict::Revm);
+            return Ok(None);
         }
         // Far from where the sums end, balances that were not read may differ.
         for touched in self.touched.iter().filter(|touched| !touched.read) {
             if prefix.account(&touched.address)?.unwrap_or_default().balance.bit_len() > 255 {
-                return Ok(Verdict::Revm);
+                return Ok(None);
             }
         }
         // revm keeps back a reimbursement that the sender's balance cannot hold.
@@ -258,10 +289,10 @@ impl Speculation {
             let left = sender.balance.wrapping_add(moved_before(lane, &lane.sender)).wrapping_add(paid.amount);
             let unused = U256::from(lane.tx.gas_limit - self.gas_used(lane, env.fork));
             if left.checked_add(lane.fees.gas_price * unused).is_none() {
-                return Ok(Verdict::Revm);
+                return Ok(None);
             }
         }
-        Ok(Verdict::Accept(self.outcome(lane, status, env, prefix)?))
+        self.outcome(lane, status, env, prefix).map(Some)
     }
 
     /// Gas paid for: refunds capped (EIP-3529), not below the floor (EIP-7623).
