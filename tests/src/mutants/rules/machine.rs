@@ -72,11 +72,7 @@ pub const JUMPS: &[Rule] = &[
         "cached = cached && @;\n            delegated",
     ),
     ("swap_is_dup", "select(sp - 1u, place_b, swaps), top", "select(sp - 1u, place_b, swaps && !@), top"),
-    (
-        "swap_moves_half",
-        "select(sp - 1u, place_b, swaps && !@), top, lane);",
-        "select(sp - 1u, place_b, swaps && !@), U256(top.lo, select(top.hi, b.hi, @)), lane);",
-    ),
+    ("swap_moves_half", "), top, lane);", "), U256(top.lo, select(top.hi, b.hi, @)), lane);"),
 ];
 
 /// What instructions cost.
