@@ -322,6 +322,11 @@ impl Engine {
         self.offload.named_device().map(lanes)
     }
 
+    /// The engine's threads, for work around what it does.
+    pub(crate) fn pool(&self) -> &ThreadPool {
+        &self.offload.pool
+    }
+
     fn decode(&self, block: &Block) -> Result<Vec<Transaction>, ExecuteError> {
         let check = |(tx, decoded): (usize, Result<Transaction, DecodeError>)| {
             let decoded = decoded.map_err(|source| ExecuteError::Decode { tx, source })?;

@@ -96,6 +96,9 @@ fn object(kind: Kind, engine: &Engine, report: &Report) -> Value {
         ("skips".into(), json!(skips)),
         ("errors".into(), json!(errors)),
     ]);
+    if kind == Kind::State {
+        object.extend([("batches".into(), json!(report.batches)), ("lanes".into(), json!(report.lanes))]);
+    }
     Value::Object(object)
 }
 

@@ -1,7 +1,7 @@
 //! Blockchain tests: a genesis, blocks as a client receives them, and the chain that must come of them.
 
 use super::{
-    Case, CaseResult, Malformed, Mismatch, Named, Verdict,
+    CaseResult, Malformed, Mismatch, Named, Verdict,
     header::{Header, equal, undecodable},
     json::Node,
     judge::{self, Agreed},
@@ -47,14 +47,14 @@ struct TestBlock {
     rejected: bool,
 }
 
-/// Reads the case of one test.
-pub(super) fn read(name: &str, test: &Node<'_>) -> Result<Named, Malformed> {
+/// Reads the one case of a test.
+pub(super) fn read(name: &str, test: &Node<'_>) -> Result<Vec<Named<BlockCase>>, Malformed> {
     let network_name = test.get("network")?.text()?;
     let network = Network::of(network_name, &BlobSchedule::read(test)?);
-    let named = |case| Named { case, name: name.into(), fork: network_name.into() };
-    let Some(network) = network else { return Ok(named(Case::Foreign(format!("network {network_name:?}")))) };
+    let named = |case| vec![Named { case, name: name.into(), fork: network_name.into() }];
+    let Some(network) = network else { return Ok(named(Err(format!("network {network_name:?}")))) };
     if network.rules().any(|rules| rules.fork < Fork::Merge) {
-        return Ok(named(Case::Foreign("proof of work: rewards, ommers and difficulty are not ours".into())));
+        return Ok(named(Err("proof of work: rewards, ommers and difficulty are not ours".into())));
     }
     let pre = World::read(&test.get("pre")?)?;
     let genesis = read_genesis(test, &pre)?;
@@ -74,7 +74,7 @@ pub(super) fn read(name: &str, test: &Node<'_>) -> Result<Named, Malformed> {
     if case.post.is_none() && case.post_root.is_none() {
         return Err(test.error("neither postState nor postStateHash"));
     }
-    Ok(named(Case::Block(Box::new(case))))
+    Ok(named(Ok(case)))
 }
 
 /// The genesis header, which must be that of the state.
@@ -179,7 +179,8 @@ impl BlockCase {
         };
         let on_device = self.network.rules().all(|rules| is_on_device(rules.fork));
         let eligible = on_device && counts.executed > 0 && !counts.rare_precompile;
-        CaseResult::new(verdict, eligible, counts.executed, counts.report)
+        let device = counts.executed > 0 && counts.report.device.txs == counts.executed as u64;
+        CaseResult { fallbacks: counts.report.fallbacks, ..CaseResult::new(verdict, eligible, device) }
     }
 
     /// The first difference, and whether engine and revm agree all the same.

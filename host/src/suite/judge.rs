@@ -32,7 +32,7 @@ pub(super) enum Agreed {
 /// Executes decoded transactions on both, and counts the engine's work in `report`.
 ///
 /// # Errors
-/// The first difference, with revm's value as the expected one; or what stopped either of them that is no fact about a transaction.
+/// As [`agree`].
 pub(super) fn execute(
     engine: &Engine,
     env: &BlockEnv,
@@ -46,6 +46,20 @@ pub(super) fn execute(
         .try_for_each(|tx| check_intrinsic(tx, env.fork, env.chain_id).map(drop))
         .map_err(|source| ExecuteError::Invalid { tx: 0, source })
         .and_then(|()| engine.execute_transactions(env, txs, senders, state, report));
+    agree(ours, env, txs, senders, state)
+}
+
+/// Executes decoded transactions on revm and compares with what an engine gave for them.
+///
+/// # Errors
+/// The first difference, with revm's value as the expected one; or what stopped either of them that is no fact about a transaction.
+pub(super) fn agree(
+    ours: Result<Vec<TxOutcome>, ExecuteError>,
+    env: &BlockEnv,
+    txs: &[Transaction],
+    senders: &[Address],
+    state: &dyn StateRef,
+) -> Result<Agreed, Mismatch> {
     let theirs = evm::sequential_watched(env, txs, senders, state);
     let (outcomes, sequential, called) = match (ours, theirs) {
         (Ok(outcomes), Ok((sequential, called))) => (outcomes, sequential, called),

@@ -2,6 +2,7 @@
 //!
 //! A case that revm itself misses is no fault of ours only where the reason is known: see [`Verdict::OracleDiffers`].
 
+mod batch;
 mod block_test;
 mod header;
 mod json;
@@ -12,12 +13,17 @@ mod source;
 mod state_test;
 mod world;
 
-use crate::{engine::Engine, fallback::FallbackReason, report::ExecutionReport};
+use crate::{engine::Engine, fallback::FallbackReason};
 use alloy_primitives::keccak256;
 use json::Node;
 use rayon::{ThreadPoolBuilder, prelude::*};
 use serde_json::Value;
-use std::{collections::BTreeMap, fmt, path::PathBuf, sync::mpsc::sync_channel};
+use std::{
+    collections::BTreeMap,
+    fmt,
+    path::PathBuf,
+    sync::mpsc::{Receiver, sync_channel},
+};
 
 /// Test files that wait for a thread, read ahead.
 const READ_AHEAD: usize = 8;
@@ -106,29 +112,19 @@ struct CaseResult {
 
 impl CaseResult {
     fn skipped(reason: impl Into<String>) -> Self {
-        Self { verdict: Verdict::Skipped(reason.into()), eligible: false, device: false, fallbacks: BTreeMap::new() }
+        Self::new(Verdict::Skipped(reason.into()), false, false)
     }
 
-    /// `executed` says how many transactions took effect.
-    fn new(verdict: Verdict, eligible: bool, executed: usize, report: ExecutionReport) -> Self {
-        let device = executed > 0 && report.device.txs == executed as u64;
-        Self { verdict, eligible, device, fallbacks: report.fallbacks }
+    const fn new(verdict: Verdict, eligible: bool, device: bool) -> Self {
+        Self { verdict, eligible, device, fallbacks: BTreeMap::new() }
     }
-}
-
-/// A case as read.
-#[derive(Debug)]
-enum Case {
-    State(Box<state_test::StateCase>),
-    Block(Box<block_test::BlockCase>),
-    /// Of rules that are not ours.
-    Foreign(String),
 }
 
 /// A case as read, by its name and that of its fork in the file.
 #[derive(Debug)]
-struct Named {
-    case: Case,
+struct Named<C> {
+    /// Or why it is not run: its rules are not ours.
+    case: Result<C, String>,
     name: String,
     fork: String,
 }
@@ -223,10 +219,14 @@ pub struct Report {
     pub remarks: Vec<Remark>,
     /// Inputs that are no tests.
     pub bad: Vec<BadInput>,
+    /// Batches of lanes that the device ran for state tests.
+    pub batches: u64,
+    /// Lanes in them.
+    pub lanes: u64,
 }
 
 impl Report {
-    fn add(&mut self, file: &str, named: Named, result: CaseResult) {
+    fn add<C>(&mut self, file: &str, named: Named<C>, result: CaseResult) {
         self.total.add(&result);
         self.by_fork.entry(named.fork.clone()).or_default().add(&result);
         for (reason, txs) in &result.fallbacks {
@@ -257,86 +257,99 @@ impl Report {
         }
         self.remarks.extend(other.remarks);
         self.bad.extend(other.bad);
+        self.batches += other.batches;
+        self.lanes += other.lanes;
     }
 }
 
-/// Runs every case of `sample` under `paths`: JSON files, folders of them, `.tar.zst` archives. Cases run on as many threads as the engine
-/// has. `progress` is told the cases of each file when it is done.
+/// Runs every case of `sample` under `paths`: JSON files, folders of them, `.tar.zst` archives. Block tests run on as many threads as the
+/// engine has, state tests in batches. `progress` is told of cases that are done.
 pub fn run(kind: Kind, engine: &Engine, paths: &[PathBuf], sample: Sample, progress: impl Fn(u64) + Sync) -> Report {
     let (sender, receiver) = sync_channel(READ_AHEAD);
-    let work = |(index, file): (usize, Result<source::TestFile, BadInput>)| {
-        let report = match file {
-            Ok(file) => run_file(kind, engine, &file, sample),
-            Err(bad) => Report { bad: vec![bad], ..Report::default() },
-        };
+    std::thread::scope(|scope| {
+        scope.spawn(move || {
+            // Nobody listens only if a thread has panicked, which ends the scope anyway.
+            source::each(paths, &mut |file| _ = sender.send(file));
+        });
+        match kind {
+            Kind::State => batch::run(engine, receiver, sample, progress),
+            Kind::Block => run_blocks(engine, receiver, sample, progress),
+        }
+    })
+}
+
+fn run_blocks(
+    engine: &Engine,
+    files: Receiver<Result<source::TestFile, BadInput>>,
+    sample: Sample,
+    progress: impl Fn(u64) + Sync,
+) -> Report {
+    let work = |(index, file): (usize, _)| {
+        let Read { file, cases, bad } = Read::new(file, sample, block_test::read);
+        let mut report = Report { bad, ..Report::default() };
+        for named in cases {
+            let result = match &named.case {
+                Ok(case) => case.run(engine),
+                Err(reason) => CaseResult::skipped(reason.clone()),
+            };
+            report.add(&file, named, result);
+        }
         progress(report.total.cases);
         (index, report)
     };
-    let mut reports: Vec<_> = std::thread::scope(|scope| {
-        scope.spawn(move || {
-            let mut index = 0;
-            source::each(paths, &mut |file| {
-                // Nobody listens only if a thread has panicked, which ends the scope anyway.
-                let _ = sender.send((index, file));
-                index += 1;
-            });
-        });
-        match ThreadPoolBuilder::new().num_threads(engine.threads()).build() {
-            Ok(pool) => pool.install(|| receiver.into_iter().par_bridge().map(work).collect()),
-            // A system that gives no threads gives at least this one.
-            Err(_) => receiver.into_iter().map(work).collect(),
-        }
-    });
+    let files = files.into_iter().enumerate();
+    let mut reports: Vec<_> = match ThreadPoolBuilder::new().num_threads(engine.threads()).build() {
+        Ok(pool) => pool.install(|| files.par_bridge().map(work).collect()),
+        // A system that gives no threads gives at least this one.
+        Err(_) => files.map(work).collect(),
+    };
     reports.sort_unstable_by_key(|(index, _)| *index);
     let mut total = Report::default();
     reports.into_iter().for_each(|(_, report)| total.merge(report));
     total
 }
 
-fn run_file(kind: Kind, engine: &Engine, file: &source::TestFile, sample: Sample) -> Report {
-    let mut report = Report::default();
-    let bad = |case: Option<&str>, field: &str, reason: String| BadInput {
-        file: file.name.clone(),
-        case: case.map(Into::into),
-        field: field.into(),
-        reason,
-    };
-    let tests = match serde_json::from_slice(&file.bytes) {
-        Ok(Value::Object(tests)) => tests,
-        Ok(_) => {
-            report.bad.push(bad(None, "file", "not an object of test cases".into()));
-            return report;
+/// Reads the cases of one test.
+type ReadTest<C> = fn(&str, &Node<'_>) -> Result<Vec<Named<C>>, Malformed>;
+
+/// A file's cases and what is wrong with it.
+struct Read<C> {
+    file: String,
+    cases: Vec<Named<C>>,
+    bad: Vec<BadInput>,
+}
+
+impl<C> Read<C> {
+    fn new(file: Result<source::TestFile, BadInput>, sample: Sample, test: ReadTest<C>) -> Self {
+        let mut read = Self { file: String::new(), cases: Vec::new(), bad: Vec::new() };
+        match file {
+            Ok(file) => {
+                read.file = file.name;
+                read.parse(&file.bytes, sample, test);
+            }
+            Err(bad) => read.bad.push(bad),
         }
-        Err(cause) => {
-            report.bad.push(bad(None, "file", format!("not JSON: {cause}")));
-            return report;
-        }
-    };
-    if tests.is_empty() {
-        report.bad.push(bad(None, "file", "no test cases".into()));
+        read
     }
-    for (name, value) in tests {
-        if !sample.takes(&name) {
-            continue;
-        }
-        let node = Node::root(&value);
-        let cases = match kind {
-            Kind::State => state_test::read(&name, &node),
-            Kind::Block => block_test::read(&name, &node).map(|case| vec![case]),
+
+    fn complain(&mut self, case: Option<&str>, field: &str, reason: String) {
+        self.bad.push(BadInput { file: self.file.clone(), case: case.map(Into::into), field: field.into(), reason });
+    }
+
+    fn parse(&mut self, bytes: &[u8], sample: Sample, test: ReadTest<C>) {
+        let tests = match serde_json::from_slice(bytes) {
+            Ok(Value::Object(tests)) => tests,
+            Ok(_) => return self.complain(None, "file", "not an object of test cases".into()),
+            Err(cause) => return self.complain(None, "file", format!("not JSON: {cause}")),
         };
-        match cases {
-            Err(error) => report.bad.push(bad(Some(&name), &error.field, error.reason)),
-            Ok(cases) => {
-                for named in cases {
-                    let result = match &named.case {
-                        Case::State(case) => case.run(engine),
-                        Case::Block(case) => case.run(engine),
-                        Case::Foreign(reason) => CaseResult::skipped(reason.clone()),
-                    };
-                    report.add(&file.name, named, result);
-                }
+        if tests.is_empty() {
+            self.complain(None, "file", "no test cases".into());
+        }
+        for (name, value) in tests.iter().filter(|(name, _)| sample.takes(name)) {
+            match test(name, &Node::root(value)) {
+                Ok(cases) => self.cases.extend(cases),
+                Err(error) => self.complain(Some(name), &error.field, error.reason),
             }
         }
     }
-    report
 }

@@ -1,7 +1,7 @@
 //! State tests: one transaction on one state, and the root, logs and rejection that it must come to.
 
 use super::{
-    Case, CaseResult, Malformed, Mismatch, Named, Verdict,
+    CaseResult, Malformed, Mismatch, Named, Verdict,
     json::Node,
     judge::{self, Agreed},
     network::{BlobSchedule, chain_id, fork_of, is_on_device},
@@ -9,22 +9,24 @@ use super::{
 };
 use crate::{
     block::BlockEnv,
-    engine::Engine,
-    error::Invalid,
+    context::{Context, PlacedTx},
+    error::{ExecuteError, Invalid, TxError},
     fork::Fork,
-    outcome::Log,
+    intrinsic::check_intrinsic,
+    outcome::{Log, TxOutcome},
     receipt::logs_hash,
-    report::ExecutionReport,
     tx::{Authorization, Signature, Transaction, TxType},
 };
 use alloy_primitives::{Address, B256, U256, keccak256};
 use secp256k1::{PublicKey, SecretKey};
+use std::sync::Arc;
 
 /// One transaction and what it must come to.
 #[derive(Debug)]
 pub(super) struct StateCase {
     env: BlockEnv,
-    pre: World,
+    /// Shared by the cases of a test.
+    pre: Arc<World>,
     sender: Address,
     /// Or why no bytes of any transaction say so.
     tx: Result<Transaction, Invalid>,
@@ -37,9 +39,9 @@ pub(super) struct StateCase {
 }
 
 /// The cases of one test: one for each fork and choice of data, gas and value.
-pub(super) fn read(name: &str, test: &Node<'_>) -> Result<Vec<Named>, Malformed> {
+pub(super) fn read(name: &str, test: &Node<'_>) -> Result<Vec<Named<StateCase>>, Malformed> {
     let mut cases = Vec::new();
-    let pre = World::read(&test.get("pre")?)?;
+    let pre = Arc::new(World::read(&test.get("pre")?)?);
     let (env, tx) = (test.get("env")?, test.get("transaction")?);
     let sender = sender(&tx)?;
     let schedule = BlobSchedule::read(test)?;
@@ -61,17 +63,17 @@ pub(super) fn read(name: &str, test: &Node<'_>) -> Result<Vec<Named>, Malformed>
         let (data, gas, value) = (index("data")?, index("gas")?, index("value")?);
         let name = if alone { name.into() } else { format!("{name} {fork_name} d{data} g{gas} v{value}") };
         let case = match fork_of(fork_name) {
-            None => Case::Foreign(format!("fork {fork_name:?}")),
-            Some(fork) => Case::State(Box::new(StateCase {
+            None => Err(format!("fork {fork_name:?}")),
+            Some(fork) => Ok(StateCase {
                 env: read_env(&env, fork, fork_name, chain_id, &schedule)?,
-                pre: pre.clone(),
+                pre: Arc::clone(&pre),
                 sender,
                 tx: read_tx(&tx, chain_id, [data, gas, value])?,
                 rejected: post.optional("expectException")?.is_some(),
                 root: post.get("hash")?.fixed()?,
                 post: post.optional("state")?.map(|state| World::read(&state)).transpose()?,
                 logs_hash: post.get("logs")?.fixed()?,
-            })),
+            }),
         };
         cases.push(Named { case, name, fork: fork_name.into() });
     }
@@ -223,25 +225,37 @@ fn read_authorizations(node: &Node<'_>) -> Result<Option<Vec<Authorization>>, Ma
 }
 
 impl StateCase {
-    /// Executes the transaction and compares.
-    pub(super) fn run(&self, engine: &Engine) -> CaseResult {
-        let mut report = ExecutionReport::default();
+    /// Where the transaction runs.
+    pub(super) fn context(&self) -> Context<'_> {
+        Context { env: &self.env, state: &*self.pre }
+    }
+
+    /// The transaction, or why it cannot even be tried.
+    ///
+    /// # Errors
+    /// A rule that it breaks by itself.
+    pub(super) fn placed(&self, context: usize) -> Result<PlacedTx<'_>, Invalid> {
+        let tx = self.tx.as_ref().map_err(Clone::clone)?;
+        check_intrinsic(tx, self.env.fork, self.env.chain_id)?;
+        Ok(PlacedTx { tx, sender: self.sender, context })
+    }
+
+    /// Compares what an engine gave for the transaction, with revm and with the expectation.
+    pub(super) fn judge(&self, ours: Result<TxOutcome, TxError>, on_device: bool) -> CaseResult {
+        let ours = ours.map(|outcome| vec![outcome]).map_err(|error| ExecuteError::at(0, error));
         let agreed = match &self.tx {
             Err(invalid) => Ok(Agreed::Rejected(invalid.clone())),
-            Ok(tx) => {
-                let (txs, senders) = (std::slice::from_ref(tx), [self.sender]);
-                judge::execute(engine, &self.env, txs, &senders, &self.pre, &mut report)
-            }
+            Ok(tx) => judge::agree(ours, &self.env, std::slice::from_ref(tx), &[self.sender], &*self.pre),
         };
         match agreed {
-            Err(mismatch) => CaseResult::new(Verdict::Failed(mismatch), false, 0, report),
+            Err(mismatch) => CaseResult::new(Verdict::Failed(mismatch), false, false),
             Ok(Agreed::Rejected(invalid)) => {
                 let accepted = (!self.rejected).then(|| Mismatch::new("exception", "none", invalid));
                 let mismatch = accepted.or_else(|| self.compare(&self.pre, &Vec::new()));
-                CaseResult::new(mismatch.map_or(Verdict::Passed, Verdict::Failed), false, 0, report)
+                CaseResult::new(mismatch.map_or(Verdict::Passed, Verdict::Failed), false, false)
             }
             Ok(Agreed::Executed { outcomes, rare_precompile }) => {
-                let mut world = self.pre.clone();
+                let mut world = World::clone(&self.pre);
                 let mut logs = Vec::new();
                 for outcome in outcomes {
                     world.apply(&outcome);
@@ -253,7 +267,7 @@ impl StateCase {
                     Some(mismatch) if self.pre.has_bare_storage() && !self.rejected => Verdict::OracleDiffers(mismatch),
                     Some(mismatch) => Verdict::Failed(mismatch),
                 };
-                CaseResult::new(verdict, !rare_precompile && is_on_device(self.env.fork), 1, report)
+                CaseResult::new(verdict, !rare_precompile && is_on_device(self.env.fork), on_device)
             }
         }
     }
