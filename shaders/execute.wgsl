@@ -352,6 +352,8 @@ fn execute(@builtin(global_invocation_id) id: vec3<u32>) {
     lanes[3u * n + lane] = vec4<u32>(steps, depth, journal, resume);
     if (status >= STATUS_RUNNING) {
         atomicAdd(&counters[2u * (status - STATUS_RUNNING)], 1u);
+    } else if (status >= STATUS_FALLBACK) {
+        atomicAdd(&counters[4], 1u);
     }
     atomicAdd(&counters[1], steps - first_step);
     atomicAdd(&counters[3], work);

@@ -464,6 +464,6 @@ abi_consts! {
     WORKGROUP = 32;
     /// Flag: s above n / 2 is invalid (EIP-2).
     RECOVER_LOW_S = 1;
-    /// Words of a counter set: running lanes, steps, parked lanes, work.
-    COUNTERS = 4;
+    /// Words of a counter set: running lanes, steps, parked lanes, work, lanes that ended with `FALLBACK_*`.
+    COUNTERS = 5;
 }

@@ -10,13 +10,18 @@ use crate::{
     fork::Fork,
     lanes::{Lanes, MAX_INPUT, Runner},
     outcome::TxOutcome,
-    plan::{self, Route, is_call},
+    plan::{self, Lane, Route, is_call},
     report::{ExecutionReport, lap},
     state::StateRef,
     validate::{End, Speculation},
 };
+use alloy_primitives::map::HashMap;
 use rayon::{ThreadPool, prelude::*};
-use std::{collections::BTreeMap, time::Instant};
+use std::{
+    collections::BTreeMap,
+    sync::{Mutex, PoisonError},
+    time::Instant,
+};
 
 /// What became of a transaction: its outcome, and whether its target has code.
 type Done = Result<(TxOutcome, bool), TxError>;
@@ -156,17 +161,17 @@ impl<'a> Run<'a> {
         let ready = self.prepare(&mut routes, runner);
         lap(&mut self.report.time.lower, &mut self.clock);
         let mut results = vec![None; chunk.len()];
+        let mut beside = HashMap::default();
         if !ready.is_empty() {
             self.report.waves += 1;
             let lane = |place| if let Route::Device(lane) = &routes[place] { Some(&**lane) } else { None };
             let lanes = ready.into_iter().filter_map(lane).collect();
-            for (place, result) in runner.run(lanes, self.contexts, self.report, &mut self.clock) {
-                results[place] = result;
-            }
+            beside = self.run_lanes(chunk, lanes, runner, &mut results);
+            self.report.beside += beside.len() as u64;
         }
         let judged = self.judge(chunk, &routes, &results, cross_check);
         let mut rest = Vec::new();
-        for (index, judged) in chunk.iter().zip(judged) {
+        for (place, (index, judged)) in chunk.iter().zip(judged).enumerate() {
             match judged {
                 Ok(Accepted { done, differs }) => {
                     if let Ok((outcome, call)) = &done {
@@ -178,11 +183,40 @@ impl<'a> Run<'a> {
                     }
                     self.results[*index] = done.map(|(outcome, _)| outcome);
                 }
-                Err(reason) => rest.push((*index, reason)),
+                Err(reason) => match beside.remove(&place) {
+                    Some(done) => self.by_cpu(*index, reason, done),
+                    None => rest.push((*index, reason)),
+                },
             }
         }
         lap(&mut self.report.time.validate, &mut self.clock);
         self.by_revm(rest);
+    }
+
+    /// Runs lanes on the device. What it declines is run by revm at once, on the threads, and given by place.
+    fn run_lanes(
+        &mut self,
+        chunk: &[usize],
+        lanes: Vec<&Lane<'_>>,
+        runner: &mut Runner<'_>,
+        results: &mut [Option<Speculation>],
+    ) -> HashMap<usize, Done> {
+        let (contexts, txs) = (self.contexts, self.txs);
+        let beside = Mutex::new(HashMap::default());
+        let keep = &beside;
+        self.pool.in_place_scope(|scope| {
+            let mut declined = |place: usize, _| {
+                let tx = &txs[chunk[place]];
+                scope.spawn(move |_| {
+                    let done = Alone::new(contexts).run(tx);
+                    keep.lock().unwrap_or_else(PoisonError::into_inner).insert(place, done);
+                });
+            };
+            for (place, result) in runner.run(lanes, contexts, &mut declined, self.report, &mut self.clock) {
+                results[place] = result;
+            }
+        });
+        beside.into_inner().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Lanes, by their places in the chunk. What cannot be read now may never be asked for: revm says so, or does not.
@@ -255,12 +289,17 @@ impl<'a> Run<'a> {
         let run = |revm: &mut Alone<'_>, (index, _): &(usize, Option<FallbackReason>)| revm.run(&txs[*index]);
         let done: Vec<Done> = self.pool.install(|| rest.par_iter().map_init(|| Alone::new(contexts), run).collect());
         for ((index, reason), done) in rest.into_iter().zip(done) {
-            if let Ok((outcome, call)) = &done {
-                self.report.cpu.add(*call, outcome.gas_used);
-                reason.into_iter().for_each(|reason| self.report.fall_back(reason));
-            }
-            self.results[index] = done.map(|(outcome, _)| outcome);
+            self.by_cpu(index, reason, done);
         }
         lap(&mut self.report.time.fallback, &mut self.clock);
+    }
+
+    /// What revm made of a transaction.
+    fn by_cpu(&mut self, index: usize, reason: Option<FallbackReason>, done: Done) {
+        if let Ok((outcome, call)) = &done {
+            self.report.cpu.add(*call, outcome.gas_used);
+            reason.into_iter().for_each(|reason| self.report.fall_back(reason));
+        }
+        self.results[index] = done.map(|(outcome, _)| outcome);
     }
 }

@@ -4,10 +4,11 @@
 use crate::{
     backend::{Backend, BackendError},
     context::Contexts,
+    fallback::FallbackReason,
     fork::Fork,
     lower::{CodeArena, CodeCache, Lowering, Numbered, SnapshotTable},
     outcome::TxOutcome,
-    park::{MAX_CODE, MAX_KEYS, StateService},
+    park::{Declined, MAX_CODE, MAX_KEYS, StateService},
     plan::{self, Lane, LaneClass, LaneLimits},
     report::{ExecutionReport, lap},
     state::{StateError, StateKey},
@@ -137,10 +138,12 @@ impl<'a> Runner<'a> {
     }
 
     /// Runs lanes that are prepared. Gives the index of each with its result, in no order; `None` where the device failed.
+    /// `declined` is told of lanes that are revm's, by index, while others go on.
     pub(crate) fn run(
         &mut self,
         lanes: Vec<&Lane<'_>>,
         contexts: &Contexts<'_>,
+        declined: Declined<'_>,
         report: &mut ExecutionReport,
         clock: &mut Instant,
     ) -> Vec<(usize, Option<Speculation>)> {
@@ -152,7 +155,7 @@ impl<'a> Runner<'a> {
             lanes.into_iter().partition(|lane| self.starts_small(lane))
         };
         for lanes in small.chunks(self.small.lanes.max(1)) {
-            let ran = self.batch(lanes, LaneClass::Small, contexts, report, clock);
+            let ran = self.batch(lanes, LaneClass::Small, contexts, declined, report, clock);
             for (lane, result) in ran {
                 match &result {
                     Some(Speculation { end: End::Fallback(reason), .. }) if reason.is_cap() => {
@@ -164,7 +167,7 @@ impl<'a> Runner<'a> {
             }
         }
         for lanes in large.chunks(self.large.lanes.max(1)) {
-            let ran = self.batch(lanes, LaneClass::Large, contexts, report, clock);
+            let ran = self.batch(lanes, LaneClass::Large, contexts, declined, report, clock);
             results.extend(ran.into_iter().map(|(lane, result)| (lane.index, result)));
         }
         results
@@ -180,6 +183,7 @@ impl<'a> Runner<'a> {
         lanes: &[&'l Lane<'tx>],
         class: LaneClass,
         contexts: &Contexts<'_>,
+        declined: Declined<'_>,
         report: &mut ExecutionReport,
         clock: &mut Instant,
     ) -> Vec<(&'l Lane<'tx>, Option<Speculation>)> {
@@ -189,7 +193,14 @@ impl<'a> Runner<'a> {
         let batch = self.lowering.batch(contexts, limits, &lanes, &self.codes, &self.snapshot);
         lap(&mut report.time.lower, clock);
         let places = lanes.iter().map(|lane| lane.context).collect();
-        let mut service = StateService::new(self.device, contexts, places, &mut self.codes, &mut self.snapshot);
+        let mut tell = |place: usize, reason: FallbackReason| {
+            // A larger lane may hold what a small one could not.
+            if class == LaneClass::Large || !reason.is_cap() {
+                declined(lanes[place].index, reason);
+            }
+        };
+        let mut service =
+            StateService::new(self.device, contexts, places, &mut self.codes, &mut self.snapshot).telling(&mut tell);
         // A device that leaves lanes out has failed: their transactions would wait for them for ever.
         let executed = self.device.execute(&batch, &mut service).and_then(|run| {
             if run.lanes.len() == lanes.len() {

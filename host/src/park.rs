@@ -95,6 +95,9 @@ pub trait Service: fmt::Debug {
     /// One answer a request, in order.
     fn serve(&mut self, requests: &[Request]) -> Vec<Answer>;
 
+    /// A lane has ended with a reason to fall back; others go on.
+    fn declined(&mut self, lane: usize, reason: FallbackReason);
+
     /// The codes that lanes may run or look at.
     fn codes(&self) -> &CodeArena;
 
@@ -112,7 +115,12 @@ pub struct StateService<'a> {
     snapshot: &'a mut SnapshotTable,
     /// Requests of each lane so far.
     rounds: Vec<u32>,
+    /// Is told of lanes that fall back while others go on.
+    declined: Option<Declined<'a>>,
 }
+
+/// What is told of lanes, by their places in the batch, that fall back while others go on.
+pub type Declined<'a> = &'a mut dyn FnMut(usize, FallbackReason);
 
 impl fmt::Debug for StateService<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -131,7 +139,12 @@ impl<'a> StateService<'a> {
         snapshot: &'a mut SnapshotTable,
     ) -> Self {
         let rounds = vec![0; places.len()];
-        Self { device, contexts, places, codes, snapshot, rounds }
+        Self { device, contexts, places, codes, snapshot, rounds, declined: None }
+    }
+
+    /// The same, which tells of every lane that falls back as soon as that is known.
+    pub fn telling(self, declined: Declined<'a>) -> Self {
+        Self { declined: Some(declined), ..self }
     }
 
     fn ensure(&mut self, lane: usize, key: StateKey) -> Result<(), StateError> {
@@ -201,6 +214,12 @@ impl Service for StateService<'_> {
     fn serve(&mut self, requests: &[Request]) -> Vec<Answer> {
         let mut signers = self.signers(requests).into_iter();
         requests.iter().map(|request| self.answer(request, &mut signers)).collect()
+    }
+
+    fn declined(&mut self, lane: usize, reason: FallbackReason) {
+        if let Some(declined) = &mut self.declined {
+            declined(lane, reason);
+        }
     }
 
     fn codes(&self) -> &CodeArena {

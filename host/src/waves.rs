@@ -125,7 +125,7 @@ impl<'a> Run<'a> {
         let lane = |index: &usize| if let Route::Device(lane) = &self.routes[*index] { Some(&**lane) } else { None };
         let lanes = ready.iter().filter_map(lane).collect();
         let contexts = Contexts::one(self.env, self.revm.state());
-        for (index, result) in self.runner.run(lanes, &contexts, self.report, &mut self.clock) {
+        for (index, result) in self.runner.run(lanes, &contexts, &mut |_, _| {}, self.report, &mut self.clock) {
             match result {
                 Some(_) => self.results[index] = result,
                 None => self.routes[index] = Route::Fallback(FallbackReason::DeviceError),

@@ -3,6 +3,7 @@
 use alloy_primitives::{Address, B256};
 use lockstep::{
     backend::{Backend, BackendError, BackendKind, Executed, wgpu::WgpuBackend},
+    fallback::FallbackReason,
     lower::{Batch, CodeArena, SnapshotTable},
     park::{Answer, Request, Service},
     plan::{LaneClass, LaneLimits},
@@ -10,38 +11,52 @@ use lockstep::{
 };
 use std::sync::Arc;
 
-/// A device that takes so few large lanes at once that most start as small ones.
+/// A device whose lanes have other limits.
 #[derive(Debug)]
-pub struct Crowded(pub Arc<dyn Backend>);
+pub struct Limited {
+    /// What it is otherwise.
+    pub device: Arc<dyn Backend>,
+    /// The limits of a class, from those of the device.
+    pub limits: fn(LaneClass, LaneLimits) -> LaneLimits,
+}
 
-impl Backend for Crowded {
+impl Limited {
+    /// Takes so few large lanes at once that most start as small ones.
+    pub fn crowded(device: Arc<dyn Backend>) -> Self {
+        let limits = |class, limits| {
+            let lanes = match class {
+                LaneClass::Small => 100,
+                LaneClass::Large => 7,
+            };
+            LaneLimits { lanes, ..limits }
+        };
+        Self { device, limits }
+    }
+}
+
+impl Backend for Limited {
     fn kind(&self) -> BackendKind {
-        self.0.kind()
+        self.device.kind()
     }
 
     fn name(&self) -> &str {
-        self.0.name()
+        self.device.name()
     }
 
     fn keccak256(&self, messages: &[&[u8]]) -> Result<Vec<B256>, BackendError> {
-        self.0.keccak256(messages)
+        self.device.keccak256(messages)
     }
 
     fn recover(&self, requests: &[RecoverRequest]) -> Result<Vec<Result<Address, RecoverError>>, BackendError> {
-        self.0.recover(requests)
+        self.device.recover(requests)
     }
 
     fn lane_limits(&self, class: LaneClass) -> LaneLimits {
-        let limits = self.0.lane_limits(class);
-        let lanes = match class {
-            LaneClass::Small => 100,
-            LaneClass::Large => 7,
-        };
-        LaneLimits { lanes, ..limits }
+        (self.limits)(class, self.device.lane_limits(class))
     }
 
     fn execute(&self, batch: &Batch, service: &mut dyn Service) -> Result<Executed, BackendError> {
-        self.0.execute(batch, service)
+        self.device.execute(batch, service)
     }
 }
 
@@ -90,6 +105,10 @@ impl Service for Fatal<'_> {
             self.device.destroy();
         }
         self.service.serve(requests)
+    }
+
+    fn declined(&mut self, lane: usize, reason: FallbackReason) {
+        self.service.declined(lane, reason);
     }
 
     fn codes(&self) -> &CodeArena {

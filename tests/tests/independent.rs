@@ -23,7 +23,7 @@ use lockstep::{
     tx::{Transaction, TxType},
 };
 use lockstep_tests::{
-    devices::{Crowded, Dying},
+    devices::{Dying, Limited},
     fuzz::scene::{self, FORKS},
     harness::{self, Suite, Target},
     programs::{self, Code},
@@ -279,7 +279,7 @@ fn few(engine: &Engine) -> Result<(), Failed> {
 /// More than fit one batch: small lanes first, those that meet a cap again as large ones, one run after the other.
 fn crowded(target: Target) -> Result<(), Failed> {
     let device = harness::device(target)?.ok_or("no device")?;
-    let engine = Engine::builder().with_device(Arc::new(Crowded(device))).build()?;
+    let engine = Engine::builder().with_device(Arc::new(Limited::crowded(device))).build()?;
     let mut places: Vec<_> = (0..30).map(|number| Place::new(Fork::Shanghai, number)).collect();
     // More memory than a small lane has, where the calldata say so.
     let code = Code::default().push(U256::ZERO).op(0x35).op(0x51).push(U256::ONE).op(0x54).keep(2).0;
@@ -367,7 +367,7 @@ fn cross_checked(target: Target) -> Result<(), Failed> {
 /// What lanes have read is forgotten before it fills the tables: those that come later get what their states expect too.
 fn tables_are_renewed() -> Result<(), Failed> {
     let device = harness::device(Target::Wgpu)?.ok_or("no device")?;
-    let engine = Engine::builder().with_device(Arc::new(Crowded(device))).build()?;
+    let engine = Engine::builder().with_device(Arc::new(Limited::crowded(device))).build()?;
     let slots = 700_u64;
     let code = Code::default().push(U256::from(slots - 1)).op(0x54).keep(0).0;
     let mut places: Vec<_> = (0..200).map(|number| Place::new(Fork::Cancun, number)).collect();

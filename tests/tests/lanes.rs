@@ -5,16 +5,17 @@ use alloy_primitives::U256;
 use libtest_mimic::Failed;
 use lockstep::{
     backend::{BackendKind, wgpu::WgpuBackend},
+    context::{Context, PlacedTx},
     engine::Engine,
     fallback::FallbackReason,
     fork::Fork,
-    plan::LaneClass,
+    plan::{LaneClass, LaneLimits},
     report::ExecutionReport,
     state::StateRef,
 };
 use lockstep_tests::{
     calls,
-    devices::{Crowded, Dying},
+    devices::{Dying, Limited},
     harness::{self, Suite, Target},
     programs::{self, Calls, Code},
     states::Silent,
@@ -58,7 +59,7 @@ fn word(count: u64) -> Vec<u8> {
 /// Small lanes that meet each of their caps run again as large ones.
 fn requeue(target: Target, generate: fn(Fork) -> Calls) -> Result<(), Failed> {
     let device = harness::device(target)?.ok_or("no device")?;
-    let engine = Engine::builder().with_device(Arc::new(Crowded(device))).build()?;
+    let engine = Engine::builder().with_device(Arc::new(Limited::crowded(device))).build()?;
     let calls = generate(Fork::Cancun);
     let report = same_as_revm(&engine, &calls, &calls.state)?;
     let met = |class| report.caps.iter().filter(|((of, _), _)| *of == class).map(|(_, lanes)| lanes).sum::<u64>();
@@ -70,7 +71,7 @@ fn requeue(target: Target, generate: fn(Fork) -> Calls) -> Result<(), Failed> {
 /// A program for each cap of a small lane, and one beyond each of a large one.
 fn caps(target: Target) -> Result<(), Failed> {
     let device = harness::device(target)?.ok_or("no device")?;
-    let engine = Engine::builder().with_device(Arc::new(Crowded(device))).build()?;
+    let engine = Engine::builder().with_device(Arc::new(Limited::crowded(device))).build()?;
     type Sized = fn(u64) -> Code;
     let cases: [(FallbackReason, [u64; 2], Sized); 4] = [
         (FallbackReason::Memory, [5000, 40_000], |at| Code::default().push(U256::ONE).push(U256::from(at)).op(0x52)),
@@ -118,6 +119,33 @@ fn stragglers(engine: &Engine) -> Result<(), Failed> {
     ensure(report.dispatches > 2 && report.invocations < 4 * 800, || format!("{report:?}"))
 }
 
+/// What the device declines is done by revm while other lanes go on: one that is past its steps, one beyond a cap.
+fn declined(target: Target) -> Result<(), Failed> {
+    let limits = |_, limits| LaneLimits { max_steps: 20_000, ..limits };
+    let device = harness::device(target)?.ok_or("no device")?;
+    let engine = Engine::builder().with_device(Arc::new(Limited { device, limits })).build()?;
+    let mut calls = Calls::new(Fork::Cancun);
+    let code = repeat(|code| code.op(JUMPDEST)).keep(0);
+    for rounds in [2400, 5000, 2300, 2200] {
+        calls.call(code.0.clone(), word(rounds), 2_000_000);
+    }
+    calls.call((0..600).fold(Code::default(), |code, _| code.push(U256::ONE)).0, vec![], 2_000_000);
+    let context = Context { env: &calls.env, state: &calls.state };
+    let senders = calls.txs.iter().zip(&calls.senders);
+    let txs: Vec<_> = senders.map(|(tx, sender)| PlacedTx { tx, sender: *sender, context: 0 }).collect();
+    let run = |engine: &Engine| {
+        let mut report = ExecutionReport::default();
+        (engine.execute_each(&[context], &txs, &mut report), report)
+    };
+    let (outcomes, report) = run(&engine);
+    let (expected, _) = run(&Engine::builder().backend(BackendKind::Cpu).build()?);
+    ensure(outcomes == expected, || format!("{outcomes:?} instead of {expected:?}"))?;
+    let declined = [(FallbackReason::Stack, 1), (FallbackReason::Steps, 1)];
+    ensure(report.fallbacks == declined.into() && report.device.txs == 3, || format!("{report:?}"))?;
+    // The one with the deep stack ends in the first slice; the others are not done by then.
+    ensure(report.beside >= 1, || format!("{report:?}"))
+}
+
 /// Lanes that do what takes longest in a step. The mean is asked for, and not below 50 ms, because whoever else uses the
 /// machine counts too; `lockstep replay --json` gives the longest dispatch of real blocks.
 fn hostile(engine: &Engine) -> Result<(), Failed> {
@@ -163,6 +191,7 @@ fn main() -> ExitCode {
             suite.on(target, &format!("requeue::{name}"), move |_| requeue(target, generate));
         }
         suite.on(target, "caps", move |_| caps(target));
+        suite.on(target, "declined", move |_| declined(target));
     }
     suite.each("stragglers", stragglers);
     suite.each("hostile", hostile);

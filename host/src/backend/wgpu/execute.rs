@@ -9,6 +9,7 @@ use super::{
 use crate::{
     abi::{self, LaneState, Params},
     backend::{BackendError, Executed},
+    fallback::FallbackReason,
     lower::{Batch, address_limbs, limbs_of},
     park::{Answer, Request, Service},
     plan::LaneLimits,
@@ -56,6 +57,8 @@ struct Running<'a> {
     listed: u32,
     /// Parked lanes that are not served any more.
     left: HashSet<usize>,
+    /// Lanes of which the service was told that they fall back.
+    told: HashSet<usize>,
     done: Executed,
 }
 
@@ -112,6 +115,7 @@ impl Execute {
             held: tables,
             listed: batch.params.lanes,
             left: HashSet::new(),
+            told: HashSet::new(),
             done: Executed { upload, ..Executed::default() },
         };
         running.slices(service)?;
@@ -146,11 +150,15 @@ impl Running<'_> {
             self.done.dispatches += 1;
             self.done.invocations += u64::from(self.listed);
             self.done.longest = self.done.longest.max(took);
-            let [running, _, parked, work] = counters[..] else { return Err(beyond_caps()) };
+            let [running, _, parked, work, declined] = counters[..] else { return Err(beyond_caps()) };
             if running == 0 && parked == 0 {
                 return Ok(());
             }
             steps = next_steps(steps, took, work, running + parked);
+            if declined > 0 {
+                let states = self.states(1)?;
+                self.tell(&states, service);
+            }
             if parked > 0 {
                 self.done.served += u64::from(parked);
                 self.serve(service)?;
@@ -166,6 +174,18 @@ impl Running<'_> {
 
     fn states(&self, rows: usize) -> Result<Vec<LaneState>, BackendError> {
         lane_states(self.gpu, self.buffers, self.batch.lanes.len(), rows, &self.batch.limits)
+    }
+
+    /// Tells the service of lanes that have ended with a reason to fall back since it was told last.
+    fn tell(&mut self, states: &[LaneState], service: &mut dyn Service) {
+        for (lane, state) in states.iter().enumerate() {
+            let reason = state.status.checked_sub(abi::STATUS_FALLBACK).and_then(FallbackReason::from_u32);
+            if let Some(reason) = reason
+                && self.told.insert(lane)
+            {
+                service.declined(lane, reason);
+            }
+        }
     }
 
     /// Lists the lanes that run, in the order of the batch, so that the others cost nothing.
@@ -203,6 +223,7 @@ impl Running<'_> {
                 Answer::Leave => drop(self.left.insert(lane)),
             }
         }
+        self.tell(&states, service);
         let rows = if replied { LaneLimits::REGISTER_ROWS as usize } else { 1 };
         self.gpu.write_rows(&self.buffers.lanes, 0, rows * states.len(), interleaved(&states, rows));
         self.compact(&states);
