@@ -193,7 +193,8 @@ constexpr uint32_t PARAMS_CLEAR_REFUND = 0xdu;
 constexpr uint32_t PARAMS_PRECOMPILES = 0xeu;
 constexpr uint32_t PARAMS_P256 = 0xfu;
 constexpr uint32_t PARAMS_RULES = 0x10u;
-constexpr uint32_t PARAMS_LISTED = 0x11u;
+constexpr uint32_t PARAMS_FIRST = 0x11u;
+constexpr uint32_t PARAMS_LISTED = 0x12u;
 constexpr uint32_t PARAMS_WORDS = 0x14u;
 constexpr uint32_t TX_BLOBS_OFFSET = 0x0u;
 constexpr uint32_t TX_BLOBS = 0x1u;
@@ -313,9 +314,9 @@ struct Params {
     uint32_t precompiles;
     uint32_t p256;
     uint32_t rules;
+    uint32_t first;
     uint32_t listed;
     uint32_t pad0;
-    uint32_t pad1;
 };
 static_assert(sizeof(Params) == 80, "size");
 static_assert(offsetof(Params, lanes) == 0, "lanes");
@@ -335,9 +336,9 @@ static_assert(offsetof(Params, clear_refund) == 52, "clear_refund");
 static_assert(offsetof(Params, precompiles) == 56, "precompiles");
 static_assert(offsetof(Params, p256) == 60, "p256");
 static_assert(offsetof(Params, rules) == 64, "rules");
-static_assert(offsetof(Params, listed) == 68, "listed");
-static_assert(offsetof(Params, pad0) == 72, "pad0");
-static_assert(offsetof(Params, pad1) == 76, "pad1");
+static_assert(offsetof(Params, first) == 68, "first");
+static_assert(offsetof(Params, listed) == 72, "listed");
+static_assert(offsetof(Params, pad0) == 76, "pad0");
 
 struct TxRecord {
     uint32_t blobs_offset;

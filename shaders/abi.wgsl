@@ -188,7 +188,8 @@ const PARAMS_CLEAR_REFUND = 0xdu;
 const PARAMS_PRECOMPILES = 0xeu;
 const PARAMS_P256 = 0xfu;
 const PARAMS_RULES = 0x10u;
-const PARAMS_LISTED = 0x11u;
+const PARAMS_FIRST = 0x11u;
+const PARAMS_LISTED = 0x12u;
 const PARAMS_WORDS = 0x14u;
 const TX_BLOBS_OFFSET = 0x0u;
 const TX_BLOBS = 0x1u;
@@ -308,9 +309,9 @@ struct Params {
     precompiles: u32,
     p256: u32,
     rules: u32,
+    first: u32,
     listed: u32,
     pad0: u32,
-    pad1: u32,
 }
 
 struct TxRecord {

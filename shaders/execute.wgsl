@@ -21,10 +21,11 @@
 
 @compute @workgroup_size(32)
 fn execute(@builtin(global_invocation_id) id: vec3<u32>) {
-    if (id.x >= params.listed) {
+    let place = params.first + id.x;
+    if (place >= params.listed) {
         return;
     }
-    let lane = batch[id.x];
+    let lane = batch[place];
     let n = params.lanes;
     let r0 = lanes[lane];
     var status = r0.x;

@@ -11,7 +11,7 @@ var low = 0u;
 var high = 0u;
 var left = QUICK_RUN;
 loop {
-    if (left == 0u || found) { break; }
+    if (left == 0u || found || work >= params.slice_steps) { break; }
     left -= 1u;
 
     // Fetch the opcode and the four bytes after it. Past the end of the code stand zeros, and zero is STOP.

@@ -82,12 +82,12 @@ abi_structs! {
         p256: u32,
         /// `RULE_*` of the fork.
         rules: u32,
-        /// Lanes in the list that the batch arena begins with; invocations beyond do nothing.
+        /// The first place of a slice in the list of lanes that the batch arena begins with.
+        first: u32,
+        /// Behind its last place; invocations from there on do nothing.
         listed: u32,
         /// Nothing in the kernel reads it; the tests select a seeded fault by it.
         pad0: u32,
-        /// Keeps the size a multiple of 16 bytes.
-        pad1: u32,
     }
 
     /// One lane's transaction in the batch arena: what is the same in every frame.

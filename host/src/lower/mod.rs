@@ -29,7 +29,7 @@ const UNPREPARED: u32 = abi::STATUS_FALLBACK + FallbackReason::Retry as u32;
 pub struct Batch {
     /// What the lanes may use.
     pub limits: LaneLimits,
-    /// The uniform; `slice_steps`, `listed` and `snapshot_mask` are the backend's.
+    /// The uniform; `slice_steps`, `first`, `listed` and `snapshot_mask` are the backend's.
     pub params: Params,
     /// [`opcode::Opcode::row`] of each byte.
     pub opcodes: Arc<[[u32; 4]]>,

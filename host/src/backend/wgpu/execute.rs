@@ -4,6 +4,7 @@ use super::{
     buffers::{Buffers, Held, interleaved},
     gather::{Area, Gather},
     gpu::{Access, Checks, Gpu, Source},
+    pace::{Dispatched, Pace},
     read_back::{self, beyond_caps, lane_states},
 };
 use crate::{
@@ -17,22 +18,8 @@ use crate::{
 use std::{
     collections::HashSet,
     sync::{Mutex, PoisonError},
-    time::{Duration, Instant},
+    time::Instant,
 };
-
-/// Watchdogs kill kernels that run for seconds, and whoever shares the device waits: a slice stays below 50 ms, and aims
-/// at half of that.
-const SLICE_AIM: Duration = Duration::from_millis(25);
-
-/// Work of a lane in a slice.
-const SLICE_STEPS: std::ops::RangeInclusive<u32> = 16..=65_536;
-
-/// Work of all lanes in the first slice of a batch, of which nothing is known yet; and most work of a lane in it.
-const FIRST_WORK: u32 = 1 << 17;
-const FIRST_STEPS: u32 = 4096;
-
-/// Times more work in a slice than in the one before.
-const GROWTH: u32 = 8;
 
 /// The kernel and its buffers.
 #[derive(Debug)]
@@ -62,13 +49,13 @@ struct Running<'a> {
     done: Executed,
 }
 
-/// Steps of the next slice: by how long the last one took for the work of all lanes in it, `lanes` of which run on.
-fn next_steps(steps: u32, took: Duration, work: u32, lanes: u32) -> u32 {
-    if work == 0 || lanes == 0 {
-        return steps;
-    }
-    let affordable = SLICE_AIM.as_secs_f64() / took.as_secs_f64().max(1e-9) * f64::from(work) / f64::from(lanes);
-    (affordable as u32).min(steps.saturating_mul(GROWTH)).clamp(*SLICE_STEPS.start(), *SLICE_STEPS.end())
+/// What a slice comes to.
+#[derive(Clone, Copy, Debug)]
+struct Counters {
+    running: u32,
+    parked: u32,
+    declined: u32,
+    did: Dispatched,
 }
 
 /// In the order of [`Buffers::bindings`].
@@ -134,35 +121,33 @@ impl Running<'_> {
 
     /// Runs slices until every lane has ended or is left.
     fn slices(&mut self, service: &mut dyn Service) -> Result<(), BackendError> {
-        let (gpu, kernel, batch) = (self.gpu, self.kernel, self.batch);
         let mut group = self.group();
-        let mut steps = (FIRST_WORK / batch.params.lanes.max(1)).clamp(*SLICE_STEPS.start(), FIRST_STEPS);
+        let mut pace = Pace::first(self.listed);
         loop {
-            let snapshot_mask = service.snapshot().mask();
-            let params = Params { slice_steps: steps, snapshot_mask, listed: self.listed, ..batch.params };
-            gpu.write(&kernel.params, 0, &[params]);
-            gpu.write(&kernel.counters, 0, &[0_u32; abi::COUNTERS as usize]);
-            let start = Instant::now();
-            gpu.dispatch(&kernel.pipeline, &group, &[], self.listed.div_ceil(abi::WORKGROUP));
-            let counters =
-                self.buffers.staging.download(gpu, &[(&kernel.counters, 0, u64::from(abi::COUNTERS) * 4)])?;
-            let took = start.elapsed();
-            self.done.dispatches += 1;
-            self.done.invocations += u64::from(self.listed);
-            self.done.longest = self.done.longest.max(took);
-            let [running, _, parked, work, declined] = counters[..] else { return Err(beyond_caps()) };
+            let (mut running, mut parked, mut first) = (0, 0, 0);
+            while first < self.listed {
+                let lanes = pace.lanes.min(self.listed - first);
+                let snapshot_mask = service.snapshot().mask();
+                let slice = Params { slice_steps: pace.steps, snapshot_mask, first, ..self.batch.params };
+                let counters = self.dispatch(&group, slice, lanes)?;
+                running += counters.running;
+                parked += counters.parked;
+                first += lanes;
+                // Those whose turn has not come may go on too.
+                let rest = counters.running + counters.parked + self.listed - lanes;
+                pace = pace.next(counters.did, rest);
+                if counters.declined > 0 && rest > 0 {
+                    let states = self.states(1)?;
+                    self.tell(&states, service);
+                }
+            }
             if running == 0 && parked == 0 {
                 return Ok(());
-            }
-            steps = next_steps(steps, took, work, running + parked);
-            if declined > 0 {
-                let states = self.states(1)?;
-                self.tell(&states, service);
             }
             if parked > 0 {
                 self.done.served += u64::from(parked);
                 self.serve(service)?;
-                if self.buffers.sync(gpu, &mut self.held, service)? {
+                if self.buffers.sync(self.gpu, &mut self.held, service)? {
                     group = self.group();
                 }
             } else if self.listed > abi::WORKGROUP && running <= self.listed / 2 {
@@ -170,6 +155,22 @@ impl Running<'_> {
                 self.compact(&states);
             }
         }
+    }
+
+    /// Runs a slice of `lanes` of the list from `slice.first` on.
+    fn dispatch(&mut self, group: &wgpu::BindGroup, slice: Params, lanes: u32) -> Result<Counters, BackendError> {
+        let (gpu, kernel) = (self.gpu, self.kernel);
+        gpu.write(&kernel.params, 0, &[Params { listed: slice.first + lanes, ..slice }]);
+        gpu.write(&kernel.counters, 0, &[0_u32; abi::COUNTERS as usize]);
+        let start = Instant::now();
+        gpu.dispatch(&kernel.pipeline, group, &[], lanes.div_ceil(abi::WORKGROUP));
+        let counters = self.buffers.staging.download(gpu, &[(&kernel.counters, 0, u64::from(abi::COUNTERS) * 4)])?;
+        let took = start.elapsed();
+        self.done.dispatches += 1;
+        self.done.invocations += u64::from(lanes);
+        self.done.longest = self.done.longest.max(took);
+        let [running, _, parked, work, declined] = counters[..] else { return Err(beyond_caps()) };
+        Ok(Counters { running, parked, declined, did: Dispatched { took, work, lanes } })
     }
 
     fn states(&self, rows: usize) -> Result<Vec<LaneState>, BackendError> {
@@ -246,25 +247,5 @@ impl Running<'_> {
             Request::new(*lane, &states[*lane], read_back::bytes(&limbs, offset, len))
         };
         Ok(parked.iter().enumerate().map(request).collect())
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn slices_follow_what_the_last_one_took() {
-        let ms = Duration::from_millis;
-        // As much again for as many lanes.
-        assert_eq!(next_steps(1000, ms(25), 1_000_000, 1000), 1000);
-        assert_eq!(next_steps(1000, ms(100), 1_000_000, 1000), 250);
-        // Fewer lanes may do more each, within bounds.
-        assert_eq!(next_steps(1000, ms(25), 1_000_000, 500), 2000);
-        assert_eq!(next_steps(1000, ms(25), 1_000_000, 1), 8000);
-        assert_eq!(next_steps(60_000, ms(1), 1_000_000, 1), 65_536);
-        assert_eq!(next_steps(64, ms(9000), 1_000_000, 1000), 16);
-        // Nothing was done that could be measured.
-        assert_eq!(next_steps(512, ms(1), 0, 10), 512);
     }
 }

@@ -6,6 +6,7 @@ mod execute;
 mod gather;
 mod gpu;
 mod keccak;
+mod pace;
 mod read_back;
 mod recover;
 mod self_test;

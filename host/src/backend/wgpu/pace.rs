@@ -1,0 +1,105 @@
+//! How much goes into one dispatch: by how long the last one took.
+
+use crate::abi;
+use std::{ops::RangeInclusive, time::Duration};
+
+/// Watchdogs kill kernels that run for seconds, and whoever shares the device waits: a dispatch stays below 50 ms, and
+/// aims at half of that.
+const AIM: Duration = Duration::from_millis(25);
+
+/// Work of a lane in a dispatch.
+const STEPS: RangeInclusive<u32> = 16..=65_536;
+
+/// Work of all lanes in the first dispatch of a batch, of which nothing is known yet; and most work of a lane in it.
+const FIRST_WORK: u32 = 1 << 16;
+const FIRST_STEPS: u32 = 4096;
+
+/// Times more work in a dispatch than in the one before.
+const GROWTH: u32 = 16;
+
+/// Work of a lane, and how many lanes at most. A lane does one step in any case, and a step can be long: where even the
+/// least work of all lanes takes too long, they take turns.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Pace {
+    pub(super) steps: u32,
+    pub(super) lanes: u32,
+}
+
+/// What a dispatch did.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Dispatched {
+    pub(super) took: Duration,
+    /// In units of simple steps.
+    pub(super) work: u32,
+    /// Lanes that were in it.
+    pub(super) lanes: u32,
+}
+
+impl Pace {
+    /// Of a batch of `lanes`.
+    pub(super) fn first(lanes: u32) -> Self {
+        let steps = (FIRST_WORK / lanes.max(1)).clamp(*STEPS.start(), FIRST_STEPS);
+        Self { steps, lanes: FIRST_WORK / steps }
+    }
+
+    /// After a dispatch, for `lanes` that may run in the next.
+    pub(super) fn next(self, last: Dispatched, lanes: u32) -> Self {
+        if last.work == 0 || lanes == 0 {
+            return self;
+        }
+        let affordable = AIM.as_secs_f64() / last.took.as_secs_f64().max(1e-9) * f64::from(last.work);
+        let affordable = affordable.min(f64::from(last.work) * f64::from(GROWTH));
+        // A lane does no less than it did where that was more than it was asked for.
+        let did = last.work.div_ceil(last.lanes.max(1));
+        let least = if did > self.steps { did } else { *STEPS.start() };
+        let each = (affordable / f64::from(lanes)) as u32;
+        if each >= least {
+            let steps = each.min(self.steps.saturating_mul(GROWTH)).clamp(*STEPS.start(), *STEPS.end());
+            return Self { steps, lanes };
+        }
+        let most = lanes.max(abi::WORKGROUP);
+        Self { steps: *STEPS.start(), lanes: ((affordable / f64::from(least)) as u32).clamp(abi::WORKGROUP, most) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn next(pace: Pace, took: u64, work: u32, ran: u32, lanes: u32) -> (u32, u32) {
+        let last = Dispatched { took: Duration::from_millis(took), work, lanes: ran };
+        let Pace { steps, lanes } = pace.next(last, lanes);
+        (steps, lanes)
+    }
+
+    #[test]
+    fn a_dispatch_follows_what_the_last_one_took() {
+        let pace = Pace { steps: 1000, lanes: 1000 };
+        // As much again for as many lanes.
+        assert_eq!(next(pace, 25, 1_000_000, 1000, 1000), (1000, 1000));
+        assert_eq!(next(pace, 100, 1_000_000, 1000, 1000), (250, 1000));
+        // Fewer lanes may do more each, within bounds.
+        assert_eq!(next(pace, 25, 1_000_000, 1000, 500), (2000, 500));
+        assert_eq!(next(pace, 25, 1_000_000, 1000, 1), (16_000, 1));
+        assert_eq!(next(Pace { steps: 60_000, lanes: 1 }, 1, 1_000_000, 1, 1), (65_536, 1));
+        // Nothing was done that could be measured.
+        assert_eq!(next(pace, 1, 0, 1000, 10), (1000, 1000));
+    }
+
+    #[test]
+    fn lanes_take_turns_where_one_step_of_all_takes_too_long() {
+        let pace = Pace { steps: 16, lanes: 16_384 };
+        // One step of 128 units each: a sixteenth of the lanes in a dispatch.
+        assert_eq!(next(pace, 400, 128 * 16_384, 16_384, 16_384), (16, 1024));
+        // They stay apart as long as their steps are long, and come together again.
+        assert_eq!(next(Pace { steps: 16, lanes: 1024 }, 25, 128 * 1024, 1024, 16_384), (16, 1024));
+        assert_eq!(next(Pace { steps: 16, lanes: 1024 }, 1, 16 * 1024, 1024, 16_384), (16, 16_384));
+        assert_eq!(next(pace, 60_000, 128 * 16_384, 16_384, 16_384), (16, 32));
+    }
+
+    #[test]
+    fn the_first_dispatch_is_short() {
+        assert_eq!(Pace::first(1), Pace { steps: 4096, lanes: 16 });
+        assert_eq!(Pace::first(16_384), Pace { steps: 16, lanes: 4096 });
+    }
+}
