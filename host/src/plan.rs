@@ -180,7 +180,7 @@ pub struct TargetCode {
 /// One transaction on its way to the device.
 #[derive(Clone, Debug)]
 pub struct Lane<'a> {
-    /// Index in the block, or among the transactions given.
+    /// Index in the block, or in the run.
     pub index: usize,
     /// Index of its context.
     pub context: usize,

@@ -7,7 +7,10 @@ use std::{
     io::{self, Write},
     path::{Path, PathBuf},
     process::{Command, Output, Stdio},
-    sync::OnceLock,
+    sync::{
+        OnceLock,
+        atomic::{AtomicUsize, Ordering},
+    },
 };
 
 /// Variables that would change what the program does; a test sets those that it means.
@@ -164,7 +167,10 @@ impl Folder {
     /// # Errors
     /// It cannot be made.
     pub fn new(name: &str) -> Result<Self, String> {
-        let path = env::temp_dir().join(format!("lockstep-{}-{name}", std::process::id()));
+        // Tests of one name may run side by side.
+        static FOLDERS: AtomicUsize = AtomicUsize::new(0);
+        let number = FOLDERS.fetch_add(1, Ordering::Relaxed);
+        let path = env::temp_dir().join(format!("lockstep-{}-{number}-{name}", std::process::id()));
         fs::create_dir_all(&path).map_err(|error| format!("{}: {error}", path.display()))?;
         Ok(Self { path })
     }

@@ -42,8 +42,11 @@ const BLOCKS: &str = "london/eip1559_fee_market_change/tx_type/eip1559_tx_validi
 /// Blocks with a wrong base fee.
 const REJECTED_BLOCKS: &str = "london/validation/header/invalid_header.json";
 
-/// The share of the cases that a device runs here: on a software device a wave of one lane takes milliseconds.
-const DEVICE_SHARE: Sample = Sample { one_in: 40, seed: 7 };
+/// The share of the block tests that a device runs here: on a software device a wave of one lane takes milliseconds.
+const BLOCK_SHARE: Sample = Sample { one_in: 40, seed: 7 };
+
+/// The share of the state tests that the kernels without 64-bit integers run.
+const U32_SHARE: Sample = Sample { one_in: 20, seed: 7 };
 
 fn main() -> ExitCode {
     let mut suite = Suite::default();
@@ -88,10 +91,6 @@ fn run(engine: &Engine, kind: Kind, path: &Path, sample: Sample) -> Report {
 
 // The suites themselves.
 
-fn share(target: Target) -> Sample {
-    if target == Target::Cpu { Sample::default() } else { DEVICE_SHARE }
-}
-
 /// No failure and nothing bad; every case counted once.
 #[expect(clippy::print_stdout, reason = "the figures are what the test is there to tell")]
 fn check(target: Target, report: &Report) -> Outcome {
@@ -111,17 +110,26 @@ fn check(target: Target, report: &Report) -> Outcome {
 }
 
 fn state_tests(engine: &Engine, target: Target, path: &Path) -> Outcome {
-    let report = run(engine, Kind::State, path, share(target));
+    let share = if target == Target::WgpuU32 { U32_SHARE } else { Sample::default() };
+    let report = run(engine, Kind::State, path, share);
     check(target, &report)?;
     ensure(report.total.oracle_differs <= 42, || format!("{:?}", report.total))?;
-    if target == Target::Cpu {
+    if target != Target::WgpuU32 {
         equal("cases", (report.total.cases, report.total.skipped), (25_270, 0))?;
+    }
+    if target == Target::Wgpu {
+        ensure(report.total.device * 10 >= report.total.eligible * 9, || format!("{:?}", report.total))?;
+        // All cases of a fork that are read together share their batches.
+        ensure(report.lanes > 500 * report.batches, || {
+            format!("{} lanes in {} batches", report.lanes, report.batches)
+        })?;
     }
     Ok(())
 }
 
 fn block_tests(engine: &Engine, target: Target, path: &Path) -> Outcome {
-    let report = run(engine, Kind::Block, path, share(target));
+    let share = if target == Target::Cpu { Sample::default() } else { BLOCK_SHARE };
+    let report = run(engine, Kind::Block, path, share);
     check(target, &report)?;
     ensure(report.total.oracle_differs <= 14, || format!("{:?}", report.total))?;
     if target == Target::Cpu {
@@ -463,6 +471,9 @@ fn program(target: Target) -> Outcome {
         equal(key, count(&object, key)?, sum)?;
     }
     equal("passed", count(&object, "passed")?, count(&object, "cases")?)?;
+    let (lanes, batches) = (count(&object, "lanes")?, count(&object, "batches")?);
+    // One for each fork.
+    equal("batches", (lanes > 0, batches), if target == Target::Cpu { (false, 0) } else { (true, 3) })?;
     let on_device = if target == Target::Cpu { 0 } else { count(&object, "eligible")? };
     equal("device", count(&object, "device")?, on_device)?;
     let text = run(&["statetest", &all])?.exits(0)?;

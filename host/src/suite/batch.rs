@@ -41,8 +41,10 @@ pub(super) fn run(
         }
         while cases.len() >= CASES || (last && !cases.is_empty()) {
             let later = cases.split_off(cases.len().min(CASES));
-            progress(cases.len() as u64);
-            batch(engine, std::mem::replace(&mut cases, later), &mut report);
+            let ready = std::mem::replace(&mut cases, later);
+            let count = ready.len() as u64;
+            batch(engine, ready, &mut report);
+            progress(count);
         }
         if last {
             return report;
