@@ -303,8 +303,8 @@ impl Engine {
     /// state, or each on its own. In order, exactly what revm gives for each: its outcome, or why it has none. What was
     /// done where is counted in `report`.
     ///
-    /// Environments may be of different forks. Transactions of one fork share the device's batches; contexts that follow
-    /// each other cost least, and those of one state (the same reference) share what is read of it.
+    /// Environments may be of different forks. Transactions of one fork share the device's batches, and contexts of one
+    /// state (the same reference) what is read of it.
     ///
     /// # Panics
     /// There are more than [`crate::context::Contexts::MOST`] contexts.

@@ -197,7 +197,8 @@ pub(crate) fn check_env(env: &BlockEnv) -> Result<(), Invalid> {
     blobs(env).map(drop)
 }
 
-fn build<DB: Database>(env: &BlockEnv, db: DB) -> Result<MainnetEvm<EvmContext<DB>>, Invalid> {
+/// An environment as revm has it.
+fn settings(env: &BlockEnv) -> Result<(CfgEnv, RevmBlock), Invalid> {
     let mut cfg = CfgEnv::new_with_spec(spec(env.fork)).with_chain_id(env.chain_id);
     let mut block = RevmBlock {
         number: U256::from(env.number),
@@ -217,6 +218,11 @@ fn build<DB: Database>(env: &BlockEnv, db: DB) -> Result<MainnetEvm<EvmContext<D
             Some(if env.fork >= Fork::Osaka { params.max.min(MAX_BLOBS_PER_TX_OSAKA) } else { params.max });
         cfg.blob_base_fee_update_fraction = Some(params.update_fraction);
     }
+    Ok((cfg, block))
+}
+
+fn build<DB: Database>(env: &BlockEnv, db: DB) -> Result<MainnetEvm<EvmContext<DB>>, Invalid> {
+    let (cfg, block) = settings(env)?;
     let context: EvmContext<DB> = Context::new(db, spec(env.fork));
     Ok(context.with_cfg(cfg).with_block(block).build_mainnet())
 }
@@ -339,6 +345,16 @@ impl<S: StateRef> Revm<S> {
     /// The same, to commit to.
     pub fn state_mut(&mut self) -> &mut S {
         &mut self.evm.ctx.journaled_state.database.state
+    }
+
+    /// Goes on in another environment, which must be of the same fork, and on another state: cheaper than a new one.
+    ///
+    /// # Errors
+    /// As [`Revm::new`].
+    pub(crate) fn enter(&mut self, env: &BlockEnv, state: S) -> Result<(), Invalid> {
+        (self.evm.ctx.cfg, self.evm.ctx.block) = settings(env)?;
+        *self.state_mut() = state;
+        Ok(())
     }
 
     /// Runs one transaction on the state as it is now, and leaves the state as it is: committing is the caller's.

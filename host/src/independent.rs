@@ -31,7 +31,7 @@ fn counts_as_call(placed: &PlacedTx<'_>, contexts: &Contexts<'_>) -> bool {
     is_call(placed.tx, contexts.get(placed.context).state).unwrap_or(false)
 }
 
-/// revm for one transaction after the other; kept while the context stays the same.
+/// revm for one transaction after the other; kept while the fork stays the same.
 struct Alone<'a> {
     contexts: &'a Contexts<'a>,
     held: Option<(usize, Revm<&'a dyn StateRef>)>,
@@ -47,6 +47,10 @@ impl<'a> Alone<'a> {
         // One that has failed is not used again.
         let mut revm = match self.held.take() {
             Some((of, revm)) if of == placed.context => revm,
+            Some((of, mut revm)) if self.contexts.get(of).env.fork == context.env.fork => {
+                revm.enter(context.env, context.state)?;
+                revm
+            }
             _ => Revm::new(context.env, context.state)?,
         };
         BlockGas::default().check(context.env, placed.tx)?;
