@@ -11,14 +11,14 @@
 // Per message: the digest's 32 bytes in memory order.
 @group(0) @binding(3) var<storage, read_write> digests: array<vec4<u32>>;
 
-// Word `index` of a message of `length` bytes at `offset`, bytes past the end as zero.
+// Word `index` of a message of `length` bytes at `offset`, bytes past the end as zero. Without branches, since there are 34
+// in a row; what is past the end reads the arena's first word instead.
 fn message_word(offset: u32, length: u32, index: u32) -> u32 {
     let whole = length >> 2u;
-    if (index > whole || (index == whole && (length & 3u) == 0u)) {
-        return 0u;
-    }
-    let word = arena[offset + index];
-    return select(word, word & ((1u << ((length & 3u) * 8u)) - 1u), index == whole);
+    let part = index == whole && (length & 3u) != 0u;
+    let held = index < whole || part;
+    let word = arena[select(0u, offset + index, held)];
+    return select(0u, select(word, word & ((1u << ((length & 3u) * 8u)) - 1u), part), held);
 }
 
 @compute @workgroup_size(64)

@@ -4,7 +4,7 @@
 use libtest_mimic::Failed;
 use lockstep::{
     abi,
-    backend::wgpu::{Integers, kernel_texts},
+    backend::wgpu::{Integers, kernel_modules},
 };
 use lockstep_tests::{
     generated,
@@ -53,22 +53,97 @@ fn offsets() -> Result<(), Failed> {
     Ok(())
 }
 
-/// Both variants parse, validate, and bind no more than WebGPU's default limits allow.
+/// What an entry point takes of what WebGPU limits, and the default of each limit by its name there.
+#[derive(Debug, Default, PartialEq, Eq)]
+struct Needs {
+    storage_buffers: u32,
+    uniform_buffers: u32,
+    uniform_bytes: u32,
+    workgroup_bytes: u32,
+    invocations: u32,
+    widest_axis: u32,
+    deepest_axis: u32,
+}
+
+impl Needs {
+    fn of(module: &naga::Module, info: &ModuleInfo, entry: usize) -> Result<Self, Failed> {
+        let mut layouter = naga::proc::Layouter::default();
+        layouter.update(module.to_ctx())?;
+        let [x, y, z] = module.entry_points[entry].workgroup_size;
+        let mut needs = Self { invocations: x * y * z, widest_axis: x.max(y), deepest_axis: z, ..Self::default() };
+        for (handle, variable) in module.global_variables.iter() {
+            if info.get_entry_point(entry)[handle].is_empty() {
+                continue;
+            }
+            let size = layouter[variable.ty].size;
+            match variable.space {
+                naga::AddressSpace::Storage { .. } => needs.storage_buffers += 1,
+                naga::AddressSpace::Uniform => {
+                    needs.uniform_buffers += 1;
+                    needs.uniform_bytes = needs.uniform_bytes.max(size);
+                }
+                naga::AddressSpace::WorkGroup => needs.workgroup_bytes += size.next_multiple_of(16),
+                _ => {}
+            }
+        }
+        Ok(needs)
+    }
+
+    /// The limits that are exceeded.
+    fn beyond(&self) -> Vec<String> {
+        [
+            ("maxStorageBuffersPerShaderStage", self.storage_buffers, 8),
+            ("maxUniformBuffersPerShaderStage", self.uniform_buffers, 12),
+            ("maxUniformBufferBindingSize", self.uniform_bytes, 65_536),
+            ("maxComputeWorkgroupStorageSize", self.workgroup_bytes, 16_384),
+            ("maxComputeInvocationsPerWorkgroup", self.invocations, 256),
+            ("maxComputeWorkgroupSizeX", self.widest_axis, 256),
+            ("maxComputeWorkgroupSizeZ", self.deepest_axis, 64),
+        ]
+        .into_iter()
+        .filter(|(_, needed, limit)| needed > limit)
+        .map(|(name, needed, limit)| format!("{name} {limit}, needs {needed}"))
+        .collect()
+    }
+}
+
+/// Both variants validate, and no entry point takes more than WebGPU's default limits allow.
 fn limits(integers: Integers) -> Result<(), Failed> {
-    for (name, text) in kernel_texts(integers) {
-        let module = module(&text)?;
-        validated(&module, integers).map_err(|error| format!("{name}: {error}"))?;
-        let storage = module
-            .global_variables
-            .iter()
-            .filter(|(_, variable)| matches!(variable.space, naga::AddressSpace::Storage { .. }))
-            .count();
-        let invocations = module.entry_points.iter().map(|entry| entry.workgroup_size[0]).max().unwrap_or(0);
-        if storage > 8 || invocations > 256 {
-            return Err(format!("{name}: {storage} storage buffers, {invocations} invocations a workgroup").into());
+    for (name, module) in kernel_modules(integers)? {
+        let info = validated(&module, integers).map_err(|error| format!("{name}: {error}"))?;
+        for (index, entry) in module.entry_points.iter().enumerate() {
+            let beyond = Needs::of(&module, &info, index)?.beyond();
+            if !beyond.is_empty() {
+                return Err(format!("{name}, {}: {}", entry.name, beyond.join("; ")).into());
+            }
         }
     }
     Ok(())
+}
+
+/// The check above sees every kind, and counts what an entry point uses, not what its module has.
+fn limits_are_seen() -> Result<(), Failed> {
+    let storage: String =
+        (0..9).map(|n| format!("@group(0) @binding({n}) var<storage, read_write> s{n}: array<u32>;\n")).collect();
+    let sum: String = (0..9).map(|n| format!("s{n}[0] += 1u; ")).collect();
+    let text = format!(
+        "{storage}
+         var<workgroup> half: array<u32, 2048>;
+         var<workgroup> more: array<vec3<u32>, 513>;
+         @compute @workgroup_size(16, 17) fn crowded() {{ {sum} }}
+         @compute @workgroup_size(1, 1, 65) fn deep() {{ half[0] = 1u; more[0].x = 1u; }}
+         @compute @workgroup_size(64) fn modest() {{ half[0] = 1u; s0[0] = half[1]; }}"
+    );
+    let module = module(&text)?;
+    let info = validated(&module, Integers::Portable)?;
+    let found: Vec<Vec<String>> =
+        (0..3).map(|entry| Ok(Needs::of(&module, &info, entry)?.beyond())).collect::<Result<_, Failed>>()?;
+    let expected = [
+        vec!["maxStorageBuffersPerShaderStage 8, needs 9", "maxComputeInvocationsPerWorkgroup 256, needs 272"],
+        vec!["maxComputeWorkgroupStorageSize 16384, needs 16400", "maxComputeWorkgroupSizeZ 64, needs 65"],
+        vec![],
+    ];
+    if found == expected { Ok(()) } else { Err(format!("{found:?}").into()) }
 }
 
 fn validated(module: &naga::Module, integers: Integers) -> Result<ModuleInfo, String> {
@@ -82,8 +157,7 @@ fn validated(module: &naga::Module, integers: Integers) -> Result<ModuleInfo, St
 /// Every kernel can be written in the languages of the drivers that this machine need not have.
 fn languages(integers: Integers) -> Result<(), Failed> {
     use naga::back::{hlsl, msl, spv};
-    for (name, text) in kernel_texts(integers) {
-        let module = module(&text)?;
+    for (name, module) in kernel_modules(integers)? {
         let info = validated(&module, integers)?;
         spv::write_vec(&module, &info, &spv::Options::default(), None)
             .map_err(|error| format!("{name}, SPIR-V: {error}"))?;
@@ -126,6 +200,7 @@ fn main() -> ExitCode {
     suite.test("naga_offsets_are_rusts", offsets);
     suite.test("kernels_keep_to_webgpu_limits::u64", || limits(Integers::Widest));
     suite.test("kernels_keep_to_webgpu_limits::u32", || limits(Integers::Portable));
+    suite.test("limits_that_are_exceeded_are_seen", limits_are_seen);
     suite.test("kernels_translate::u64", || languages(Integers::Widest));
     suite.test("kernels_translate::u32", || languages(Integers::Portable));
     let works = |name: &&str| Command::new(name).arg("--version").output().is_ok_and(|output| output.status.success());

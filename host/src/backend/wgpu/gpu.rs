@@ -1,6 +1,7 @@
 //! A wgpu device and the few operations on it that every kernel needs.
 #![expect(unsafe_code, reason = "shader modules without run-time checks, once a self-test has passed")]
 
+use super::flatten::flatten;
 use crate::backend::BackendError;
 use bytemuck::Pod;
 use std::{
@@ -53,6 +54,21 @@ pub(super) struct Source {
 }
 
 impl Source {
+    /// A variant as drivers are given it.
+    ///
+    /// # Errors
+    /// [`BackendError::Compile`] with naga's words.
+    pub(super) fn module(&self, integers: Integers) -> Result<wgpu::naga::Module, BackendError> {
+        let text = match integers {
+            Integers::Widest => &self.u64,
+            Integers::Portable => &self.u32,
+        };
+        let mut module = wgpu::naga::front::wgsl::parse_str(text)
+            .map_err(|error| BackendError::Compile(error.emit_to_string_with_path(text, self.name)))?;
+        flatten(&mut module);
+        Ok(module)
+    }
+
     /// Both variants edited in the same way.
     ///
     /// # Errors
@@ -169,10 +185,12 @@ impl Gpu {
         layout: &wgpu::BindGroupLayout,
         entries: [&str; N],
     ) -> Result<[wgpu::ComputePipeline; N], BackendError> {
+        let module = source.module(if self.int64 { Integers::Widest } else { Integers::Portable })?;
         let scope = self.device.push_error_scope(wgpu::ErrorFilter::Validation);
-        let text = if self.int64 { source.u64.clone() } else { source.u32.clone() };
-        let descriptor =
-            wgpu::ShaderModuleDescriptor { label: Some(source.name), source: wgpu::ShaderSource::Wgsl(text) };
+        let descriptor = wgpu::ShaderModuleDescriptor {
+            label: Some(source.name),
+            source: wgpu::ShaderSource::Naga(Cow::Owned(module)),
+        };
         let module = match checks {
             Checks::On => self.device.create_shader_module(descriptor),
             // SAFETY: the host sizes every buffer for the lanes that the kernel is told of, lanes beyond return at once,

@@ -3,6 +3,7 @@
 mod buffers;
 mod chunks;
 mod execute;
+mod flatten;
 mod gather;
 mod gpu;
 mod keccak;
@@ -117,12 +118,14 @@ fn kernels() -> [Source; 4] {
     [source!("execute"), source!("gather"), source!("recover"), source!("keccak_batch")]
 }
 
-/// Name and joined text of every kernel: what the driver is given, for tools that check it without a device.
-pub fn kernel_texts(integers: Integers) -> [(&'static str, std::borrow::Cow<'static, str>); 4] {
-    kernels().map(|source| match integers {
-        Integers::Widest => (source.name, source.u64),
-        Integers::Portable => (source.name, source.u32),
-    })
+/// Name and module of every kernel: what the driver's compiler is given, for tools that check it without a device.
+///
+/// # Errors
+/// [`BackendError::Compile`].
+pub fn kernel_modules(integers: Integers) -> Result<[(&'static str, wgpu::naga::Module); 4], BackendError> {
+    let [execute, gather, recover, keccak] = kernels();
+    let module = |source: Source| Ok((source.name, source.module(integers)?));
+    Ok([module(execute)?, module(gather)?, module(recover)?, module(keccak)?])
 }
 
 /// A device with its kernels, proven by the self-test.
