@@ -42,11 +42,8 @@ const BLOCKS: &str = "london/eip1559_fee_market_change/tx_type/eip1559_tx_validi
 /// Blocks with a wrong base fee.
 const REJECTED_BLOCKS: &str = "london/validation/header/invalid_header.json";
 
-/// The share of the block tests that a device runs here: on a software device a wave of one lane takes milliseconds.
-const BLOCK_SHARE: Sample = Sample { one_in: 40, seed: 7 };
-
-/// The share of the state tests that the kernels without 64-bit integers run.
-const U32_SHARE: Sample = Sample { one_in: 20, seed: 7 };
+/// The share of the cases that runs here on all but the first device, and of the blockchain tests on that one too.
+const SHARE: Sample = Sample { one_in: 20, seed: 7 };
 
 fn main() -> ExitCode {
     let mut suite = Suite::default();
@@ -73,6 +70,11 @@ fn main() -> ExitCode {
         }
         (Err(reason), _) | (_, Err(reason)) => suite.skip("suites", "data", reason),
     }
+    match (swiftshader(), harness::data(STATE_TESTS)) {
+        (Ok(driver), Ok(states)) => suite.test("swiftshader::state_tests", move || second_driver(&driver, &states)),
+        (Err(reason), _) => suite.skip("swiftshader::state_tests", "swiftshader", reason),
+        (_, Err(reason)) => suite.skip("swiftshader::state_tests", "data", reason),
+    }
     suite.test("program::usage_and_absent_backends", usage);
     suite.run()
 }
@@ -90,6 +92,13 @@ fn run(engine: &Engine, kind: Kind, path: &Path, sample: Sample) -> Report {
 }
 
 // The suites themselves.
+
+fn share(target: Target, kind: Kind) -> Sample {
+    match (target, kind) {
+        (Target::Cpu, _) | (Target::Wgpu, Kind::State) => Sample::default(),
+        _ => SHARE,
+    }
+}
 
 /// No failure and nothing bad; every case counted once.
 #[expect(clippy::print_stdout, reason = "the figures are what the test is there to tell")]
@@ -110,8 +119,7 @@ fn check(target: Target, report: &Report) -> Outcome {
 }
 
 fn state_tests(engine: &Engine, target: Target, path: &Path) -> Outcome {
-    let share = if target == Target::WgpuU32 { U32_SHARE } else { Sample::default() };
-    let report = run(engine, Kind::State, path, share);
+    let report = run(engine, Kind::State, path, share(target, Kind::State));
     check(target, &report)?;
     ensure(report.total.oracle_differs <= 42, || format!("{:?}", report.total))?;
     if target != Target::WgpuU32 {
@@ -128,14 +136,34 @@ fn state_tests(engine: &Engine, target: Target, path: &Path) -> Outcome {
 }
 
 fn block_tests(engine: &Engine, target: Target, path: &Path) -> Outcome {
-    let share = if target == Target::Cpu { Sample::default() } else { BLOCK_SHARE };
-    let report = run(engine, Kind::Block, path, share);
+    let report = run(engine, Kind::Block, path, share(target, Kind::Block));
     check(target, &report)?;
     ensure(report.total.oracle_differs <= 14, || format!("{:?}", report.total))?;
     if target == Target::Cpu {
         equal("cases", (report.total.cases, report.total.skipped), (8_957, 0))?;
     }
     Ok(())
+}
+
+/// The manifest of a second Vulkan driver, which `tests/run` gets; drivers are chosen once a process.
+fn swiftshader() -> Result<String, String> {
+    std::env::var("LOCKSTEP_SWIFTSHADER").map_err(|_| "no LOCKSTEP_SWIFTSHADER: tests/run gets it where it can".into())
+}
+
+/// A share of the state tests on a driver without 64-bit integers, which the program runs on as users would.
+fn second_driver(driver: &str, path: &Path) -> Outcome {
+    let path = path.to_str().ok_or("no UTF-8")?;
+    let one_in = SHARE.one_in.to_string();
+    let seed = SHARE.seed.to_string();
+    let args = ["statetest", path, "--backend", "wgpu", "--one-in", &one_in, "--seed", &seed, "--json"];
+    let object =
+        binary::run_with(&[("VK_DRIVER_FILES", driver), ("VK_ICD_FILENAMES", driver)], &args)?.exits(0)?.json()?;
+    let count = |key: &str| object[key].as_u64().ok_or_else(|| format!("no {key}: {object}"));
+    let name = object["backend"]["name"].as_str().unwrap_or_default();
+    ensure(name.contains("SwiftShader"), || format!("the device is {name}"))?;
+    equal("failed", count("failed")?, 0)?;
+    ensure(count("device")? * 10 >= count("eligible")? * 9, || format!("too few on the device: {object}"))?;
+    ensure(count("cases")? > 1000, || format!("too few cases: {object}"))
 }
 
 // Edited tests.
