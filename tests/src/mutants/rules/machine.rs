@@ -283,6 +283,7 @@ pub const PRECOMPILES: &[Rule] = &[
         "hash = Sha256(hash.abcd + state.abcd, hash.efgh + state.efgh);",
         "hash = Sha256(select(hash.abcd, sha256_initial().abcd, @) + state.abcd, hash.efgh + state.efgh);",
     ),
+    ("sha256_always_aligned", "let shift = (start & 3u) * 8u;", "let shift = select((start & 3u) * 8u, 0u, @);"),
     ("sha256_turns_less", "vec3<u32>(6u, 11u, 25u)", "vec3<u32>(select(6u, 5u, @), 11u, 25u)"),
     (
         "recovery_of_nobody_is_zero",
@@ -399,4 +400,50 @@ pub const ARITHMETIC: &[Rule] = &[
         "return select(32u, 33u, @) + countLeadingZeros(a.z);",
     ),
     ("clz_of_the_upper_half", "+ select(0u, 128u, high);", "+ select(0u, 128u, high && !@);"),
+];
+
+/// Lanes that park and go on, and slices.
+pub const PARKING: &[Rule] = &[
+    (
+        "parked_step_keeps_its_memory",
+        "steps -= 1u;\n        memory_words = held;",
+        "steps -= 1u;\n        if (!@) { memory_words = held; }",
+    ),
+    ("parked_step_is_forgotten", "resume = select(0u, op, op > 0xffu)", "resume = select(0u, op, op > 0xffu && !@)"),
+    (
+        "parked_call_forgets_its_delegate",
+        "select(0u, RESUME_DELEGATED, delegated)",
+        "select(0u, RESUME_DELEGATED, delegated && !@)",
+    ),
+    (
+        "request_for_another_address",
+        "vec4<u32>(kind, address0, address_rest.xy)",
+        "vec4<u32>(kind, address0, select(address_rest.xy, address_rest.yx, @))",
+    ),
+    (
+        "request_for_another_slot",
+        "lanes[at + 2u * n] = word.lo;",
+        "lanes[at + 2u * n] = word.lo + vec4<u32>(select(0u, 1u, @));",
+    ),
+    (
+        "request_loses_high_limbs",
+        "lanes[at + 3u * n] = word.hi;",
+        "lanes[at + 3u * n] = select(word.hi, vec4<u32>(), @);",
+    ),
+    (
+        "request_of_bytes_before",
+        "vec4<u32>(address_rest.zw, offset, len)",
+        "vec4<u32>(address_rest.zw, max(offset, select(0u, 1u, @)) - select(0u, 1u, @), len)",
+    ),
+    ("answer_is_not_heard", "let answer = request_rest.w;", "let answer = select(request_rest.w, 0u, @);"),
+    (
+        "slice_ends_between_steps_of_a_call",
+        "work >= params.slice_steps && next_op == 0u",
+        "work >= params.slice_steps && (next_op == 0u || @)",
+    ),
+    (
+        "slice_ends_before_the_delegate",
+        ") && !delegated) {\n            break;",
+        ") && (!delegated || @)) {\n            break;",
+    ),
 ];

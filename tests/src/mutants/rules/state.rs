@@ -123,6 +123,16 @@ pub const ACCOUNTS: &[Rule] = &[
         "(op != OP_SELFBALANCE || @) && op != OP_CREDIT",
     ),
     (
+        "delegation_of_the_transaction_not_seen",
+        "select(info.x, noted.y, (flags & ENTRY_CODE) != 0u)",
+        "select(info.x, noted.y, (flags & ENTRY_CODE) != 0u && !@)",
+    ),
+    (
+        "third_precompile_is_untouched",
+        "if (op == OP_BEQUEST && precompile &&",
+        "if (op == OP_BEQUEST && precompile && !@ &&",
+    ),
+    (
         "beneficiary_of_selfdestruct_unpaid",
         "if (!itself) { next_op = OP_BEQUEST; }",
         "if (!itself && !@) { next_op = OP_BEQUEST; }",
@@ -265,6 +275,11 @@ pub const CALLS: &[Rule] = &[
         "if (op == OP_DEBIT) { next_op = select(OP_CREDIT, then_op, itself); }",
         "if (@ && op == OP_DEBIT) { current = previous; }\n            if (op == OP_DEBIT) { next_op = select(OP_CREDIT, then_op, itself); }",
     ),
+    (
+        "value_to_oneself_skips_the_precompile",
+        "select(OP_CREDIT, then_op, itself)",
+        "select(OP_CREDIT, select(then_op, 0u, @), itself)",
+    ),
     ("touch_is_forgotten", "flags |= ENTRY_TOUCHED;", "if (!@) { flags |= ENTRY_TOUCHED; }"),
     ("too_little_balance_passes", "} else if (moved.c == 0u) {", "} else if (moved.c == 0u && !@) {"),
     ("paying_oneself_pays_twice", "(op != OP_DEBIT || !itself)) {", "(op != OP_DEBIT || !itself || @)) {"),
@@ -300,6 +315,11 @@ pub const CREATIONS: &[Rule] = &[
         "flags |= ENTRY_CREATED;\n                        note.x += select(1u, 0u, @);",
     ),
     ("created_is_not_new", "flags |= ENTRY_CREATED;\n", "if (!@) { flags |= ENTRY_CREATED; }\n"),
+    (
+        "created_account_has_old_storage",
+        "select(0u, MODE_CREATED, callee_created)",
+        "select(0u, MODE_CREATED, callee_created && !@)",
+    ),
     (
         "collision_with_code_unseen",
         "if (header != 0u || any(nonce != vec2<u32>())) { status = STATUS_CREATE; }",
@@ -380,6 +400,11 @@ pub const REVERTS: &[Rule] = &[
         "if (!@) { overlay[at + 2u * n] = overlay[held + 2u * n]; }",
     ),
     ("revert_forgets_a_nonce", "| head.y, head.zw);", "| head.y, select(head.z, entry.z, @), head.w);"),
+    (
+        "revert_forgets_a_code",
+        ", head.w);",
+        ", head.w);\n        if (@) { overlay[at].y |= entry.y & ENTRY_CODE; overlay[at].w = entry.w; }",
+    ),
     (
         "revert_forgets_the_last_record",
         "if (record <= first) { break; }",
