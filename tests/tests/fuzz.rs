@@ -5,6 +5,7 @@ use lockstep::{backend::BackendKind, engine::Engine};
 use lockstep_tests::{
     fuzz::{
         corpus::from_json,
+        edges::edges,
         run::{Totals, compare, judge},
         scene::{FORKS, batch},
         sweep::sweep,
@@ -25,6 +26,7 @@ fn main() -> ExitCode {
     let mut suite = Suite::default();
     suite.each("vs_revm", fuzz);
     suite.each("corpus", replay);
+    suite.each("edges", edge_cases);
     suite.each("sweep::reaches_every_opcode_with_every_outcome", coverage);
     suite.on(Target::Wgpu, "mutants::a_sample_is_found", |_| sample());
     suite.run()
@@ -71,6 +73,17 @@ fn replay(engine: &Engine) -> Result<(), Failed> {
             .map_err(|difference| format!("{}, transaction {}: {}", path.display(), difference.tx, difference.text))?;
     }
     Ok(())
+}
+
+/// What random programs are not likely to reach.
+fn edge_cases(engine: &Engine) -> Result<(), Failed> {
+    let mut totals = Totals::default();
+    for fork in FORKS {
+        let judged = judge(edges(fork))?;
+        compare(engine, &judged, &mut totals)
+            .map_err(|difference| format!("{fork}, transaction {}: {}", difference.tx, difference.text))?;
+    }
+    on_device(engine, &totals, 50)
 }
 
 fn coverage(engine: &Engine) -> Result<(), Failed> {
