@@ -143,6 +143,7 @@ impl<'a> StateService<'a> {
     }
 
     /// The same, which tells of every lane that falls back as soon as that is known.
+    #[must_use]
     pub fn telling(self, declined: Declined<'a>) -> Self {
         Self { declined: Some(declined), ..self }
     }
