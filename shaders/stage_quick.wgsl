@@ -9,9 +9,11 @@
 var window_at = 0xffffffffu;
 var low = 0u;
 var high = 0u;
+// A call that resolves a delegation goes on in any case.
 var left = QUICK_RUN;
 loop {
-    if (left == 0u || found || work >= params.slice_steps) { break; }
+    let spent = work >= params.slice_steps && !delegated;
+    if (left == 0u || found || spent) { break; }
     left -= 1u;
 
     // Fetch the opcode and the four bytes after it. Past the end of the code stand zeros, and zero is STOP.

@@ -1,7 +1,7 @@
 //! Batches of lanes: size classes, slices, compaction, and a device that dies in between. Whatever happens the outcomes are
 //! sequential revm's.
 
-use alloy_primitives::U256;
+use alloy_primitives::{Address, U256, keccak256};
 use libtest_mimic::Failed;
 use lockstep::{
     backend::{BackendKind, wgpu::WgpuBackend},
@@ -11,7 +11,7 @@ use lockstep::{
     fork::Fork,
     plan::{LaneClass, LaneLimits},
     report::ExecutionReport,
-    state::StateRef,
+    state::{AccountInfo, StateRef},
 };
 use lockstep_tests::{
     calls,
@@ -25,6 +25,7 @@ use std::{process::ExitCode, sync::Arc, time::Duration};
 const JUMPDEST: u8 = 0x5b;
 const JUMPI: u8 = 0x57;
 const RETURN: u8 = 0xf3;
+const CALL: u8 = 0xf1;
 
 fn ensure(condition: bool, message: impl FnOnce() -> String) -> Result<(), Failed> {
     if condition { Ok(()) } else { Err(message().into()) }
@@ -119,6 +120,28 @@ fn stragglers(engine: &Engine) -> Result<(), Failed> {
     ensure(report.dispatches > 2 && report.invocations < 4 * 800, || format!("{report:?}"))
 }
 
+/// Calls of an account that delegates (EIP-7702), at every place of a slice: they take two steps that no slice parts.
+fn delegated(engine: &Engine) -> Result<(), Failed> {
+    let mut calls = Calls::new(Fork::Prague);
+    let (account, delegate) = (Address::repeat_byte(0x71), Address::repeat_byte(0x72));
+    let mut insert = |address, code: Vec<u8>| {
+        let code_hash = keccak256(&code);
+        calls.state.insert_code(code_hash, code.into());
+        calls.state.insert_account(address, AccountInfo { nonce: 1, code_hash, ..AccountInfo::default() });
+    };
+    insert(account, [&[0xef, 1, 0], delegate.as_slice()].concat());
+    insert(delegate, Code::default().keep(0).0);
+    for index in 0..5000_u64 {
+        let code = (0..index % 50).fold(Code::default(), |code, _| code.op(JUMPDEST));
+        let code = (0..5).fold(code, |code, _| code.push(U256::ZERO));
+        let code = code.push(U256::from_be_slice(account.as_slice())).op(0x5a).op(CALL).keep(0);
+        calls.call(code.0, vec![], 200_000);
+    }
+    let report = same_as_revm(engine, &calls, &calls.state)?;
+    let on_device = engine.backend_kind() != BackendKind::Cpu;
+    ensure(!on_device || (report.device.txs == 5000 && report.dispatches > 2), || format!("{:?}", report.fallbacks))
+}
+
 /// What the device declines is done by revm while other lanes go on: one that is past its steps, one beyond a cap.
 fn declined(target: Target) -> Result<(), Failed> {
     let limits = |_, limits| LaneLimits { max_steps: 20_000, ..limits };
@@ -194,6 +217,7 @@ fn main() -> ExitCode {
         suite.on(target, "declined", move |_| declined(target));
     }
     suite.each("stragglers", stragglers);
+    suite.each("delegated", delegated);
     suite.each("hostile", hostile);
     for rounds in [1, 3] {
         suite.on(Target::Wgpu, &format!("dies_in_round_{rounds}"), move |_| dies(rounds));
