@@ -20,6 +20,7 @@ use lockstep_tests::{
     programs::{self, Calls, Code},
     states::Silent,
 };
+use rayon::prelude::*;
 use std::{process::ExitCode, sync::Arc, time::Duration};
 
 const JUMPDEST: u8 = 0x5b;
@@ -120,6 +121,26 @@ fn stragglers(engine: &Engine) -> Result<(), Failed> {
     ensure(report.dispatches > 2 && report.invocations < 4 * 800, || format!("{report:?}"))
 }
 
+/// Batches from all threads of a pool at once, on one device: a thread that waits for a part of its batch may be given
+/// another batch to run.
+fn at_once(engine: &Engine) -> Result<(), Failed> {
+    let code = repeat(|code| code.op(JUMPDEST)).push(U256::from(32)).push(U256::ZERO).op(RETURN);
+    let mut calls = Calls::new(Fork::Cancun);
+    for index in 0..1000 {
+        calls.call(code.0.clone(), word(1 + index % 7), 100_000);
+    }
+    let reports: Vec<_> = (0..12)
+        .into_par_iter()
+        .map(|_| same_as_revm(engine, &calls, &calls.state).map_err(|error| format!("{error:?}")))
+        .collect();
+    let on_device = engine.backend_kind() != BackendKind::Cpu;
+    for report in reports {
+        let report = report?;
+        ensure(!on_device || report.device.txs == 1000, || format!("{:?}", report.fallbacks))?;
+    }
+    Ok(())
+}
+
 /// Calls of an account that delegates (EIP-7702), at every place of a slice: they take two steps that no slice parts.
 fn delegated(engine: &Engine) -> Result<(), Failed> {
     let mut calls = Calls::new(Fork::Prague);
@@ -218,6 +239,7 @@ fn main() -> ExitCode {
     }
     suite.each("stragglers", stragglers);
     suite.each("delegated", delegated);
+    suite.each("at_once", at_once);
     suite.each("hostile", hostile);
     for rounds in [1, 3] {
         suite.on(Target::Wgpu, &format!("dies_in_round_{rounds}"), move |_| dies(rounds));

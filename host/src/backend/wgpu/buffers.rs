@@ -2,6 +2,7 @@
 
 use super::gpu::{Gpu, MAX_BINDING};
 use crate::{
+    abi::{self, Params},
     backend::BackendError,
     lower::{Batch, FRAME_START_ROWS, LANE_START_ROWS},
     park::Service,
@@ -16,6 +17,8 @@ pub(super) const ROW: u64 = 16;
 /// Buffers of the last batch, kept for the next: they only grow.
 #[derive(Debug)]
 pub(super) struct Buffers {
+    pub(super) params: wgpu::Buffer,
+    pub(super) counters: wgpu::Buffer,
     opcodes: wgpu::Buffer,
     pub(super) batch: wgpu::Buffer,
     codes: wgpu::Buffer,
@@ -94,12 +97,14 @@ impl Buffers {
         let staging = Staging(Mutex::new(gpu.staging(4096)));
         let usage = wgpu::BufferUsages::UNIFORM | wgpu::BufferUsages::COPY_DST;
         let opcodes = gpu.buffer(256 * ROW, usage);
-        Self { opcodes, batch, codes, snapshot, lanes, stack, memory, overlay, staging }
+        let params = gpu.buffer(size_of::<Params>() as u64, usage);
+        let counters = gpu.storage(u64::from(abi::COUNTERS) * 4);
+        Self { params, counters, opcodes, batch, codes, snapshot, lanes, stack, memory, overlay, staging }
     }
 
-    /// In the order of their bindings, with `counters`.
-    pub(super) const fn bindings<'a>(&'a self, counters: &'a wgpu::Buffer) -> [&'a wgpu::Buffer; 9] {
-        let Self { opcodes, batch, codes, snapshot, lanes, stack, memory, overlay, .. } = self;
+    /// In the order of their bindings, behind that of `params`.
+    pub(super) const fn bindings(&self) -> [&wgpu::Buffer; 9] {
+        let Self { opcodes, batch, codes, snapshot, lanes, stack, memory, overlay, counters, .. } = self;
         [batch, codes, snapshot, lanes, stack, memory, overlay, counters, opcodes]
     }
 

@@ -26,10 +26,9 @@ use std::{
 pub(super) struct Execute {
     layout: wgpu::BindGroupLayout,
     pipeline: wgpu::ComputePipeline,
-    params: wgpu::Buffer,
-    counters: wgpu::Buffer,
     gather: Gather,
-    buffers: Mutex<Option<Buffers>>,
+    /// Those of the last batch. Not locked while a batch runs: it may recover signers on threads that wait for others.
+    kept: Mutex<Option<Buffers>>,
 }
 
 /// A batch while it runs.
@@ -72,14 +71,7 @@ impl Execute {
     pub(super) fn new(gpu: &Gpu, checks: Checks, source: &Source, gather: Gather) -> Result<Self, BackendError> {
         let layout = gpu.layout(false, &LAYOUT);
         let [pipeline] = gpu.pipelines(source, checks, &layout, ["execute"])?;
-        Ok(Self {
-            layout,
-            pipeline,
-            params: gpu.buffer(size_of::<Params>() as u64, wgpu::BufferUsages::UNIFORM | wgpu::BufferUsages::COPY_DST),
-            counters: gpu.storage(u64::from(abi::COUNTERS) * 4),
-            gather,
-            buffers: Mutex::new(None),
-        })
+        Ok(Self { layout, pipeline, gather, kept: Mutex::new(None) })
     }
 
     /// Runs a batch to its end.
@@ -87,9 +79,22 @@ impl Execute {
     /// # Errors
     /// Any [`BackendError`]; then nothing of the batch may be used.
     pub(super) fn run(&self, gpu: &Gpu, batch: &Batch, service: &mut dyn Service) -> Result<Executed, BackendError> {
+        let kept = || self.kept.lock().unwrap_or_else(PoisonError::into_inner);
+        let taken = kept().take();
+        let mut buffers = taken.unwrap_or_else(|| Buffers::new(gpu));
+        let done = self.run_in(gpu, &mut buffers, batch, service)?;
+        kept().get_or_insert(buffers);
+        Ok(done)
+    }
+
+    fn run_in(
+        &self,
+        gpu: &Gpu,
+        buffers: &mut Buffers,
+        batch: &Batch,
+        service: &mut dyn Service,
+    ) -> Result<Executed, BackendError> {
         let mut tables = Held::default();
-        let mut held = self.buffers.lock().unwrap_or_else(PoisonError::into_inner);
-        let buffers = held.get_or_insert_with(|| Buffers::new(gpu));
         let start = Instant::now();
         buffers.start(gpu, batch)?;
         buffers.sync(gpu, &mut tables, service)?;
@@ -115,8 +120,7 @@ impl Execute {
 
 impl Running<'_> {
     fn group(&self) -> wgpu::BindGroup {
-        let Execute { layout, params, counters, .. } = self.kernel;
-        self.gpu.bind(layout, params.as_entire_buffer_binding(), &self.buffers.bindings(counters))
+        self.gpu.bind(&self.kernel.layout, self.buffers.params.as_entire_buffer_binding(), &self.buffers.bindings())
     }
 
     /// Runs slices until every lane has ended or is left.
@@ -159,12 +163,12 @@ impl Running<'_> {
 
     /// Runs a slice of `lanes` of the list from `slice.first` on.
     fn dispatch(&mut self, group: &wgpu::BindGroup, slice: Params, lanes: u32) -> Result<Counters, BackendError> {
-        let (gpu, kernel) = (self.gpu, self.kernel);
-        gpu.write(&kernel.params, 0, &[Params { listed: slice.first + lanes, ..slice }]);
-        gpu.write(&kernel.counters, 0, &[0_u32; abi::COUNTERS as usize]);
+        let (gpu, kernel, buffers) = (self.gpu, self.kernel, &*self.buffers);
+        gpu.write(&buffers.params, 0, &[Params { listed: slice.first + lanes, ..slice }]);
+        gpu.write(&buffers.counters, 0, &[0_u32; abi::COUNTERS as usize]);
         let start = Instant::now();
         gpu.dispatch(&kernel.pipeline, group, &[], lanes.div_ceil(abi::WORKGROUP));
-        let counters = self.buffers.staging.download(gpu, &[(&kernel.counters, 0, u64::from(abi::COUNTERS) * 4)])?;
+        let counters = buffers.staging.download(gpu, &[(&buffers.counters, 0, u64::from(abi::COUNTERS) * 4)])?;
         let took = start.elapsed();
         self.done.dispatches += 1;
         self.done.invocations += u64::from(lanes);
