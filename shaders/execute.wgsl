@@ -3,7 +3,7 @@
 //
 // Opcodes that need nothing but code, stack and registers run in a loop of their own, with the top of the stack in a
 // register. Any other is a step: a fixed sequence of stages (operands, decide, expand memory, touch state, hash and copy,
-// load bytes, charge, call, store) rather than an arm for each opcode, so that every place that touches a storage buffer
+// load bytes, charge, call, store) rather than an arm for each opcode, so that what touches a storage buffer in a loop
 // is inlined once, and neighbours that run different opcodes share the stages. The decide stage only fills in requests.
 //
 // Nothing of a step is visible before its end but overlay entries and memory, which a halt discards; so the gas of a

@@ -1,7 +1,7 @@
 // What a lane sees: the buffers of `execute`, and how bytes, keys and overlay entries are found in them.
 //
-// Buffers of a lane are interleaved, [row][lane], so that neighbours touch neighbouring words. Each function here is
-// called from as few places as can be: drivers inline them all, and compile time grows with the accesses.
+// Buffers of a lane are interleaved, [row][lane], so that neighbours touch neighbouring words. Functions here
+// that loop are called from as few places as can be: drivers inline them all, and compile time grows with the accesses.
 
 //#include "abi.wgsl"
 //#include "u256.wgsl"

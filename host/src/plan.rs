@@ -131,9 +131,9 @@ impl LaneLimits {
         Self::REGISTER_ROWS + self.depth * rows::<abi::FrameState>()
     }
 
-    /// 32-bit limbs of a lane in the memory buffer.
+    /// 32-bit limbs of a lane in the memory buffer; a copy may look at one behind the last.
     pub const fn memory_rows(&self) -> u32 {
-        self.memory_limbs + self.log_limbs + self.return_limbs
+        self.memory_limbs + self.log_limbs + self.return_limbs + 1
     }
 
     /// Bytes of a lane in the lane, stack, memory and overlay buffers.

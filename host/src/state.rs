@@ -60,7 +60,8 @@ pub trait StateRef: Sync {
     /// Zero where the slot was never written or the account does not exist.
     fn storage(&self, address: &Address, slot: &U256) -> Result<U256, StateError>;
 
-    /// The code whose Keccak-256 is `code_hash`; never called for [`KECCAK256_EMPTY`].
+    /// The code whose Keccak-256 is `code_hash`; never called for [`KECCAK256_EMPTY`]. The hash names the bytes: a code that one
+    /// state gave may be used for another.
     fn code(&self, code_hash: &B256) -> Result<Bytes, StateError>;
 
     /// The hash of block `number`; asked only for the 256 blocks before the current one.

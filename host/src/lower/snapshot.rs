@@ -1,4 +1,4 @@
-//! The snapshot table: every key that lanes may read, with its value at the start of the wave.
+//! The snapshot table: every key that lanes may read, with its value when it was read or refreshed.
 
 use super::{CodeArena, address_from_limbs, address_limbs, from_limbs, limbs_of};
 use crate::{
@@ -58,7 +58,7 @@ pub fn key_of(entry: &SnapshotEntry) -> StateKey {
     }
 }
 
-/// The hash of an entry's key, as `execute.wgsl` computes it over rows of four limbs.
+/// The hash of an entry's key, as `lane.wgsl` computes it over rows of four limbs.
 fn hash(entry: &SnapshotEntry) -> u32 {
     let rows: &[[u32; 4]] = bytemuck::cast_slice(std::slice::from_ref(entry));
     let last = [rows[3][0], rows[3][1], 0, 0];

@@ -29,6 +29,8 @@ pub(super) struct Execute {
     gather: Gather,
     /// Those of the last batch. Not locked while a batch runs: it may recover signers on threads that wait for others.
     kept: Mutex<Option<Buffers>>,
+    /// Dispatches of batches that run at the same time follow each other, so that each knows how long its own took.
+    turn: Mutex<()>,
 }
 
 /// A batch while it runs.
@@ -71,7 +73,7 @@ impl Execute {
     pub(super) fn new(gpu: &Gpu, checks: Checks, source: &Source, gather: Gather) -> Result<Self, BackendError> {
         let layout = gpu.layout(false, &LAYOUT);
         let [pipeline] = gpu.pipelines(source, checks, &layout, ["execute"])?;
-        Ok(Self { layout, pipeline, gather, kept: Mutex::new(None) })
+        Ok(Self { layout, pipeline, gather, kept: Mutex::new(None), turn: Mutex::new(()) })
     }
 
     /// Runs a batch to its end.
@@ -166,10 +168,12 @@ impl Running<'_> {
         let (gpu, kernel, buffers) = (self.gpu, self.kernel, &*self.buffers);
         gpu.write(&buffers.params, 0, &[Params { listed: slice.first + lanes, ..slice }]);
         gpu.write(&buffers.counters, 0, &[0_u32; abi::COUNTERS as usize]);
+        let turn = kernel.turn.lock().unwrap_or_else(PoisonError::into_inner);
         let start = Instant::now();
         gpu.dispatch(&kernel.pipeline, group, &[], lanes.div_ceil(abi::WORKGROUP));
         let counters = buffers.staging.download(gpu, &[(&buffers.counters, 0, u64::from(abi::COUNTERS) * 4)])?;
         let took = start.elapsed();
+        drop(turn);
         self.done.dispatches += 1;
         self.done.invocations += u64::from(lanes);
         self.done.longest = self.done.longest.max(took);

@@ -6,7 +6,11 @@ use crate::backend::BackendError;
 use bytemuck::Pod;
 use std::{
     borrow::Cow,
-    sync::{Arc, Mutex, PoisonError, mpsc},
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicU64, Ordering},
+        mpsc,
+    },
 };
 
 /// Largest storage binding under WebGPU's default limits, in bytes.
@@ -97,7 +101,15 @@ pub(super) struct Gpu {
     queue: wgpu::Queue,
     info: wgpu::AdapterInfo,
     int64: bool,
-    failure: Arc<Mutex<Option<BackendError>>>,
+    failure: Arc<Failures>,
+}
+
+/// What went wrong outside of any call.
+#[derive(Debug, Default)]
+struct Failures {
+    /// The first that nobody has taken.
+    first: Mutex<Option<BackendError>>,
+    count: AtomicU64,
 }
 
 /// A copy to the host under way.
@@ -109,8 +121,11 @@ pub(super) struct Pending {
     mapped: mpsc::Receiver<Result<(), wgpu::BufferAsyncError>>,
 }
 
-fn keep(slot: &Mutex<Option<BackendError>>, error: BackendError) {
-    slot.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(error);
+impl Failures {
+    fn keep(&self, error: BackendError) {
+        self.count.fetch_add(1, Ordering::SeqCst);
+        self.first.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(error);
+    }
 }
 
 impl Gpu {
@@ -129,23 +144,20 @@ impl Gpu {
         let info = adapter.get_info();
         let (device, queue) = pollster::block_on(adapter.request_device(&descriptor))
             .map_err(|cause| BackendError::Unavailable(format!("{}: {cause}", info.name)))?;
-        let failure = Arc::new(Mutex::new(None));
+        let failure = Arc::new(Failures::default());
         let slot = Arc::clone(&failure);
         device.on_uncaptured_error(Arc::new(move |error| {
             let text = error.to_string();
-            keep(
-                &slot,
-                if matches!(error, wgpu::Error::OutOfMemory { .. }) {
-                    BackendError::OutOfMemory(text)
-                } else {
-                    BackendError::DeviceLost(text)
-                },
-            );
+            slot.keep(if matches!(error, wgpu::Error::OutOfMemory { .. }) {
+                BackendError::OutOfMemory(text)
+            } else {
+                BackendError::DeviceLost(text)
+            });
         }));
         let slot = Arc::clone(&failure);
         device.set_device_lost_callback(move |reason, text| {
             if reason != wgpu::DeviceLostReason::Destroyed {
-                keep(&slot, BackendError::DeviceLost(text));
+                slot.keep(BackendError::DeviceLost(text));
             }
         });
         Ok(Self { device, queue, info, int64, failure })
@@ -171,7 +183,22 @@ impl Gpu {
     /// # Errors
     /// The first failure.
     pub(super) fn check(&self) -> Result<(), BackendError> {
-        self.failure.lock().unwrap_or_else(PoisonError::into_inner).take().map_or(Ok(()), Err)
+        self.failure.first.lock().unwrap_or_else(PoisonError::into_inner).take().map_or(Ok(()), Err)
+    }
+
+    /// Runs work of which nothing stands if the device failed meanwhile: other work may run at the same time, and a
+    /// failure does not say whose it is.
+    ///
+    /// # Errors
+    /// Those of the work; that there was a failure.
+    pub(super) fn guarded<R>(&self, work: impl FnOnce() -> Result<R, BackendError>) -> Result<R, BackendError> {
+        let before = self.failure.count.load(Ordering::SeqCst);
+        let result = work()?;
+        if self.failure.count.load(Ordering::SeqCst) == before {
+            Ok(result)
+        } else {
+            Err(BackendError::DeviceLost("a failure while other work ran".into()))
+        }
     }
 
     /// Compiles the entry points of a kernel. Drivers may put the real work off to the first dispatch.

@@ -258,14 +258,14 @@ impl Backend for WgpuBackend {
     }
 
     fn keccak256(&self, messages: &[&[u8]]) -> Result<Vec<B256>, BackendError> {
-        self.keccak.run(&self.gpu, messages)
+        self.gpu.guarded(|| self.keccak.run(&self.gpu, messages))
     }
 
     fn recover(&self, requests: &[RecoverRequest]) -> Result<Vec<Result<Address, RecoverError>>, BackendError> {
-        self.recover.run(&self.gpu, requests)
+        self.gpu.guarded(|| self.recover.run(&self.gpu, requests))
     }
 
     fn execute(&self, batch: &Batch, service: &mut dyn Service) -> Result<Executed, BackendError> {
-        self.execute.run(&self.gpu, batch, service)
+        self.gpu.guarded(|| self.execute.run(&self.gpu, batch, service))
     }
 }

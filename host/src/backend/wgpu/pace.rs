@@ -17,7 +17,7 @@ const FIRST_STEPS: u32 = 4096;
 /// Times more work in a dispatch than in the one before.
 const GROWTH: u32 = 16;
 
-/// Work of a lane, and how many lanes at most. A lane does one step in any case, and a step can be long: where even the
+/// Work of a lane, and how many places of the list at most. A lane does one step in any case, and a step can be long: where even the
 /// least work of all lanes takes too long, they take turns.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Pace {
@@ -55,16 +55,17 @@ impl Pace {
         let each = (affordable / f64::from(lanes)) as u32;
         if each >= least {
             let steps = each.min(self.steps.saturating_mul(GROWTH)).clamp(*STEPS.start(), *STEPS.end());
-            return Self { steps, lanes };
+            return Self { steps, lanes: u32::MAX };
         }
-        let most = lanes.max(abi::WORKGROUP);
-        Self { steps: *STEPS.start(), lanes: ((affordable / f64::from(least)) as u32).clamp(abi::WORKGROUP, most) }
+        Self { steps: *STEPS.start(), lanes: ((affordable / f64::from(least)) as u32).max(abi::WORKGROUP) }
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    const ALL: u32 = u32::MAX;
 
     fn next(pace: Pace, took: u64, work: u32, ran: u32, lanes: u32) -> (u32, u32) {
         let last = Dispatched { took: Duration::from_millis(took), work, lanes: ran };
@@ -76,12 +77,12 @@ mod tests {
     fn a_dispatch_follows_what_the_last_one_took() {
         let pace = Pace { steps: 1000, lanes: 1000 };
         // As much again for as many lanes.
-        assert_eq!(next(pace, 25, 1_000_000, 1000, 1000), (1000, 1000));
-        assert_eq!(next(pace, 100, 1_000_000, 1000, 1000), (250, 1000));
+        assert_eq!(next(pace, 25, 1_000_000, 1000, 1000), (1000, ALL));
+        assert_eq!(next(pace, 100, 1_000_000, 1000, 1000), (250, ALL));
         // Fewer lanes may do more each, within bounds.
-        assert_eq!(next(pace, 25, 1_000_000, 1000, 500), (2000, 500));
-        assert_eq!(next(pace, 25, 1_000_000, 1000, 1), (16_000, 1));
-        assert_eq!(next(Pace { steps: 60_000, lanes: 1 }, 1, 1_000_000, 1, 1), (65_536, 1));
+        assert_eq!(next(pace, 25, 1_000_000, 1000, 500), (2000, ALL));
+        assert_eq!(next(pace, 25, 1_000_000, 1000, 1), (16_000, ALL));
+        assert_eq!(next(Pace { steps: 60_000, lanes: 1 }, 1, 1_000_000, 1, 1), (65_536, ALL));
         // Nothing was done that could be measured.
         assert_eq!(next(pace, 1, 0, 1000, 10), (1000, 1000));
     }
@@ -93,7 +94,7 @@ mod tests {
         assert_eq!(next(pace, 400, 128 * 16_384, 16_384, 16_384), (16, 1024));
         // They stay apart as long as their steps are long, and come together again.
         assert_eq!(next(Pace { steps: 16, lanes: 1024 }, 25, 128 * 1024, 1024, 16_384), (16, 1024));
-        assert_eq!(next(Pace { steps: 16, lanes: 1024 }, 1, 16 * 1024, 1024, 16_384), (16, 16_384));
+        assert_eq!(next(Pace { steps: 16, lanes: 1024 }, 1, 16 * 1024, 1024, 16_384), (16, ALL));
         assert_eq!(next(pace, 60_000, 128 * 16_384, 16_384, 16_384), (16, 32));
     }
 

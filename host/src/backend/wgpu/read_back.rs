@@ -15,10 +15,10 @@ use alloy_primitives::B256;
 use bytemuck::Zeroable;
 use rayon::prelude::*;
 
-const ENTRY_WORDS: u32 = (size_of::<OverlayEntry>() / 4) as u32;
 /// Lanes read in one go: fewer cost more to hand out than to read.
 const LANES_A_TASK: usize = 256;
 
+const ENTRY_WORDS: u32 = (size_of::<OverlayEntry>() / 4) as u32;
 const LOG_WORDS: u32 = (size_of::<LogEntry>() / 4) as u32;
 
 pub(super) fn beyond_caps() -> BackendError {
