@@ -53,12 +53,17 @@ pub struct BlockEnv {
     pub excess_blob_gas: u64,
     /// EIP-4844; `None` before Cancun.
     pub blob_params: Option<BlobParams>,
+    /// The price of blob gas in wei where it is not to follow from the two above: for simulations alone.
+    pub blob_price: Option<u128>,
 }
 
 impl BlockEnv {
     /// Price of blob gas in wei (EIP-4844's `fake_exponential`); zero before Cancun, `None` if the parameters are unusable: a zero divisor or
     /// a price above 128 bits.
     pub fn blob_base_fee(&self) -> Option<u128> {
+        if self.blob_price.is_some() {
+            return self.blob_price;
+        }
         let Some(params) = self.blob_params else { return Some(0) };
         let (numerator, denominator) = (u128::from(self.excess_blob_gas), u128::from(params.update_fraction));
         let mut output = 0_u128;

@@ -367,6 +367,7 @@ fn read_env(root: &Node<'_>, header: &Node<'_>) -> Result<BlockEnv, BlockFileErr
         prevrandao: if fork >= Fork::Merge { header.get("mixHash")?.fixed()? } else { B256::ZERO },
         excess_blob_gas: if fork >= Fork::Cancun { header.get("excessBlobGas")?.u64()? } else { 0 },
         blob_params,
+        blob_price: None,
     };
     if env.blob_base_fee().is_none() {
         return Err(header

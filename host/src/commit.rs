@@ -2,10 +2,11 @@
 
 use crate::{
     outcome::{AccountChangeKind, TxOutcome},
+    simulate::{StateOverrides, StorageOverride},
     state::{AccountInfo, StateError, StateKey, StateRef},
 };
 use alloy_primitives::{
-    Address, B256, Bytes, KECCAK256_EMPTY, U256,
+    Address, B256, Bytes, KECCAK256_EMPTY, U256, keccak256,
     map::{AddressMap, B256Map, HashMap},
 };
 
@@ -84,6 +85,35 @@ impl<'a> Committed<'a> {
             }
         }
         self.len += 1;
+    }
+
+    /// Makes accounts what `overrides` say they are.
+    ///
+    /// # Errors
+    /// What is left as it is could not be read; nothing of that account is changed then.
+    pub fn apply(&mut self, overrides: &StateOverrides) -> Result<(), StateError> {
+        for (address, account) in &overrides.accounts {
+            let mut info = self.account(address)?.unwrap_or_default();
+            info.balance = account.balance.unwrap_or(info.balance);
+            info.nonce = account.nonce.unwrap_or(info.nonce);
+            if let Some(code) = &account.code {
+                info.code_hash = keccak256(code);
+                if info.has_code() {
+                    self.codes.insert(info.code_hash, code.clone());
+                }
+            }
+            let overlay = self.accounts.entry(*address).or_default();
+            overlay.info = Some(info);
+            match &account.storage {
+                StorageOverride::Keep => {}
+                StorageOverride::Diff(slots) => overlay.slots.extend(slots),
+                StorageOverride::Replace(slots) => {
+                    overlay.wiped = true;
+                    overlay.slots = slots.iter().map(|(slot, value)| (*slot, *value)).collect();
+                }
+            }
+        }
+        Ok(())
     }
 }
 

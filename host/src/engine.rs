@@ -20,6 +20,7 @@ use crate::{
     report::{ExecutionReport, lap},
     router::{Cost, Router, cpu_recover_cost},
     signers::{Decoded, SignerError, SignerRequest, SignerResults, Signers},
+    simulate::{self, Answer, AsCall, Call, Options, Sequence, Simulator, Summary},
     state::{StateError, StateRef},
     submit::{Pending, Progress},
     tx::{DecodeError, Transaction},
@@ -27,7 +28,7 @@ use crate::{
 };
 use alloy_primitives::{Address, B256, Bloom};
 use rayon::{ThreadPool, ThreadPoolBuildError, ThreadPoolBuilder, prelude::*};
-use std::{sync::Arc, time::Instant};
+use std::{ops::ControlFlow, sync::Arc, time::Instant};
 
 /// Transactions that a thread decodes at once.
 const DECODE_CHUNK: usize = 64;
@@ -315,6 +316,55 @@ impl Engine {
         report: &mut ExecutionReport,
     ) -> Vec<Result<TxOutcome, TxError>> {
         independent::execute(contexts, txs, &self.offload.pool, self.lanes(), report)
+    }
+
+    /// Answers calls against one snapshot, each alone, exactly as revm does call by call. Calls are taken as they are needed
+    /// and answers given to `sink` in order, with their index, until it breaks off or [`Options::progress`] is cancelled.
+    ///
+    /// A call that is none, is invalid or cannot be read for has an error as its answer; the others do not notice.
+    pub fn simulate<I: IntoIterator<Item: AsCall>>(
+        &self,
+        base: &Context<'_>,
+        calls: I,
+        options: &Options,
+        sink: impl FnMut(usize, Answer) -> ControlFlow<()>,
+    ) -> Summary {
+        Simulator::new(&self.offload.pool, self.lanes(), base, options).calls(calls, sink)
+    }
+
+    /// The same with all answers at once.
+    pub fn simulate_all<I: IntoIterator<Item: AsCall>>(
+        &self,
+        base: &Context<'_>,
+        calls: I,
+        options: &Options,
+    ) -> (Vec<Answer>, Summary) {
+        let mut answers = Vec::new();
+        let summary = self.simulate(base, calls, options, |_, answer| {
+            answers.push(answer);
+            ControlFlow::Continue(())
+        });
+        (answers, summary)
+    }
+
+    /// Answers sequences of calls: within a sequence each call sees what those before it did, and nothing of that reaches
+    /// another one. One list of answers a sequence, in order; otherwise as [`Engine::simulate`].
+    pub fn simulate_sequences<I: IntoIterator<Item = Sequence>>(
+        &self,
+        base: &Context<'_>,
+        sequences: I,
+        options: &Options,
+        sink: impl FnMut(usize, Vec<Answer>) -> ControlFlow<()>,
+    ) -> Summary {
+        Simulator::new(&self.offload.pool, self.lanes(), base, options).sequences(sequences, sink)
+    }
+
+    /// Runs the last call of a sequence on revm, after those before it, and gives what each step did: lines of JSON by EIP-3155.
+    ///
+    /// # Errors
+    /// One of the calls is invalid or cannot be read for.
+    pub fn trace(&self, base: &Context<'_>, calls: &[Call]) -> Result<(TxOutcome, Vec<u8>), TxError> {
+        simulate::trace(base, calls)
     }
 
     fn lanes(&self) -> Option<Lanes<'_>> {

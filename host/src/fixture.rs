@@ -94,6 +94,7 @@ pub(crate) fn block() -> (Block, MemoryState) {
         prevrandao: B256::repeat_byte(5),
         excess_blob_gas: 0,
         blob_params: None,
+        blob_price: None,
     };
     // Init code that returns one byte of code: PUSH1 1, PUSH0, RETURN.
     let transactions = vec![

@@ -65,6 +65,7 @@ pub fn env(fork: Fork) -> BlockEnv {
         prevrandao: B256::repeat_byte(0x5a),
         excess_blob_gas: if fork >= Fork::Cancun { 10 << 20 } else { 0 },
         blob_params: BlobParams::of(fork),
+        blob_price: None,
     }
 }
 

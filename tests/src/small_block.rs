@@ -95,6 +95,7 @@ pub fn build() -> Result<BlockFile, String> {
         prevrandao: B256::repeat_byte(5),
         excess_blob_gas: 0,
         blob_params: BlobParams::of(Fork::Prague),
+        blob_price: None,
     };
     let (block, state) = (Block { env, transactions: transactions() }, state());
     let engine =

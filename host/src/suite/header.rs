@@ -110,6 +110,7 @@ impl Header {
             prevrandao: self.mix_hash,
             excess_blob_gas: self.excess_blob_gas.unwrap_or_default(),
             blob_params: rules.blobs,
+            blob_price: None,
         }
     }
 

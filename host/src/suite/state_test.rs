@@ -103,6 +103,7 @@ fn read_env(
         prevrandao: prevrandao.unwrap_or_default().into(),
         excess_blob_gas: quantity("currentExcessBlobGas")?.filter(|_| fork >= Fork::Cancun).unwrap_or_default(),
         blob_params: schedule.params(fork_name, fork),
+        blob_price: None,
     })
 }
 

@@ -131,6 +131,7 @@ fn env(world: &World) -> BlockEnv {
         prevrandao: alloy_primitives::keccak256("lockstep sample prevrandao"),
         excess_blob_gas: 20 << 20,
         blob_params: BlobParams::of(Fork::Prague),
+        blob_price: None,
     }
 }
 

@@ -111,6 +111,7 @@ fn run_code(backend: &WgpuBackend, bytes: Bytes, lanes: usize) -> Result<Vec<Vec
         prevrandao: B256::ZERO,
         excess_blob_gas: 0,
         blob_params: None,
+        blob_price: None,
     };
     let to = Address::repeat_byte(1);
     let tx = Transaction { gas_limit: 1_000_000, to: Some(to), ..Transaction::blank(TxType::Legacy, env.chain_id) };

@@ -1,0 +1,386 @@
+//! revm for calls that are no transactions: unsigned, free, each on the same state. The journal is kept from call to call
+//! with what it has read, and only the changes are taken back: the fastest way revm has of doing this.
+
+use super::{EvmContext, Source, build, changes, outcome, outcome_of, settings, tx_error};
+use crate::{
+    block::BlockEnv,
+    coverage::{Coverage, salt},
+    error::{Invalid, TxError},
+    fork::Fork,
+    outcome::TxOutcome,
+    plan::delegate_of,
+    simulate::{AccessList, Call, Wants, Warm},
+    state::{StateError, StateRef},
+};
+use alloy_eips::eip2930::{AccessList as RevmAccessList, AccessListItem};
+use alloy_primitives::{Address, TxKind, U256};
+use revm::{
+    Database, ExecuteEvm, Inspector, Journal, MainnetEvm,
+    bytecode::opcode::{JUMP, JUMPDEST, JUMPI},
+    context::{BlockEnv as RevmBlock, CfgEnv, ContextSetters, JournalEntry, JournalTr, LocalContextTr, TxEnv},
+    context_interface::{
+        context::take_error,
+        result::{EVMError, ExecutionResult, HaltReason, ResultGas},
+    },
+    handler::{EvmTr, FrameResult, Handler, post_execution},
+    inspector::{InspectorHandler, inspectors::TracerEip3155},
+    interpreter::{
+        CallInputs, CallOutcome, CreateInputs, CreateOutcome, Interpreter, interpreter::EthInterpreter,
+        interpreter_types::Jumps,
+    },
+};
+use std::{
+    io::{self, Write},
+    marker::PhantomData,
+    sync::{Arc, Mutex, PoisonError},
+};
+
+/// Accounts that the journal keeps from call to call; with more it starts anew.
+const MAX_KEPT: usize = 1 << 14;
+
+type CallEvm<S, I> = MainnetEvm<EvmContext<Source<S>>, I>;
+
+/// What becomes of a call's changes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Changes {
+    /// They are taken back at once.
+    TakeBack,
+    /// They stay for the next call of a sequence, and can be taken back later.
+    Keep,
+    /// They stay until the journal is taken whole.
+    Leave,
+}
+
+/// Mainnet's rules but for the end of a transaction.
+struct CallHandler<'a, S, I> {
+    changes: Changes,
+    /// Where what has been done since the start of the sequence is noted.
+    done: &'a mut Vec<JournalEntry>,
+    /// Whether to say what is warm at the end.
+    list: bool,
+    warm: Warm,
+    evm: PhantomData<(S, I)>,
+}
+
+impl<S: StateRef, I> Handler for CallHandler<'_, S, I> {
+    type Evm = CallEvm<S, I>;
+    type Error = EVMError<StateError>;
+    type HaltReason = HaltReason;
+
+    fn execution_result(
+        &mut self,
+        evm: &mut Self::Evm,
+        result: FrameResult,
+        gas: ResultGas,
+    ) -> Result<ExecutionResult, Self::Error> {
+        take_error::<Self::Error, _>(&mut evm.ctx.error)?;
+        if self.list && result.interpreter_result().is_ok() {
+            self.warm = warm(&evm.ctx.journaled_state);
+        }
+        let result = post_execution::output(&mut evm.ctx, result, gas);
+        let journal = &mut evm.ctx.journaled_state;
+        match self.changes {
+            Changes::TakeBack => take_back(journal),
+            Changes::Keep => {
+                self.done.append(&mut journal.inner.journal);
+                journal.commit_tx();
+            }
+            Changes::Leave => journal.commit_tx(),
+        }
+        evm.ctx.local.clear();
+        evm.frame_stack().clear();
+        Ok(result)
+    }
+}
+
+impl<S: StateRef, I: Inspector<EvmContext<Source<S>>>> InspectorHandler for CallHandler<'_, S, I> {
+    type IT = EthInterpreter;
+}
+
+/// Takes back all that is in the journal. What was created or destroyed is read again: its flags are not what they were.
+fn take_back<DB: Database>(journal: &mut Journal<DB>) {
+    let remade = |entry: &JournalEntry| match entry {
+        JournalEntry::AccountCreated { address, .. } | JournalEntry::AccountDestroyed { address, .. } => Some(*address),
+        _ => None,
+    };
+    let remade: Vec<Address> = journal.inner.journal.iter().filter_map(remade).collect();
+    journal.discard_tx();
+    for address in remade {
+        journal.inner.state.remove(&address);
+    }
+    if journal.inner.state.len() > MAX_KEPT {
+        journal.inner.state.clear();
+    }
+}
+
+/// What is warm in the running transaction.
+fn warm<DB: Database>(journal: &Journal<DB>) -> Warm {
+    let now = journal.inner.transaction_id;
+    let mut warm = Warm::default();
+    for (address, account) in &journal.inner.state {
+        let slots = account.storage.iter().filter(|(_, slot)| !slot.is_cold_transaction_id(now));
+        let slots: Vec<U256> = slots.map(|(slot, _)| *slot).collect();
+        if !slots.is_empty() || !account.is_cold_transaction_id(now) {
+            warm.entry(*address).or_default().extend(slots);
+        }
+    }
+    warm
+}
+
+/// Notes the edges that are taken.
+#[derive(Debug, Default)]
+struct Edges {
+    taken: Box<Coverage>,
+    /// Of each live frame its salt, and a jump that has not arrived: from where, and whether it is taken.
+    frames: Vec<(u32, Option<(u32, bool)>)>,
+}
+
+impl<S: StateRef> Inspector<EvmContext<Source<S>>> for Edges {
+    fn initialize_interp(&mut self, interpreter: &mut Interpreter, _: &mut EvmContext<Source<S>>) {
+        if let Some(frame) = self.frames.last_mut() {
+            *frame = (salt(&interpreter.bytecode.get_or_calculate_hash()), None);
+        }
+    }
+
+    fn step(&mut self, interpreter: &mut Interpreter, _: &mut EvmContext<Source<S>>) {
+        let (pc, opcode) = (interpreter.bytecode.pc() as u32, interpreter.bytecode.opcode());
+        let Some((salt, jump)) = self.frames.last_mut() else { return };
+        if let Some((from, taken)) = jump.take()
+            && (!taken || (opcode == JUMPDEST && interpreter.gas.remaining() > 0))
+        {
+            self.taken.add(*salt, from, pc);
+        }
+        *jump = match opcode {
+            JUMP => Some((pc, true)),
+            // The condition is the second.
+            JUMPI => {
+                let data = interpreter.stack.data();
+                data.len().checked_sub(2).map(|at| (pc, !data[at].is_zero()))
+            }
+            _ => None,
+        };
+    }
+
+    fn call(&mut self, _: &mut EvmContext<Source<S>>, _: &mut CallInputs) -> Option<CallOutcome> {
+        self.frames.push((0, None));
+        None
+    }
+
+    fn call_end(&mut self, _: &mut EvmContext<Source<S>>, _: &CallInputs, _: &mut CallOutcome) {
+        self.frames.pop();
+    }
+
+    fn create(&mut self, _: &mut EvmContext<Source<S>>, _: &mut CreateInputs) -> Option<CreateOutcome> {
+        self.frames.push((0, None));
+        None
+    }
+
+    fn create_end(&mut self, _: &mut EvmContext<Source<S>>, _: &CreateInputs, _: &mut CreateOutcome) {
+        self.frames.pop();
+    }
+}
+
+/// An environment as revm has it, with the rules that calls are free of.
+fn call_settings(env: &BlockEnv) -> Result<(CfgEnv, RevmBlock), Invalid> {
+    let (mut cfg, block) = settings(env)?;
+    cfg.disable_nonce_check = true;
+    cfg.disable_eip3607 = true;
+    cfg.disable_base_fee = true;
+    cfg.disable_block_gas_limit = true;
+    cfg.tx_gas_limit_cap = Some(u64::MAX);
+    Ok((cfg, block))
+}
+
+fn call_env(call: &Call, block_gas_limit: u64) -> TxEnv {
+    let access_list = call.access_list.iter();
+    let access_list =
+        access_list.map(|(address, keys)| AccessListItem { address: *address, storage_keys: keys.clone() });
+    TxEnv {
+        tx_type: u8::from(!call.access_list.is_empty()),
+        caller: call.from,
+        gas_limit: call.gas.unwrap_or(block_gas_limit),
+        gas_price: 0,
+        kind: call.to.map_or(TxKind::Create, TxKind::Call),
+        value: call.value,
+        data: call.input.clone(),
+        chain_id: None,
+        access_list: RevmAccessList(access_list.collect()),
+        ..TxEnv::default()
+    }
+}
+
+/// What a call came to, by revm.
+#[derive(Clone, Debug)]
+pub(crate) struct Called {
+    /// Its changes are empty unless they were asked for.
+    pub(crate) outcome: TxOutcome,
+    pub(crate) access_list: Option<AccessList>,
+    pub(crate) coverage: Option<Box<Coverage>>,
+}
+
+/// revm for one call after the other.
+pub(crate) struct CallRevm<S: StateRef> {
+    fork: Fork,
+    evm: CallEvm<S, Edges>,
+    done: Vec<JournalEntry>,
+}
+
+impl<S: StateRef> std::fmt::Debug for CallRevm<S> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("CallRevm").field("block", &self.evm.ctx.block).finish_non_exhaustive()
+    }
+}
+
+impl<S: StateRef> CallRevm<S> {
+    /// # Errors
+    /// As [`super::Revm::new`].
+    pub(crate) fn new(env: &BlockEnv, state: S) -> Result<Self, Invalid> {
+        let mut revm = Self {
+            fork: env.fork,
+            evm: build(env, Source::new(state))?.with_inspector(Edges::default()),
+            done: Vec::new(),
+        };
+        (revm.evm.ctx.cfg, revm.evm.ctx.block) = call_settings(env)?;
+        Ok(revm)
+    }
+
+    /// Goes on in another environment, which must be of the same fork, and on another state.
+    ///
+    /// # Errors
+    /// As [`super::Revm::new`]; nothing has changed then.
+    pub(crate) fn enter(&mut self, env: &BlockEnv, state: S) -> Result<(), Invalid> {
+        (self.evm.ctx.cfg, self.evm.ctx.block) = call_settings(env)?;
+        self.evm.ctx.journaled_state.database.state = state;
+        self.forget();
+        Ok(())
+    }
+
+    /// The state that calls run on, to be changed where [`CallRevm::call_on_its_own`] runs them.
+    pub(crate) fn state_mut(&mut self) -> &mut S {
+        &mut self.evm.ctx.journaled_state.database.state
+    }
+
+    /// Drops all that has been read.
+    fn forget(&mut self) {
+        self.evm.ctx.journaled_state.inner.state.clear();
+        self.done.clear();
+    }
+
+    /// Runs a call on the state, and leaves the state as it is.
+    ///
+    /// # Errors
+    /// The call is invalid, or the state could not be read.
+    pub(crate) fn call(&mut self, call: &Call, wants: Wants) -> Result<Called, TxError> {
+        if wants.state_diff { self.call_on_its_own(call, wants) } else { self.run(call, wants, Changes::TakeBack) }
+    }
+
+    /// The same with all changes, and with nothing kept that was read.
+    ///
+    /// # Errors
+    /// As [`CallRevm::call`].
+    pub(crate) fn call_on_its_own(&mut self, call: &Call, wants: Wants) -> Result<Called, TxError> {
+        self.forget();
+        let mut called = self.run(call, wants, Changes::Leave)?;
+        called.outcome.changes = changes(self.evm.finalize());
+        Ok(called)
+    }
+
+    /// Runs a call on what the calls since the last [`CallRevm::end_sequence`] have left. Its changes cannot be told. From
+    /// Spurious Dragon on, where an empty account and none are one.
+    ///
+    /// # Errors
+    /// As [`CallRevm::call`].
+    pub(crate) fn call_in_sequence(&mut self, call: &Call, wants: Wants) -> Result<Called, TxError> {
+        debug_assert!(!wants.state_diff, "a sequence's changes are not told apart");
+        self.run(call, wants, Changes::Keep)
+    }
+
+    /// Takes back what the calls of a sequence have changed.
+    pub(crate) fn end_sequence(&mut self) {
+        let journal = &mut self.evm.ctx.journaled_state;
+        journal.inner.journal = std::mem::take(&mut self.done);
+        take_back(journal);
+    }
+
+    fn run(&mut self, call: &Call, wants: Wants, changes: Changes) -> Result<Called, TxError> {
+        let evm = &mut self.evm;
+        evm.ctx.set_tx(call_env(call, evm.ctx.block.gas_limit));
+        let coverage = wants.coverage || wants.merged_coverage;
+        let done = &mut self.done;
+        let mut handler =
+            CallHandler { changes, done, list: wants.access_list, warm: Warm::default(), evm: PhantomData };
+        let result = if coverage { handler.inspect_run(evm) } else { handler.run(evm) };
+        let warm = handler.warm;
+        let edges = coverage.then(|| std::mem::take(&mut evm.inspector).taken);
+        let result = match result {
+            Ok(result) => result,
+            Err(error) => {
+                let error = tx_error(error, TxError::State);
+                if !matches!(error, TxError::Invalid(_)) && changes != Changes::Keep {
+                    // Half-read accounts are no use to anybody.
+                    self.forget();
+                }
+                return Err(error);
+            }
+        };
+        let outcome = outcome(result);
+        let access_list = wants.access_list.then(|| self.access_list(call, warm, outcome.contract_address));
+        Ok(Called { outcome, access_list, coverage: edges })
+    }
+
+    fn access_list(&self, call: &Call, warm: Warm, created: Option<Address>) -> AccessList {
+        let delegate = call.to.and_then(|to| {
+            let account = self.evm.ctx.journaled_state.inner.state.get(&to)?;
+            delegate_of(account.info.code.as_ref()?.original_byte_slice())
+        });
+        let beneficiary = self.evm.ctx.block.beneficiary;
+        let apart = [Some(call.from), call.to, created, delegate, Some(beneficiary)];
+        crate::simulate::access_list(call, warm, apart.as_slice(), self.fork)
+    }
+}
+
+/// Runs a call on revm as it comes, with nothing kept from one call to the next: what everything else here must be equal
+/// to.
+///
+/// # Errors
+/// The block contradicts its fork, the call is invalid, or the state could not be read.
+pub fn reference_call(env: &BlockEnv, state: &dyn StateRef, call: &Call) -> Result<TxOutcome, TxError> {
+    let mut evm: MainnetEvm<EvmContext<Source<&dyn StateRef>>> = build(env, Source::new(state))?;
+    (evm.ctx.cfg, evm.ctx.block) = call_settings(env)?;
+    let result = evm.transact(call_env(call, env.gas_limit)).map_err(|error| tx_error(error, TxError::State))?;
+    Ok(outcome_of(result))
+}
+
+/// Where a tracer writes to.
+#[derive(Clone, Debug, Default)]
+struct Sink(Arc<Mutex<Vec<u8>>>);
+
+impl Write for Sink {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).write(bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+/// Runs a call and gives what each step did: a line of JSON a step and one at the end, by EIP-3155.
+///
+/// # Errors
+/// As [`CallRevm::new`] and [`CallRevm::call`].
+pub(crate) fn trace(env: &BlockEnv, state: &dyn StateRef, call: &Call) -> Result<(TxOutcome, Vec<u8>), TxError> {
+    let sink = Sink::default();
+    let tracer = TracerEip3155::new(Box::new(sink.clone()));
+    let mut evm: CallEvm<&dyn StateRef, TracerEip3155> = build(env, Source::new(state))?.with_inspector(tracer);
+    (evm.ctx.cfg, evm.ctx.block) = call_settings(env)?;
+    evm.ctx.set_tx(call_env(call, env.gas_limit));
+    let mut done = Vec::new();
+    let mut handler =
+        CallHandler { changes: Changes::Leave, done: &mut done, list: false, warm: Warm::default(), evm: PhantomData };
+    let result = handler.inspect_run(&mut evm).map_err(|error| tx_error(error, TxError::State))?;
+    let outcome = TxOutcome { changes: changes(evm.finalize()), ..outcome(result) };
+    drop(evm);
+    let bytes = std::mem::take(&mut *sink.0.lock().unwrap_or_else(PoisonError::into_inner));
+    Ok((outcome, bytes))
+}

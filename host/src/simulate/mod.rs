@@ -1,0 +1,64 @@
+//! Independent calls, and sequences of calls, against one snapshot: quotes over pools and amounts, scans, bundles, fuzzing.
+//!
+//! Calls are read as they are needed, in chunks; while one chunk runs the answers of the one before are given out, in order.
+//! So memory is bounded whatever the number of calls, and whoever stops reading stops the work.
+
+mod call;
+mod cpu;
+mod overrides;
+mod place;
+mod run;
+mod warm;
+
+pub use call::{AccessList, Answer, AsCall, Call, CallResult, Sequence, Wants};
+pub use overrides::{AccountOverride, BlockOverrides, StateOverrides, StorageOverride};
+pub(crate) use run::Simulator;
+pub(crate) use warm::{Warm, access_list};
+
+use crate::{
+    context::Context,
+    coverage::Coverage,
+    error::{Invalid, TxError},
+    evm,
+    outcome::TxOutcome,
+    report::ExecutionReport,
+    submit::Progress,
+};
+
+/// How to simulate.
+#[derive(Clone, Debug, Default)]
+pub struct Options {
+    /// Answers beyond status, gas and output.
+    pub wants: Wants,
+    /// Whether a sequence ends with its first call that does not succeed; its answers are then fewer than its calls.
+    pub stop_on_revert: bool,
+    /// To cancel from elsewhere: the answers end early. Counts the calls that are done.
+    pub progress: Progress,
+}
+
+/// What a simulation came to.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Summary {
+    /// Answers given out.
+    pub calls: u64,
+    /// Those among them that are errors.
+    pub errors: u64,
+    /// Whether it was cancelled, or the reader had enough.
+    pub cancelled: bool,
+    /// All edges, where they were wanted.
+    pub coverage: Option<Box<Coverage>>,
+    /// Routes, fallbacks, time.
+    pub report: ExecutionReport,
+}
+
+/// The last call's outcome and trace.
+pub(crate) fn trace(base: &Context<'_>, calls: &[Call]) -> Result<(TxOutcome, Vec<u8>), TxError> {
+    let (last, before) = calls.split_last().ok_or_else(|| Invalid::new("calls", "there is none"))?;
+    let mut place = place::Place::base(base);
+    let mut cpu = cpu::Cpu::new(place.clone());
+    for call in before {
+        cpu.step(&mut place, call, Wants::default())?;
+    }
+    let place = place.of(last)?;
+    evm::trace(&place.env, place.state.as_state(), last)
+}

@@ -1,0 +1,280 @@
+//! The pipeline of a simulation: chunks of work in, answers in order out, one chunk running while those of the one before
+//! are given out.
+
+use super::{Answer, AsCall, Call, Options, Sequence, Summary, cpu::Cpu, place::Place};
+use crate::{context::Context, coverage::Coverage, error::TxError, lanes::Lanes, report::ExecutionReport};
+use alloy_primitives::map::HashMap;
+use rayon::{ThreadPool, prelude::*};
+use std::{
+    ops::ControlFlow,
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicUsize, Ordering},
+        mpsc::sync_channel,
+    },
+    time::Instant,
+};
+
+/// Calls of the first chunk and of the largest; between them they double, so that the first answers come soon.
+const FIRST_CHUNK: usize = 256;
+const CHUNK: usize = 16_384;
+
+/// Calls up to which the calling thread does them itself.
+const INLINE: usize = 16;
+
+/// Calls that a thread takes at once, at most.
+const BLOCK: usize = 64;
+
+/// Everything that a simulation needs, for as long as it runs.
+#[derive(Debug)]
+pub(crate) struct Simulator<'a> {
+    pub(super) pool: &'a ThreadPool,
+    pub(super) lanes: Option<Lanes<'a>>,
+    pub(super) base: Place<'a>,
+    pub(super) options: &'a Options,
+    pub(super) totals: Mutex<Totals>,
+}
+
+/// What is summed up while chunks run.
+#[derive(Debug, Default)]
+pub(super) struct Totals {
+    pub(super) report: ExecutionReport,
+    pub(super) coverage: Coverage,
+}
+
+/// Calls, and where each runs.
+#[derive(Debug)]
+pub(super) struct Chunk<'a> {
+    pub(super) calls: Vec<Result<Call, TxError>>,
+    /// The place of each; the base is the first.
+    pub(super) at: Vec<usize>,
+    pub(super) places: Vec<Result<Place<'a>, TxError>>,
+}
+
+impl<'a> Simulator<'a> {
+    pub(crate) fn new(
+        pool: &'a ThreadPool,
+        lanes: Option<Lanes<'a>>,
+        base: &Context<'a>,
+        options: &'a Options,
+    ) -> Self {
+        Self { pool, lanes, base: Place::base(base), options, totals: Mutex::default() }
+    }
+
+    /// Answers calls.
+    pub(crate) fn calls<I: IntoIterator<Item: AsCall>>(
+        self,
+        calls: I,
+        mut sink: impl FnMut(usize, Answer) -> ControlFlow<()>,
+    ) -> Summary {
+        let mut calls = calls.into_iter().map(AsCall::as_call);
+        let mut summary = Summary::default();
+        let mut next = 0;
+        let mut give = |answer: Answer, summary: &mut Summary| {
+            summary.calls += 1;
+            summary.errors += u64::from(answer.is_err());
+            next += 1;
+            sink(next - 1, answer)
+        };
+        self.chunks(
+            &mut summary,
+            |count| calls.by_ref().take(count).collect(),
+            |calls: Vec<Result<Call, TxError>>| self.chunk(&self.placed(calls)),
+            &mut give,
+        );
+        self.sum(summary)
+    }
+
+    /// Answers sequences.
+    pub(crate) fn sequences<I: IntoIterator<Item = Sequence>>(
+        self,
+        sequences: I,
+        mut sink: impl FnMut(usize, Vec<Answer>) -> ControlFlow<()>,
+    ) -> Summary {
+        let mut sequences = sequences.into_iter();
+        let mut summary = Summary::default();
+        let mut next = 0;
+        let mut give = |answers: Vec<Answer>, summary: &mut Summary| {
+            summary.calls += answers.len() as u64;
+            summary.errors += answers.iter().filter(|answer| answer.is_err()).count() as u64;
+            next += 1;
+            sink(next - 1, answers)
+        };
+        self.chunks(
+            &mut summary,
+            |count| sequences.by_ref().take(count).collect(),
+            |sequences: Vec<Sequence>| self.sequence_chunk(&sequences),
+            &mut give,
+        );
+        self.sum(summary)
+    }
+
+    fn sum(self, summary: Summary) -> Summary {
+        let totals = self.totals.into_inner().unwrap_or_else(PoisonError::into_inner);
+        let coverage = self.options.wants.merged_coverage.then(|| Box::new(totals.coverage));
+        Summary { coverage, report: totals.report, ..summary }
+    }
+
+    /// Runs chunk after chunk, and gives out the answers to one while the next runs.
+    fn chunks<T: Send, R: Send>(
+        &self,
+        summary: &mut Summary,
+        mut take: impl FnMut(usize) -> Vec<T>,
+        run: impl Fn(Vec<T>) -> Vec<R> + Sync,
+        give: &mut impl FnMut(R, &mut Summary) -> ControlFlow<()>,
+    ) {
+        let start = Instant::now();
+        let progress = &self.options.progress;
+        let run = &run;
+        let first = take(FIRST_CHUNK);
+        if first.len() <= INLINE && self.lanes.is_none() {
+            let answers = run(first);
+            summary.cancelled = progress.is_cancelled();
+            for answer in answers {
+                if give(answer, summary).is_break() {
+                    summary.cancelled = true;
+                    break;
+                }
+            }
+        } else {
+            self.pool.in_place_scope(|scope| {
+                let (mut chunk, mut size) = (first, FIRST_CHUNK);
+                let mut answers = Vec::new();
+                loop {
+                    let running = (!chunk.is_empty()).then(|| {
+                        let (sender, receiver) = sync_channel(1);
+                        let work = std::mem::take(&mut chunk);
+                        // Nobody waits any more if this fails.
+                        scope.spawn(move |_| drop(sender.send(run(work))));
+                        receiver
+                    });
+                    if running.is_some() {
+                        size = (2 * size).min(CHUNK);
+                        chunk = take(size);
+                    }
+                    for answer in std::mem::take(&mut answers) {
+                        if give(answer, summary).is_break() {
+                            progress.cancel();
+                            break;
+                        }
+                    }
+                    let Some(running) = running else { break };
+                    // There is no answer where the work panicked: the scope tells.
+                    let Ok(next) = running.recv() else { break };
+                    answers = next;
+                    if progress.is_cancelled() {
+                        summary.cancelled = true;
+                        break;
+                    }
+                }
+            });
+        }
+        let mut totals = self.totals.lock().unwrap_or_else(PoisonError::into_inner);
+        totals.report.time.total = start.elapsed();
+    }
+
+    /// Finds each call's place; calls with the same overrides share one.
+    fn placed(&self, calls: Vec<Result<Call, TxError>>) -> Chunk<'a> {
+        let mut known: HashMap<(usize, usize), usize> = HashMap::default();
+        let mut first = Vec::new();
+        let pointer = |call: &Call| {
+            let state = call.state.as_ref().map_or(0, |overrides| Arc::as_ptr(overrides) as usize);
+            let block = call.block.as_ref().map_or(0, |overrides| Arc::as_ptr(overrides) as usize);
+            (state, block)
+        };
+        let at = calls
+            .iter()
+            .map(|call| match call.as_ref().map(pointer) {
+                Err(_) | Ok((0, 0)) => 0,
+                Ok(pointers) => *known.entry(pointers).or_insert_with(|| {
+                    first.extend(call.as_ref().ok());
+                    first.len()
+                }),
+            })
+            .collect();
+        let place = |call: &&Call| self.base.of(call);
+        let over: Vec<_> =
+            if first.len() > BLOCK { first.par_iter().map(place).collect() } else { first.iter().map(place).collect() };
+        let places = std::iter::once(Ok(self.base.clone())).chain(over).collect();
+        Chunk { calls, at, places }
+    }
+
+    /// The answers to a chunk of calls.
+    fn chunk(&self, chunk: &Chunk<'a>) -> Vec<Answer> {
+        let answers = self.spread(chunk.calls.len(), |cpu, index| self.by_cpu(cpu, chunk, index));
+        self.count_cpu(&answers);
+        answers
+    }
+
+    pub(super) fn by_cpu(&self, cpu: &mut Cpu<'a>, chunk: &Chunk<'a>, index: usize) -> Answer {
+        let call = chunk.calls[index].as_ref().map_err(Clone::clone)?;
+        let wants = self.options.wants;
+        match chunk.at[index] {
+            0 => cpu.call(call, wants),
+            at => cpu.call_at(at, chunk.places[at].as_ref().map_err(Clone::clone)?, call, wants),
+        }
+    }
+
+    fn sequence_chunk(&self, sequences: &[Sequence]) -> Vec<Vec<Answer>> {
+        let Options { wants, stop_on_revert, .. } = self.options;
+        let answers =
+            self.spread(sequences.len(), |cpu, index| cpu.sequence(&sequences[index], *wants, *stop_on_revert));
+        self.count_cpu(answers.iter().flatten());
+        answers
+    }
+
+    fn count_cpu<'r, I: IntoIterator<Item = &'r Answer>>(&self, answers: I) {
+        let mut totals = self.totals.lock().unwrap_or_else(PoisonError::into_inner);
+        let Totals { report, coverage } = &mut *totals;
+        for result in answers.into_iter().flatten() {
+            report.cpu.add(true, result.gas_used);
+            if self.options.wants.merged_coverage
+                && let Some(edges) = &result.coverage
+            {
+                coverage.merge(edges);
+            }
+        }
+    }
+
+    /// Runs `count` pieces of work on all threads, each with a revm that its thread keeps. Ends early, with fewer results, where the
+    /// simulation is cancelled.
+    pub(super) fn spread<T: Send>(&self, count: usize, run: impl Fn(&mut Cpu<'a>, usize) -> T + Sync) -> Vec<T> {
+        let next = AtomicUsize::new(0);
+        let threads = self.pool.current_num_threads();
+        let done = Mutex::new(Vec::new());
+        let work = || {
+            // revm cannot be sent to another thread, so it lives no longer than this.
+            let mut cpu = Cpu::new(self.base.clone());
+            loop {
+                // Smaller towards the end, so that all threads end together.
+                let left = count.saturating_sub(next.load(Ordering::Relaxed));
+                let size = (left / (4 * threads)).clamp(1, BLOCK);
+                let start = next.fetch_add(size, Ordering::Relaxed);
+                if start >= count || self.options.progress.is_cancelled() {
+                    break;
+                }
+                let block = start..(start + size).min(count);
+                let results: Vec<T> = block.map(|index| run(&mut cpu, index)).collect();
+                self.options.progress.add(results.len());
+                done.lock().unwrap_or_else(PoisonError::into_inner).push((start, results));
+            }
+        };
+        if count <= INLINE {
+            work();
+        } else {
+            let work = &work;
+            self.pool.scope(|scope| (0..threads).for_each(|_| scope.spawn(move |_| work())));
+        }
+        let mut done = done.into_inner().unwrap_or_else(PoisonError::into_inner);
+        done.sort_unstable_by_key(|(start, _)| *start);
+        let mut results = Vec::with_capacity(count);
+        for (start, block) in done {
+            // A thread that saw the cancellation leaves a gap; what is behind it has no place any more.
+            if start != results.len() {
+                break;
+            }
+            results.extend(block);
+        }
+        results
+    }
+}
