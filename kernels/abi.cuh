@@ -200,8 +200,9 @@ constexpr uint32_t TX_BLOBS_OFFSET = 0x0u;
 constexpr uint32_t TX_BLOBS = 0x1u;
 constexpr uint32_t TX_BLOCK = 0x2u;
 constexpr uint32_t TX_STATE = 0x3u;
-constexpr uint32_t TX_ENV = 0x4u;
-constexpr uint32_t TX_WORDS = 0x14u;
+constexpr uint32_t TX_BASE = 0x4u;
+constexpr uint32_t TX_ENV = 0x5u;
+constexpr uint32_t TX_WORDS = 0x15u;
 constexpr uint32_t FRAME_ADDRESS = 0x0u;
 constexpr uint32_t FRAME_CALLER = 0x8u;
 constexpr uint32_t FRAME_VALUE = 0x10u;
@@ -345,14 +346,16 @@ struct TxRecord {
     uint32_t blobs;
     uint32_t block;
     uint32_t state;
+    uint32_t base;
     uint32_t env[16];
 };
-static_assert(sizeof(TxRecord) == 80, "size");
+static_assert(sizeof(TxRecord) == 84, "size");
 static_assert(offsetof(TxRecord, blobs_offset) == 0, "blobs_offset");
 static_assert(offsetof(TxRecord, blobs) == 4, "blobs");
 static_assert(offsetof(TxRecord, block) == 8, "block");
 static_assert(offsetof(TxRecord, state) == 12, "state");
-static_assert(offsetof(TxRecord, env) == 16, "env");
+static_assert(offsetof(TxRecord, base) == 16, "base");
+static_assert(offsetof(TxRecord, env) == 20, "env");
 
 struct FrameState {
     uint32_t address[8];

@@ -195,8 +195,9 @@ const TX_BLOBS_OFFSET = 0x0u;
 const TX_BLOBS = 0x1u;
 const TX_BLOCK = 0x2u;
 const TX_STATE = 0x3u;
-const TX_ENV = 0x4u;
-const TX_WORDS = 0x14u;
+const TX_BASE = 0x4u;
+const TX_ENV = 0x5u;
+const TX_WORDS = 0x15u;
 const FRAME_ADDRESS = 0x0u;
 const FRAME_CALLER = 0x8u;
 const FRAME_VALUE = 0x10u;
@@ -319,6 +320,7 @@ struct TxRecord {
     blobs: u32,
     block: u32,
     state: u32,
+    base: u32,
     env: array<u32, 16>,
 }
 

@@ -54,6 +54,7 @@ fn execute(@builtin(global_invocation_id) id: vec3<u32>) {
     let tx = params.tx_base + lane * TX_WORDS;
     let block = batch[tx + TX_BLOCK];
     let state = batch[tx + TX_STATE];
+    let state_under = batch[tx + TX_BASE];
     let return_start = 4u * (params.memory_limbs + params.log_limbs);
     var frame: Frame;
     var load_frame = true;

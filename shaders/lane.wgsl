@@ -266,22 +266,28 @@ const ENTRY_ROWS = 3u;
 
 const SNAPSHOT_MISSING = 0xffffffffu;
 
-// Number of the snapshot entry, or SNAPSHOT_MISSING. The host fills the index by the same hash and leaves free places.
-fn snapshot_find(key: Key) -> u32 {
-    var h = key.row0 * vec4<u32>(0x9e3779b1u) + key.row1 * vec4<u32>(0x85ebca77u);
-    h = (h ^ (h >> vec4<u32>(15u))) + key.row2 * vec4<u32>(0xc2b2ae3du) + vec4<u32>(key.row3, 0u, 0u) * vec4<u32>(0x27d4eb2fu);
-    h ^= h >> vec4<u32>(13u);
-    var place = (h.x * 0x165667b1u + h.y * 0x9e3779b1u) ^ (h.z * 0x85ebca77u + h.w * 0xc2b2ae3du);
-    place ^= place >> 16u;
+// Number of the snapshot entry, or SNAPSHOT_MISSING. A key that the state lacks is looked for in the one under it, where it
+// is of the kind `base`. The host fills the index by the same hash and leaves free places.
+fn snapshot_find(key: Key, base: u32) -> u32 {
+    var row0 = key.row0;
     var found = SNAPSHOT_MISSING;
     loop {
-        place &= params.snapshot_mask;
-        found = snapshot[place >> 2u][place & 3u] - 1u;
-        if (found == SNAPSHOT_MISSING) { break; }
-        let at = snapshot_row(found);
-        if (all(snapshot[at] == key.row0) && all(snapshot[at + 1u] == key.row1) && all(snapshot[at + 2u] == key.row2)
-            && all(snapshot[at + 3u].xy == key.row3)) { break; }
-        place += 1u;
+        var h = row0 * vec4<u32>(0x9e3779b1u) + key.row1 * vec4<u32>(0x85ebca77u);
+        h = (h ^ (h >> vec4<u32>(15u))) + key.row2 * vec4<u32>(0xc2b2ae3du) + vec4<u32>(key.row3, 0u, 0u) * vec4<u32>(0x27d4eb2fu);
+        h ^= h >> vec4<u32>(13u);
+        var place = (h.x * 0x165667b1u + h.y * 0x9e3779b1u) ^ (h.z * 0x85ebca77u + h.w * 0xc2b2ae3du);
+        place ^= place >> 16u;
+        loop {
+            place &= params.snapshot_mask;
+            found = snapshot[place >> 2u][place & 3u] - 1u;
+            if (found == SNAPSHOT_MISSING) { break; }
+            let at = snapshot_row(found);
+            if (all(snapshot[at] == row0) && all(snapshot[at + 1u] == key.row1) && all(snapshot[at + 2u] == key.row2)
+                && all(snapshot[at + 3u].xy == key.row3)) { break; }
+            place += 1u;
+        }
+        if (found != SNAPSHOT_MISSING || row0.x == base) { break; }
+        row0.x = base;
     }
     return found;
 }

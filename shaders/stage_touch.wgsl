@@ -38,7 +38,7 @@ if (kind != 0u) {
     // A transient slot goes by the number of the slot of its name.
     let transient = kind == KIND_TRANSIENT;
     let key_kind = select(kind, KIND_SLOT, transient);
-    let found = snapshot_find(key_of(state | key_kind, address0, address_rest, slot));
+    let found = snapshot_find(key_of(state | key_kind, address0, address_rest, slot), state_under | key_kind);
     if (found == SNAPSHOT_MISSING) {
         if (op == OP_CREATED) {
             // Another request would take the place of the answer.

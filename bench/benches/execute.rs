@@ -5,7 +5,7 @@ use alloy_primitives::U256;
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 use lockstep::{
     backend::{Backend, BackendKind, Executed, wgpu::WgpuBackend},
-    context::{Context, Contexts, PlacedTx},
+    context::{Context, Contexts, PlacedTx, Terms},
     engine::Engine,
     fork::Fork,
     lower::{Batch, CodeArena, Lowering, SnapshotTable},
@@ -49,7 +49,7 @@ fn lanes<'a>(calls: &'a Calls, state: &dyn StateRef) -> Vec<Lane<'a>> {
     let context = Context { env: &calls.env, state };
     let placed = |(tx, sender): (&'a _, &_)| PlacedTx { tx, sender: *sender, context: 0 };
     let placed = calls.txs.iter().zip(&calls.senders).map(placed);
-    let lane = |(index, placed)| match plan::route(index, placed, &context, &LaneLimits::SMALL) {
+    let lane = |(index, placed)| match plan::route(index, placed, &context, Terms::Transaction, &LaneLimits::SMALL) {
         Ok(Route::Device(lane)) => *lane,
         route => panic!("{route:?}"),
     };

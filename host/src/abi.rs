@@ -100,6 +100,8 @@ abi_structs! {
         block: u32,
         /// Number of the state, times `KEY_STATE`: part of every key.
         state: u32,
+        /// The same of the state that keys are looked for in where this one lacks them; the same number where there is none.
+        base: u32,
         /// ORIGIN and GASPRICE as 32 big-endian bytes each.
         env: [u32; 16],
     }

@@ -59,6 +59,25 @@ impl<'a> Committed<'a> {
         self.base
     }
 
+    /// Whether the value of a key is not the base's. Of a layer (see [`StateRef::layer`]) these are few.
+    pub fn owns(&self, key: &StateKey) -> bool {
+        match key {
+            StateKey::Account(address) => self.accounts.contains_key(address),
+            StateKey::Slot(address, slot) => {
+                self.accounts.get(address).is_some_and(|overlay| overlay.wiped || overlay.slots.contains_key(slot))
+            }
+            StateKey::BlockHash(_) => false,
+        }
+    }
+
+    /// All keys that a layer owns, in no order.
+    pub fn own_keys(&self) -> impl Iterator<Item = StateKey> {
+        self.accounts.iter().flat_map(|(address, overlay)| {
+            let slots = overlay.slots.keys().map(|slot| StateKey::Slot(*address, *slot));
+            std::iter::once(StateKey::Account(*address)).chain(slots)
+        })
+    }
+
     /// Appends the next transaction. Its outcome must have been computed on, or validated against, exactly this prefix.
     pub fn commit(&mut self, outcome: &TxOutcome) {
         for change in &outcome.changes {
@@ -149,6 +168,11 @@ impl StateRef for Committed<'_> {
 
     fn hints(&self) -> Vec<StateKey> {
         self.base.hints()
+    }
+
+    fn layer(&self) -> Option<&Committed<'_>> {
+        // Wiped storage cannot be told by keys.
+        self.accounts.values().all(|overlay| !overlay.wiped).then_some(self)
     }
 }
 

@@ -1,6 +1,6 @@
 //! What a transaction runs in: a block environment and a state. The lanes of a batch may each have their own.
 
-use crate::{abi, block::BlockEnv, lower::Numbered, state::StateRef, tx::Transaction};
+use crate::{abi, block::BlockEnv, lower::{Base, Numbered}, state::StateRef, tx::Transaction};
 use alloy_primitives::{Address, map::HashMap};
 
 /// A block environment and a state. Several contexts may share either.
@@ -29,35 +29,63 @@ pub struct PlacedTx<'a> {
     pub context: usize,
 }
 
+/// What the rules are for what runs in a context.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Terms {
+    /// A transaction's.
+    #[default]
+    Transaction,
+    /// A call's: whatever nonce and code the sender has, free of charge, without a cap on gas.
+    Call,
+}
+
 /// Contexts, their states numbered: those of one state share what lanes read of it.
 #[derive(Clone, Debug)]
 pub struct Contexts<'a> {
-    list: Vec<(Context<'a>, u32)>,
+    list: Vec<(Context<'a>, u32, Option<Base<'a>>)>,
+    terms: Terms,
 }
 
 impl<'a> Contexts<'a> {
-    /// Most contexts: the number of a state shares a word with the kind of a key.
-    pub const MOST: usize = (u32::MAX / abi::KEY_STATE) as usize;
+    /// Most contexts: the number of a state shares a word with the kind of a key, and each may bring the state under it.
+    pub const MOST: usize = (u32::MAX / abi::KEY_STATE) as usize / 2;
 
     /// In order.
+    ///
+    /// A state that is a layer has the number of its base beside its own.
     ///
     /// # Panics
     /// There are more than [`Contexts::MOST`].
     pub fn new(contexts: &[Context<'a>]) -> Self {
         assert!(contexts.len() <= Self::MOST, "{} contexts", contexts.len());
-        let mut numbers: HashMap<*const dyn StateRef, u32> = HashMap::default();
-        let numbered = |context: &Context<'a>| {
+        let mut numbers: HashMap<*const (dyn StateRef + 'a), u32> = HashMap::default();
+        let mut number = |state: *const (dyn StateRef + 'a)| {
             let next = numbers.len() as u32;
             // The same data behind the same functions: whatever the types are, they answer alike.
-            let number = *numbers.entry(std::ptr::from_ref(context.state)).or_insert(next);
-            (*context, number)
+            *numbers.entry(state).or_insert(next)
         };
-        Self { list: contexts.iter().map(numbered).collect() }
+        let numbered = |context: &Context<'a>| {
+            let of = number(context.state);
+            let base = context.state.layer().map(|layer| Base { layer, number: number(layer.base()) });
+            (*context, of, base)
+        };
+        Self { list: contexts.iter().map(numbered).collect(), terms: Terms::Transaction }
+    }
+
+    /// The same for calls.
+    #[must_use]
+    pub fn for_calls(self) -> Self {
+        Self { terms: Terms::Call, ..self }
+    }
+
+    /// What the rules are.
+    pub const fn terms(&self) -> Terms {
+        self.terms
     }
 
     /// One for all.
     pub fn one(env: &'a BlockEnv, state: &'a dyn StateRef) -> Self {
-        Self { list: vec![(Context { env, state }, 0)] }
+        Self { list: vec![(Context { env, state }, 0, None)], terms: Terms::Transaction }
     }
 
     /// The context at an index.
@@ -67,8 +95,8 @@ impl<'a> Contexts<'a> {
 
     /// Its state, numbered.
     pub fn state(&self, context: usize) -> Numbered<'a> {
-        let (context, number) = self.list[context];
-        Numbered { state: context.state, number }
+        let (context, number, base) = self.list[context];
+        Numbered { state: context.state, number, base }
     }
 
     /// How many.
@@ -105,11 +133,11 @@ mod tests {
         let key = StateKey::Slot(Address::ZERO, alloy_primitives::U256::ONE);
         let state = MemoryState::default();
         for number in [0, 7, Contexts::MOST as u32, 7] {
-            snapshot.ensure(key, Numbered { state: &state, number }, &mut codes).unwrap();
+            snapshot.ensure(key, Numbered::alone(&state, number), &mut codes).unwrap();
         }
         assert_eq!(snapshot.len(), 3);
-        assert_eq!(snapshot.number(7, key), Some(1));
-        assert_eq!(snapshot.number(8, key), None);
+        assert_eq!(snapshot.number(Numbered::alone(&state, 7), key), Some(1));
+        assert_eq!(snapshot.number(Numbered::alone(&state, 8), key), None);
         assert!(snapshot.entries().iter().all(|entry| crate::lower::key_of(entry) == key));
         assert_eq!(snapshot.entries()[1].kind, abi::KIND_SLOT + 7 * abi::KEY_STATE);
     }

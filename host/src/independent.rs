@@ -1,51 +1,101 @@
-//! Executes transactions that have nothing to do with each other: each alone, in a context of its own or a shared one, on
-//! a device or by revm on CPU threads. One that is invalid, or whose state cannot be read, is nobody else's trouble.
+//! Executes transactions and calls that have nothing to do with each other: each alone, in a context of its own or a shared
+//! one, on a device or by revm on CPU threads. One that is invalid, or whose state cannot be read, is nobody else's trouble.
 
 use crate::{
     block::BlockEnv,
-    context::{Context, Contexts, PlacedTx},
+    context::{Context, Contexts, PlacedTx, Terms},
     error::{Invalid, TxError},
     evm::{BlockGas, Revm, check_env},
     fallback::FallbackReason,
     fork::Fork,
     lanes::{Lanes, MAX_INPUT, Runner},
-    outcome::TxOutcome,
+    outcome::{TxOutcome, TxStatus},
     plan::{self, Lane, Route, is_call},
     report::{ExecutionReport, lap},
-    state::StateRef,
+    state::{StateError, StateRef},
     validate::{End, Speculation},
 };
 use alloy_primitives::map::HashMap;
 use rayon::{ThreadPool, prelude::*};
 use std::{
     collections::BTreeMap,
-    sync::{Mutex, PoisonError},
+    fmt::Debug,
+    sync::{
+        Mutex, PoisonError,
+        atomic::{AtomicUsize, Ordering},
+    },
     time::Instant,
 };
 
-/// What became of a transaction: its outcome, and whether its target has code.
-type Done = Result<(TxOutcome, bool), TxError>;
+/// What is to be executed, by index, and what is made of it: on a device, or by revm.
+pub(crate) trait Work: Sync {
+    /// What it yields.
+    type Output: PartialEq + Debug + Send;
+
+    /// revm as a thread keeps it.
+    type Revm;
+
+    /// For a thread.
+    fn revm(&self) -> Self::Revm;
+
+    /// By revm.
+    ///
+    /// # Errors
+    /// It is invalid, or the state could not be read.
+    fn run(&self, revm: &mut Self::Revm, index: usize) -> Result<Self::Output, TxError>;
+
+    /// From a lane that has ended; `None` where revm is to judge.
+    ///
+    /// # Errors
+    /// The state could not be read.
+    fn accept(
+        &self,
+        lane: &Lane<'_>,
+        index: usize,
+        status: TxStatus,
+        result: &Speculation,
+    ) -> Result<Option<Self::Output>, StateError>;
+
+    /// Gas that it paid for.
+    fn gas_used(output: &Self::Output) -> u64;
+
+    /// Whether nobody waits for it any more.
+    fn is_cancelled(&self) -> bool {
+        false
+    }
+}
+
+/// What became of it, and whether its target has code.
+type Done<T> = Result<(T, bool), TxError>;
 
 /// Only a figure: what cannot be read spoils no outcome.
 fn counts_as_call(placed: &PlacedTx<'_>, contexts: &Contexts<'_>) -> bool {
     is_call(placed.tx, contexts.get(placed.context).state).unwrap_or(false)
 }
 
-/// revm for one transaction after the other; kept while the fork stays the same.
-struct Alone<'a> {
+/// Transactions, and the contexts that they stand in.
+#[derive(Debug)]
+struct Transactions<'a> {
     contexts: &'a Contexts<'a>,
-    held: Option<(usize, Revm<&'a dyn StateRef>)>,
+    txs: &'a [PlacedTx<'a>],
 }
 
-impl<'a> Alone<'a> {
-    const fn new(contexts: &'a Contexts<'a>) -> Self {
-        Self { contexts, held: None }
+/// revm for one transaction after the other; kept while the fork stays the same.
+type Held<'a> = Option<(usize, Revm<&'a dyn StateRef>)>;
+
+impl<'a> Work for Transactions<'a> {
+    type Output = TxOutcome;
+    type Revm = Held<'a>;
+
+    fn revm(&self) -> Held<'a> {
+        None
     }
 
-    fn transact(&mut self, placed: &PlacedTx<'_>) -> Result<TxOutcome, TxError> {
+    fn run(&self, held: &mut Held<'a>, index: usize) -> Result<TxOutcome, TxError> {
+        let placed = &self.txs[index];
         let context = self.contexts.get(placed.context);
         // One that has failed is not used again.
-        let mut revm = match self.held.take() {
+        let mut revm = match held.take() {
             Some((of, revm)) if of == placed.context => revm,
             Some((of, mut revm)) if self.contexts.get(of).env.fork == context.env.fork => {
                 revm.enter(context.env, context.state)?;
@@ -55,27 +105,39 @@ impl<'a> Alone<'a> {
         };
         BlockGas::default().check(context.env, placed.tx)?;
         let outcome = revm.transact(placed.tx, placed.sender)?;
-        self.held = Some((placed.context, revm));
+        *held = Some((placed.context, revm));
         Ok(outcome)
     }
 
-    fn run(&mut self, placed: &PlacedTx<'_>) -> Done {
-        self.transact(placed).map(|outcome| (outcome, counts_as_call(placed, self.contexts)))
+    fn accept(
+        &self,
+        lane: &Lane<'_>,
+        _: usize,
+        status: TxStatus,
+        result: &Speculation,
+    ) -> Result<Option<TxOutcome>, StateError> {
+        let Context { env, state } = self.contexts.get(lane.context);
+        result.judge(lane, status, env, *state, true)
+    }
+
+    fn gas_used(outcome: &TxOutcome) -> u64 {
+        outcome.gas_used
     }
 }
 
-/// A lane's outcome, and whether a cross-check found another, which then stands in its place.
-struct Accepted {
-    done: Done,
+/// A lane's output, and whether a cross-check found another, which then stands in its place.
+struct Accepted<T> {
+    done: Done<T>,
     differs: bool,
 }
 
-/// The outcome of a lane, or that it is revm's turn, for a reason that counts or none.
-fn lane_outcome(
+/// The output of a lane, or that it is revm's turn, for a reason that counts or none.
+fn lane_output<W: Work>(
+    work: &W,
+    index: usize,
     route: &Route<'_>,
     result: Option<&Speculation>,
-    contexts: &Contexts<'_>,
-) -> Result<TxOutcome, Option<FallbackReason>> {
+) -> Result<W::Output, Option<FallbackReason>> {
     let (lane, result) = match (route, result) {
         (Route::Fallback(reason), _) => return Err(Some(*reason)),
         (Route::Revm, _) => return Err(None),
@@ -85,21 +147,19 @@ fn lane_outcome(
     match result.end {
         End::Fallback(reason) => Err(Some(reason)),
         End::Parked => Err(None),
-        End::Done(status) => {
-            let Context { env, state } = contexts.get(lane.context);
-            // What cannot be read is an error only if revm reads it too.
-            result.judge(lane, status, env, *state).ok().flatten().ok_or(None)
-        }
+        // What cannot be read is an error only if revm reads it too.
+        End::Done(status) => work.accept(lane, index, status, result).ok().flatten().ok_or(None),
     }
 }
 
-/// The transactions on their way.
-struct Run<'a> {
+/// Work on its way: transaction i is what `work` runs at index i.
+pub(crate) struct Run<'a, W: Work> {
+    work: &'a W,
     contexts: &'a Contexts<'a>,
     txs: &'a [PlacedTx<'a>],
     pool: &'a ThreadPool,
     report: &'a mut ExecutionReport,
-    results: Vec<Result<TxOutcome, TxError>>,
+    results: Vec<Result<W::Output, TxError>>,
     clock: Instant,
 }
 
@@ -112,9 +172,8 @@ pub(crate) fn execute(
     report: &mut ExecutionReport,
 ) -> Vec<Result<TxOutcome, TxError>> {
     let contexts = &Contexts::new(contexts);
-    // No outcome until there is one.
-    let results = vec![Err(TxError::Evm(String::new())); txs.len()];
-    let mut run = Run { contexts, txs, pool, report, results, clock: Instant::now() };
+    let work = Transactions { contexts, txs };
+    let mut run = Run::new(&work, contexts, txs, pool, report);
     let mut placed = Vec::with_capacity(txs.len());
     for (index, tx) in txs.iter().enumerate() {
         if tx.context < contexts.len() {
@@ -132,20 +191,35 @@ pub(crate) fn execute(
                 by_fork.entry(contexts.get(txs[index].context).env.fork).or_default().push(index);
             }
             for (fork, indices) in by_fork {
-                run.on_device(fork, &indices, lanes);
+                run.on_device(&indices, &mut Runner::new(lanes, fork));
             }
         }
     }
-    run.report.on_device.sort_unstable();
-    run.report.differences.sort_unstable();
-    run.results
+    run.finish()
 }
 
-impl<'a> Run<'a> {
+impl<'a, W: Work> Run<'a, W> {
+    pub(crate) fn new(
+        work: &'a W,
+        contexts: &'a Contexts<'a>,
+        txs: &'a [PlacedTx<'a>],
+        pool: &'a ThreadPool,
+        report: &'a mut ExecutionReport,
+    ) -> Self {
+        // No output until there is one.
+        let results = txs.iter().map(|_| Err(TxError::Evm(String::new()))).collect();
+        Self { work, contexts, txs, pool, report, results, clock: Instant::now() }
+    }
+
+    pub(crate) fn finish(self) -> Vec<Result<W::Output, TxError>> {
+        self.report.on_device.sort_unstable();
+        self.report.differences.sort_unstable();
+        self.results
+    }
+
     /// The transactions of a fork, as many at once as lanes fit one run.
-    fn on_device(&mut self, fork: Fork, mut indices: &[usize], lanes: Lanes<'_>) {
-        let mut runner = Runner::new(lanes, fork);
-        while !indices.is_empty() {
+    pub(crate) fn on_device(&mut self, mut indices: &[usize], runner: &mut Runner<'_>) {
+        while !indices.is_empty() && !self.work.is_cancelled() {
             let mut input = 0;
             let fits = |index: &&usize| {
                 input += self.txs[**index].tx.input.len();
@@ -153,13 +227,13 @@ impl<'a> Run<'a> {
             };
             let count = indices.iter().take(runner.most_lanes()).take_while(fits).count().max(1);
             let (chunk, rest) = indices.split_at(count);
-            self.chunk(chunk, &mut runner, lanes.cross_check);
+            self.chunk(chunk, runner);
             runner.trim();
             indices = rest;
         }
     }
 
-    fn chunk(&mut self, chunk: &[usize], runner: &mut Runner<'_>, cross_check: bool) {
+    fn chunk(&mut self, chunk: &[usize], runner: &mut Runner<'_>) {
         let mut routes = self.routes(chunk, runner);
         lap(&mut self.report.time.plan, &mut self.clock);
         let ready = self.prepare(&mut routes, runner);
@@ -168,24 +242,26 @@ impl<'a> Run<'a> {
         let mut beside = HashMap::default();
         if !ready.is_empty() {
             self.report.waves += 1;
+            let elsewhere: Vec<usize> =
+                (0..chunk.len()).filter(|place| !matches!(routes[*place], Route::Device(_))).collect();
             let lane = |place| if let Route::Device(lane) = &routes[place] { Some(&**lane) } else { None };
             let lanes = ready.into_iter().filter_map(lane).collect();
-            beside = self.run_lanes(chunk, lanes, runner, &mut results);
-            self.report.beside += beside.len() as u64;
+            beside = self.run_lanes(chunk, lanes, &elsewhere, runner, &mut results);
+            self.report.beside += beside.len() as u64 - elsewhere.len() as u64;
         }
-        let judged = self.judge(chunk, &routes, &results, cross_check);
+        let judged = self.judge(chunk, &routes, &results, runner.cross_checks());
         let mut rest = Vec::new();
         for (place, (index, judged)) in chunk.iter().zip(judged).enumerate() {
             match judged {
                 Ok(Accepted { done, differs }) => {
-                    if let Ok((outcome, call)) = &done {
-                        self.report.device.add(*call, outcome.gas_used);
+                    if let Ok((output, call)) = &done {
+                        self.report.device.add(*call, W::gas_used(output));
                         self.report.on_device.push(*index);
                     }
                     if differs {
                         self.report.differences.push(*index);
                     }
-                    self.results[*index] = done.map(|(outcome, _)| outcome);
+                    self.results[*index] = done.map(|(output, _)| output);
                 }
                 Err(reason) => match beside.remove(&place) {
                     Some(done) => self.by_cpu(*index, reason, done),
@@ -197,25 +273,38 @@ impl<'a> Run<'a> {
         self.by_revm(rest);
     }
 
-    /// Runs lanes on the device. What it declines is run by revm at once, on the threads, and given by place.
+    /// Runs lanes on the device. What never gets there, `elsewhere`, and what it declines is run by revm at the same time, on
+    /// the threads, and given by place.
     fn run_lanes(
         &mut self,
         chunk: &[usize],
         lanes: Vec<&Lane<'_>>,
+        elsewhere: &[usize],
         runner: &mut Runner<'_>,
         results: &mut [Option<Speculation>],
-    ) -> HashMap<usize, Done> {
-        let (contexts, txs) = (self.contexts, self.txs);
+    ) -> HashMap<usize, Done<W::Output>> {
+        let (work, contexts, txs) = (self.work, self.contexts, self.txs);
         let beside = Mutex::new(HashMap::default());
-        let keep = &beside;
+        let keep = |place, done| {
+            beside.lock().unwrap_or_else(PoisonError::into_inner).insert(place, done);
+        };
+        let run = |revm: &mut W::Revm, place: usize| {
+            let index = chunk[place];
+            let done = work.run(revm, index).map(|output| (output, counts_as_call(&txs[index], contexts)));
+            keep(place, done);
+        };
+        let next = AtomicUsize::new(0);
+        let (run, next) = (&run, &next);
         self.pool.in_place_scope(|scope| {
-            let mut declined = |place: usize, _| {
-                let tx = &txs[chunk[place]];
+            for _ in 0..self.pool.current_num_threads().min(elsewhere.len()) {
                 scope.spawn(move |_| {
-                    let done = Alone::new(contexts).run(tx);
-                    keep.lock().unwrap_or_else(PoisonError::into_inner).insert(place, done);
+                    let mut revm = work.revm();
+                    while let Some(place) = elsewhere.get(next.fetch_add(1, Ordering::Relaxed)) {
+                        run(&mut revm, *place);
+                    }
                 });
-            };
+            }
+            let mut declined = |place: usize, _| scope.spawn(move |_| run(&mut work.revm(), place));
             for (place, result) in runner.run(lanes, contexts, &mut declined, self.report, &mut self.clock) {
                 results[place] = result;
             }
@@ -226,6 +315,7 @@ impl<'a> Run<'a> {
     /// Lanes, by their places in the chunk. What cannot be read now may never be asked for: revm says so, or does not.
     fn routes(&self, chunk: &[usize], runner: &Runner<'_>) -> Vec<Route<'a>> {
         let (contexts, txs, limits) = (self.contexts, self.txs, runner.limits());
+        let terms = contexts.terms();
         // Whether an environment is sound; kept while it stays the same.
         let route = |held: &mut Option<(&'a BlockEnv, bool)>, (place, index): (usize, &usize)| {
             let placed = txs[*index];
@@ -234,10 +324,11 @@ impl<'a> Run<'a> {
                 Some((env, sound)) if std::ptr::eq(*env, context.env) => *sound,
                 _ => held.insert((context.env, check_env(context.env).is_ok())).1,
             };
-            if !sound || BlockGas::default().check(context.env, placed.tx).is_err() {
+            let fits = terms == Terms::Call || BlockGas::default().check(context.env, placed.tx).is_ok();
+            if !sound || !fits {
                 return Route::Revm;
             }
-            plan::route(place, placed, context, limits).unwrap_or(Route::Revm)
+            plan::route(place, placed, context, terms, limits).unwrap_or(Route::Revm)
         };
         self.pool.install(|| chunk.par_iter().enumerate().map_init(|| None, route).collect())
     }
@@ -261,37 +352,40 @@ impl<'a> Run<'a> {
         ready
     }
 
-    /// Outcomes of lanes, on all threads.
+    /// Outputs of lanes, on all threads.
     fn judge(
         &self,
         chunk: &[usize],
         routes: &[Route<'_>],
         results: &[Option<Speculation>],
         cross_check: bool,
-    ) -> Vec<Result<Accepted, Option<FallbackReason>>> {
-        let (contexts, txs) = (self.contexts, self.txs);
-        let judge = |revm: &mut Alone<'_>, (index, route, result): (&usize, &Route<'_>, &Option<Speculation>)| {
-            let outcome = lane_outcome(route, result.as_ref(), contexts)?;
-            let placed = &txs[*index];
+    ) -> Vec<Result<Accepted<W::Output>, Option<FallbackReason>>> {
+        let (work, contexts, txs) = (self.work, self.contexts, self.txs);
+        let judge = |revm: &mut W::Revm, (index, route, result): (&usize, &Route<'_>, &Option<Speculation>)| {
+            let output = lane_output(work, *index, route, result.as_ref())?;
+            let call = counts_as_call(&txs[*index], contexts);
             if cross_check {
-                let expected = revm.run(placed);
-                let differs = !matches!(&expected, Ok((expected, _)) if *expected == outcome);
+                let expected = work.run(revm, *index);
+                let differs = expected.as_ref() != Ok(&output);
                 if differs {
-                    tracing::error!(tx = index, lane = ?outcome, revm = ?expected, "lane and revm differ");
+                    tracing::error!(tx = index, lane = ?output, revm = ?expected, "lane and revm differ");
                 }
-                return Ok(Accepted { done: expected, differs });
+                return Ok(Accepted { done: expected.map(|expected| (expected, call)), differs });
             }
-            Ok(Accepted { done: Ok((outcome, counts_as_call(placed, contexts))), differs: false })
+            Ok(Accepted { done: Ok((output, call)), differs: false })
         };
         let each = (chunk, routes, results).into_par_iter();
-        self.pool.install(|| each.map_init(|| Alone::new(contexts), judge).collect())
+        self.pool.install(|| each.map_init(|| work.revm(), judge).collect())
     }
 
     /// revm's part, on all threads, with what the device has declined it for.
-    fn by_revm(&mut self, rest: Vec<(usize, Option<FallbackReason>)>) {
-        let (contexts, txs) = (self.contexts, self.txs);
-        let run = |revm: &mut Alone<'_>, (index, _): &(usize, Option<FallbackReason>)| revm.run(&txs[*index]);
-        let done: Vec<Done> = self.pool.install(|| rest.par_iter().map_init(|| Alone::new(contexts), run).collect());
+    pub(crate) fn by_revm(&mut self, rest: Vec<(usize, Option<FallbackReason>)>) {
+        let (work, contexts, txs) = (self.work, self.contexts, self.txs);
+        let run = |revm: &mut W::Revm, (index, _): &(usize, Option<FallbackReason>)| {
+            work.run(revm, *index).map(|output| (output, counts_as_call(&txs[*index], contexts)))
+        };
+        let done: Vec<Done<W::Output>> =
+            self.pool.install(|| rest.par_iter().map_init(|| work.revm(), run).collect());
         for ((index, reason), done) in rest.into_iter().zip(done) {
             self.by_cpu(index, reason, done);
         }
@@ -299,11 +393,11 @@ impl<'a> Run<'a> {
     }
 
     /// What revm made of a transaction.
-    fn by_cpu(&mut self, index: usize, reason: Option<FallbackReason>, done: Done) {
-        if let Ok((outcome, call)) = &done {
-            self.report.cpu.add(*call, outcome.gas_used);
+    fn by_cpu(&mut self, index: usize, reason: Option<FallbackReason>, done: Done<W::Output>) {
+        if let Ok((output, call)) = &done {
+            self.report.cpu.add(*call, W::gas_used(output));
             reason.into_iter().for_each(|reason| self.report.fall_back(reason));
         }
-        self.results[index] = done.map(|(outcome, _)| outcome);
+        self.results[index] = done.map(|(output, _)| output);
     }
 }

@@ -43,18 +43,24 @@ pub fn intrinsic_gas(tx: &Transaction, fork: Fork) -> IntrinsicGas {
 /// # Errors
 /// Names the field and the rule.
 pub fn check_intrinsic(tx: &Transaction, fork: Fork, chain_id: u64) -> Result<IntrinsicGas, Invalid> {
+    if fork == Fork::Osaka && tx.gas_limit > MAX_TX_GAS_OSAKA {
+        let reason = format!("{} above the cap of {MAX_TX_GAS_OSAKA} (EIP-7825)", tx.gas_limit);
+        return Err(Invalid::new("gas_limit", reason));
+    }
+    check_call(tx, fork, chain_id)
+}
+
+/// The same for a call, which has no cap on gas.
+///
+/// # Errors
+/// Names the field and the rule.
+pub fn check_call(tx: &Transaction, fork: Fork, chain_id: u64) -> Result<IntrinsicGas, Invalid> {
     check_type(tx, fork)?;
     check_chain_id(tx, fork, chain_id)?;
     check_fees(tx)?;
     check_shape(tx, fork)?;
     if tx.nonce == u64::MAX {
         return Err(Invalid::new("nonce", "2^64 - 1 or above (EIP-2681)"));
-    }
-    if fork == Fork::Osaka && tx.gas_limit > MAX_TX_GAS_OSAKA {
-        return Err(Invalid::new(
-            "gas_limit",
-            format!("{} above the cap of {MAX_TX_GAS_OSAKA} (EIP-7825)", tx.gas_limit),
-        ));
     }
     let gas = intrinsic_gas(tx, fork);
     if gas.initial > tx.gas_limit {

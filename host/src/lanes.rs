@@ -6,13 +6,13 @@ use crate::{
     context::Contexts,
     fallback::FallbackReason,
     fork::Fork,
-    lower::{CodeArena, CodeCache, Lowering, Numbered, SnapshotTable},
+    lower::{CodeArena, CodeCache, LaneResult, Lowering, Numbered, SnapshotTable},
     outcome::TxOutcome,
     park::{Declined, MAX_CODE, MAX_KEYS, StateService},
     plan::{self, Lane, LaneClass, LaneLimits},
     report::{ExecutionReport, lap},
     state::{StateError, StateKey},
-    validate::{End, Speculation},
+    validate::{End, Speculation, warm_keys},
 };
 use alloy_primitives::{Address, B256};
 use std::{collections::HashSet, sync::Arc, time::Instant};
@@ -48,6 +48,8 @@ fn program(lane: &Lane<'_>) -> Program {
 pub(crate) struct Runner<'a> {
     device: &'a dyn Backend,
     cache: &'a Arc<CodeCache>,
+    cross_check: bool,
+    warm: bool,
     small: LaneLimits,
     large: LaneLimits,
     /// What met a cap of the small lanes, by code and selector: it starts in a large one.
@@ -62,10 +64,12 @@ pub(crate) struct Runner<'a> {
 }
 
 impl<'a> Runner<'a> {
-    pub(crate) fn new(Lanes { device, codes, .. }: Lanes<'a>, fork: Fork) -> Self {
+    pub(crate) fn new(Lanes { device, codes, cross_check }: Lanes<'a>, fork: Fork) -> Self {
         Self {
             device,
             cache: codes,
+            cross_check,
+            warm: false,
             small: device.lane_limits(LaneClass::Small),
             large: device.lane_limits(LaneClass::Large),
             grown: HashSet::new(),
@@ -75,6 +79,22 @@ impl<'a> Runner<'a> {
             hinted: HashSet::new(),
             hints_left: MAX_HINTS,
         }
+    }
+
+    /// The same, which says of each lane what it has made warm, if `warm`.
+    pub(crate) fn keeping(self, warm: bool) -> Self {
+        Self { warm, ..self }
+    }
+
+    /// Whether revm is to run beside every lane.
+    pub(crate) const fn cross_checks(&self) -> bool {
+        self.cross_check
+    }
+
+    /// Forgets every state but the first context's.
+    pub(crate) fn keep_first_state(&mut self) {
+        self.snapshot.keep(0);
+        self.hinted.retain(|number| *number == 0);
     }
 
     /// What a lane may use at most.
@@ -219,8 +239,10 @@ impl<'a> Runner<'a> {
             }
         };
         report.add_run(&run);
-        let detached = |(lane, result)| {
-            let speculation = Speculation::new(lane, result, &self.snapshot, &self.codes);
+        let detached = |(lane, result): (&'l Lane<'tx>, LaneResult)| {
+            let warm = if self.warm { warm_keys(&result, &self.snapshot) } else { Vec::new() };
+            let mut speculation = Speculation::new(lane, result, &self.snapshot, &self.codes);
+            speculation.warm = warm;
             if let End::Fallback(reason) = speculation.end
                 && reason.is_cap()
             {

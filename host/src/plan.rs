@@ -3,11 +3,11 @@
 use crate::{
     abi,
     block::BlockEnv,
-    context::{Context, PlacedTx},
+    context::{Context, PlacedTx, Terms},
     delegation::{Delegated, Delegations},
     fallback::FallbackReason,
     fork::Fork,
-    intrinsic::{IntrinsicGas, check_intrinsic},
+    intrinsic::{IntrinsicGas, check_call, check_intrinsic},
     state::{StateError, StateRef},
     tx::{Transaction, TxType},
 };
@@ -184,6 +184,8 @@ pub struct Lane<'a> {
     pub index: usize,
     /// Index of its context.
     pub context: usize,
+    /// Whether it is a transaction or a call.
+    pub terms: Terms,
     /// The transaction.
     pub tx: &'a Transaction,
     /// Its sender.
@@ -321,13 +323,15 @@ pub fn route<'a>(
     index: usize,
     PlacedTx { tx, sender, context }: PlacedTx<'a>,
     Context { env, state }: &Context<'_>,
+    terms: Terms,
     limits: &LaneLimits,
 ) -> Result<Route<'a>, StateError> {
     use FallbackReason as Reason;
     if !(Fork::Berlin..=Fork::Osaka).contains(&env.fork) {
         return Ok(Route::Fallback(Reason::Fork));
     }
-    let Ok(gas) = check_intrinsic(tx, env.fork, env.chain_id) else { return Ok(Route::Revm) };
+    let check = if terms == Terms::Call { check_call } else { check_intrinsic };
+    let Ok(gas) = check(tx, env.fork, env.chain_id) else { return Ok(Route::Revm) };
     if !is_as_decoded(tx) {
         return Ok(Route::Revm);
     }
@@ -365,5 +369,17 @@ pub fn route<'a>(
         }
     }
     let fees = Fees::of(tx, env);
-    Ok(Route::Device(Box::new(Lane { index, context, tx, sender, to, code, account_hash, delegations, gas, fees })))
+    Ok(Route::Device(Box::new(Lane {
+        index,
+        context,
+        terms,
+        tx,
+        sender,
+        to,
+        code,
+        account_hash,
+        delegations,
+        gas,
+        fees,
+    })))
 }

@@ -38,6 +38,11 @@ macro_rules! stages {
         pub struct StageTimes { $($(#[$doc])* pub $name: Duration,)* }
 
         impl StageTimes {
+            /// Adds the times of another.
+            pub fn add(&mut self, other: &Self) {
+                $(self.$name += other.$name;)*
+            }
+
             /// Name and time of every stage, in the order of the pipeline.
             pub fn iter(&self) -> impl Iterator<Item = (&'static str, Duration)> {
                 [$((stringify!($name), self.$name),)*].into_iter()
@@ -110,6 +115,25 @@ impl ExecutionReport {
     /// Both routes together.
     pub fn total(&self) -> RouteCount {
         self.device + self.cpu
+    }
+
+    /// Adds what another one counted. Its transactions have other indices, so none is named.
+    pub fn add(&mut self, other: Self) {
+        self.device = self.device + other.device;
+        self.cpu = self.cpu + other.cpu;
+        other.fallbacks.into_iter().for_each(|(reason, count)| *self.fallbacks.entry(reason).or_default() += count);
+        other.caps.into_iter().for_each(|(cap, count)| *self.caps.entry(cap).or_default() += count);
+        self.conflicts += other.conflicts;
+        self.waves += other.waves;
+        self.batches += other.batches;
+        self.lanes += other.lanes;
+        self.dispatches += other.dispatches;
+        self.invocations += other.invocations;
+        self.served += other.served;
+        self.beside += other.beside;
+        self.longest_dispatch = self.longest_dispatch.max(other.longest_dispatch);
+        self.steps += other.steps;
+        self.time.add(&other.time);
     }
 
     /// Counts what a batch took.

@@ -1,5 +1,6 @@
 //! What a state is: a read-only view that answers for accounts, slots, codes and block hashes.
 
+use crate::commit::Committed;
 use alloy_primitives::{Address, B256, Bytes, KECCAK256_EMPTY, U256};
 
 /// Balance, nonce and code hash of an account that exists.
@@ -71,6 +72,11 @@ pub trait StateRef: Sync {
     fn hints(&self) -> Vec<StateKey> {
         Vec::new()
     }
+
+    /// This state as few keys over another one, whose values lanes of both then share; `None` where it is not.
+    fn layer(&self) -> Option<&Committed<'_>> {
+        None
+    }
 }
 
 impl<S: StateRef + ?Sized> StateRef for &S {
@@ -92,5 +98,9 @@ impl<S: StateRef + ?Sized> StateRef for &S {
 
     fn hints(&self) -> Vec<StateKey> {
         (**self).hints()
+    }
+
+    fn layer(&self) -> Option<&Committed<'_>> {
+        (**self).layer()
     }
 }

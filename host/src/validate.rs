@@ -3,6 +3,7 @@
 use crate::{
     abi,
     block::BlockEnv,
+    context::Terms,
     delegation::{Delegated, Delegations},
     fallback::FallbackReason,
     fork::Fork,
@@ -47,6 +48,8 @@ pub struct Speculation {
     pub end: End,
     /// Everything that the result depends on, beyond nonce, funds and code of the parties.
     pub reads: Vec<Read>,
+    /// Accounts and slots that are warm at the end of the outermost frame, where that is asked for.
+    pub warm: Vec<StateKey>,
     gas_left: u64,
     refund: u64,
     touched: Vec<Touched>,
@@ -91,6 +94,12 @@ fn ended(result: &LaneResult) -> End {
             End::Fallback(reason.unwrap_or(FallbackReason::DeviceError))
         }
     }
+}
+
+/// Accounts and slots that are warm in a lane.
+pub(crate) fn warm_keys(result: &LaneResult, snapshot: &SnapshotTable) -> Vec<StateKey> {
+    let warm = |entry: &&abi::OverlayEntry| entry.flags & abi::ENTRY_WARM != 0 && entry.key & abi::KEY_TRANSIENT == 0;
+    result.entries.iter().filter(warm).filter_map(|entry| snapshot.entry(entry.key).map(key_of)).collect()
 }
 
 /// What a debit that left `slack` (see [`abi::ENTRY_SLACK_SHIFT`]) says of the balance that was `original`.
@@ -176,6 +185,7 @@ impl Speculation {
         Self {
             end,
             reads,
+            warm: Vec::new(),
             gas_left: if halted { 0 } else { gas_left },
             refund: if success { u64::from(result.state.refund) } else { 0 },
             touched: if success { touched } else { Vec::new() },
@@ -242,11 +252,14 @@ impl Speculation {
         if self.is_stale(lane, env, prefix)? {
             return Ok(Verdict::Stale);
         }
-        Ok(self.accept(lane, status, &sender, env, prefix)?.map_or(Verdict::Revm, Verdict::Accept))
+        if !self.adds_up(lane, &sender, env, prefix)? {
+            return Ok(Verdict::Revm);
+        }
+        self.outcome(lane, status, env, prefix).map(Verdict::Accept)
     }
 
     /// Judges a finished result on the very state that its lane ran on, where nothing can be stale; `None` where revm is
-    /// to judge.
+    /// to judge. The changes are left out unless they are asked for.
     ///
     /// # Errors
     /// The state could not be read.
@@ -256,32 +269,35 @@ impl Speculation {
         status: TxStatus,
         env: &BlockEnv,
         state: &dyn StateRef,
+        changes: bool,
     ) -> Result<Option<TxOutcome>, StateError> {
         let sender = state.account(&lane.sender)?.unwrap_or_default();
-        if !may_stand(lane, &sender, env, state)? {
+        if !may_stand(lane, &sender, env, state)? || !self.adds_up(lane, &sender, env, state)? {
             return Ok(None);
         }
-        self.accept(lane, status, &sender, env, state)
+        if !changes {
+            return Ok(Some(self.result(lane, status, self.gas_used(lane, env.fork))));
+        }
+        self.outcome(lane, status, env, state).map(Some)
     }
 
-    /// Accepts what `sender` may send and is not stale, unless sums end where revm has its own way.
-    fn accept(
+    /// Whether no sum ends where revm has its own way.
+    fn adds_up(
         &self,
         lane: &Lane<'_>,
-        status: TxStatus,
         sender: &AccountInfo,
         env: &BlockEnv,
         prefix: &dyn StateRef,
-    ) -> Result<Option<TxOutcome>, StateError> {
+    ) -> Result<bool, StateError> {
         // revm halts where the target cannot hold the value, before any code; a lane knows nothing of that balance.
         let held = prefix.account(&lane.to)?.unwrap_or_default().balance;
         if lane.to != lane.sender && held.checked_add(lane.tx.value).is_none() {
-            return Ok(None);
+            return Ok(false);
         }
         // Far from where the sums end, balances that were not read may differ.
         for touched in self.touched.iter().filter(|touched| !touched.read) {
             if prefix.account(&touched.address)?.unwrap_or_default().balance.bit_len() > 255 {
-                return Ok(None);
+                return Ok(false);
             }
         }
         // revm keeps back a reimbursement that the sender's balance cannot hold.
@@ -289,10 +305,22 @@ impl Speculation {
             let left = sender.balance.wrapping_add(moved_before(lane, &lane.sender)).wrapping_add(paid.amount);
             let unused = U256::from(lane.tx.gas_limit - self.gas_used(lane, env.fork));
             if left.checked_add(lane.fees.gas_price * unused).is_none() {
-                return Ok(None);
+                return Ok(false);
             }
         }
-        self.outcome(lane, status, env, prefix).map(Some)
+        Ok(true)
+    }
+
+    /// Everything but the changes.
+    fn result(&self, lane: &Lane<'_>, status: TxStatus, gas_used: u64) -> TxOutcome {
+        TxOutcome {
+            status,
+            gas_used,
+            output: self.output.clone(),
+            logs: self.logs.clone(),
+            contract_address: Some(lane.to).filter(|_| lane.creates() && status == TxStatus::Success),
+            changes: Vec::new(),
+        }
     }
 
     /// Gas paid for: refunds capped (EIP-3529), not below the floor (EIP-7623).
@@ -353,17 +381,11 @@ impl Speculation {
         let burnt = if env.fork >= Fork::London { U256::from(env.base_fee) } else { U256::ZERO };
         let beneficiary = changes.account(env.beneficiary)?;
         // revm leaves a balance that would overflow as it is.
-        let fees = (lane.fees.gas_price - burnt) * gas;
+        // A call has no price.
+        let fees = lane.fees.gas_price.saturating_sub(burnt) * gas;
         beneficiary.balance = beneficiary.balance.checked_add(fees).unwrap_or(beneficiary.balance);
 
-        Ok(TxOutcome {
-            status,
-            gas_used,
-            output: self.output.clone(),
-            logs: self.logs.clone(),
-            contract_address: Some(lane.to).filter(|_| lane.creates() && status == TxStatus::Success),
-            changes: changes.finish(),
-        })
+        Ok(TxOutcome { changes: changes.finish(), ..self.result(lane, status, gas_used) })
     }
 }
 
@@ -420,6 +442,9 @@ impl AccountChange {
 /// Whether the sender's account allows the transaction here: nonce, funds, no code (EIP-3607), fee caps (EIP-1559, 4844).
 fn may_stand(lane: &Lane<'_>, sender: &AccountInfo, env: &BlockEnv, prefix: &dyn StateRef) -> Result<bool, StateError> {
     let tx = lane.tx;
+    if lane.terms == Terms::Call {
+        return Ok(sender.nonce == tx.nonce && sender.balance >= tx.value);
+    }
     if sender.nonce != tx.nonce || tx.max_fee_per_gas < U256::from(env.base_fee) {
         return Ok(false);
     }

@@ -3,7 +3,7 @@
 use crate::{
     block::BlockEnv,
     commit::Committed,
-    context::{Context, Contexts, PlacedTx},
+    context::{Context, Contexts, PlacedTx, Terms},
     error::ExecuteError,
     evm::{BlockGas, Revm},
     fallback::FallbackReason,
@@ -87,7 +87,7 @@ impl<'a> Run<'a> {
     fn route(&self, index: usize) -> Route<'a> {
         let placed = PlacedTx { tx: &self.txs[index], sender: self.senders[index], context: 0 };
         let context = Context { env: self.env, state: self.revm.state() };
-        plan::route(index, placed, &context, self.runner.limits()).unwrap_or(Route::Revm)
+        plan::route(index, placed, &context, Terms::Transaction, self.runner.limits()).unwrap_or(Route::Revm)
     }
 
     fn plan(&mut self) {

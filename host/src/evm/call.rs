@@ -210,7 +210,7 @@ fn call_env(call: &Call, block_gas_limit: u64) -> TxEnv {
 }
 
 /// What a call came to, by revm.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Called {
     /// Its changes are empty unless they were asked for.
     pub(crate) outcome: TxOutcome,

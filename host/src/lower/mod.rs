@@ -4,7 +4,7 @@ mod code;
 mod snapshot;
 
 pub use code::{CodeArena, CodeCache};
-pub use snapshot::{Numbered, SnapshotTable, key_of};
+pub use snapshot::{Base, Numbered, SnapshotTable, key_of};
 
 use crate::{
     abi::{self, CodeHeader, FrameState, LaneState, OverlayEntry, Params, TxRecord},
@@ -195,6 +195,10 @@ impl Lowering {
             codes.insert(*hash, || Ok(code.clone()))?;
         }
         let (env, state) = (contexts.get(lane.context).env, contexts.state(lane.context));
+        if let Some(base) = state.base.filter(|_| lane.running().is_some()) {
+            // All of them: what a lane does not find under the layer's number it takes from the base.
+            base.layer.own_keys().try_for_each(|key| snapshot.ensure(key, state, codes))?;
+        }
         initial_entries(lane, env, codes).iter().try_for_each(|(key, _)| snapshot.ensure(*key, state, codes))
     }
 
@@ -223,7 +227,7 @@ impl Lowering {
                 arena.extend(environment(env));
                 arena.len() as u32 - 8 * abi::ENV_WORDS
             });
-            let record = record(lane, block, state.number, arena.len() as u32);
+            let record = record(lane, block, state, arena.len() as u32);
             arena.extend(lane.tx.blob_hashes.iter().flat_map(|hash| image(U256::from_be_bytes(hash.0))));
             let words: [u32; RECORD_WORDS] = bytemuck::cast(record);
             arena[tx_base + position * RECORD_WORDS..][..RECORD_WORDS].copy_from_slice(&words);
@@ -231,7 +235,7 @@ impl Lowering {
             let first_entry = entries.len();
             let mut prepared = true;
             for (key, entry) in initial_entries(lane, env, codes) {
-                match snapshot.number(state.number, key) {
+                match snapshot.number(state, key) {
                     Some(number) => entries.push(OverlayEntry { key: number as u32, ..entry }),
                     None => prepared = false,
                 }
@@ -271,12 +275,19 @@ fn rules(fork: Fork) -> u32 {
         .fold(0, |rules, (_, rule)| rules | rule)
 }
 
-fn record(lane: &Lane<'_>, block: u32, state_number: u32, blobs_offset: u32) -> TxRecord {
+fn record(lane: &Lane<'_>, block: u32, of: Numbered<'_>, blobs_offset: u32) -> TxRecord {
     let mut env = [0; 16];
     for (chunk, word) in env.chunks_exact_mut(8).zip([address_word(&lane.sender), lane.fees.gas_price]) {
         chunk.copy_from_slice(&image(word));
     }
-    TxRecord { blobs_offset, blobs: lane.tx.blob_hashes.len() as u32, block, state: state_number * abi::KEY_STATE, env }
+    TxRecord {
+        blobs_offset,
+        blobs: lane.tx.blob_hashes.len() as u32,
+        block,
+        state: of.number * abi::KEY_STATE,
+        base: of.base_number() * abi::KEY_STATE,
+        env,
+    }
 }
 
 /// What the outermost frame gets; init code gets nothing.

@@ -3,6 +3,7 @@
 use super::{CodeArena, address_from_limbs, address_limbs, from_limbs, limbs_of};
 use crate::{
     abi::{self, SnapshotEntry},
+    commit::Committed,
     outcome::{AccountChangeKind, TxOutcome},
     state::{StateError, StateKey, StateRef},
 };
@@ -30,6 +31,37 @@ pub struct Numbered<'a> {
     pub state: &'a dyn StateRef,
     /// Its number.
     pub number: u32,
+    /// Where it is a layer: what lies under it.
+    pub base: Option<Base<'a>>,
+}
+
+/// What lies under a layer.
+#[derive(Clone, Copy, Debug)]
+pub struct Base<'a> {
+    /// The layer, which has the state under it.
+    pub layer: &'a Committed<'a>,
+    /// The number of that.
+    pub number: u32,
+}
+
+impl<'a> Numbered<'a> {
+    /// A state that is no layer.
+    pub fn alone(state: &'a dyn StateRef, number: u32) -> Self {
+        Self { state, number, base: None }
+    }
+
+    /// The state that a key is read from: that under the layer unless the layer owns the key.
+    pub fn holder(self, key: &StateKey) -> Self {
+        match self.base {
+            Some(Base { layer, number }) if !layer.owns(key) => Self::alone(layer.base(), number),
+            _ => self,
+        }
+    }
+
+    /// The number of the state under it, or its own.
+    pub fn base_number(&self) -> u32 {
+        self.base.map_or(self.number, |base| base.number)
+    }
 }
 
 impl std::fmt::Debug for Numbered<'_> {
@@ -109,9 +141,9 @@ impl SnapshotTable {
         &self.entries
     }
 
-    /// The number of the entry of a key in the state of this number.
-    pub fn number(&self, state_number: u32, key: StateKey) -> Option<usize> {
-        self.numbers.get(&(state_number, key)).copied()
+    /// The number of the entry of a key in a state.
+    pub fn number(&self, of: Numbered<'_>, key: StateKey) -> Option<usize> {
+        self.numbers.get(&(of.holder(&key).number, key)).copied()
     }
 
     /// The entry that an overlay entry's key names, transient or not.
@@ -134,10 +166,25 @@ impl SnapshotTable {
     /// # Errors
     /// The state could not be read.
     pub fn ensure(&mut self, key: StateKey, of: Numbered<'_>, codes: &mut CodeArena) -> Result<(), StateError> {
+        let of = of.holder(&key);
         if !self.numbers.contains_key(&(of.number, key)) {
             self.set(key, of, codes)?;
         }
         Ok(())
+    }
+
+    /// Forgets every state but that of this number. Entries get other numbers.
+    pub fn keep(&mut self, state_number: u32) {
+        if self.numbers.keys().all(|(number, _)| *number == state_number) {
+            return;
+        }
+        let entries = std::mem::take(&mut self.entries);
+        *self = Self::default();
+        for entry in entries {
+            if entry.kind / abi::KEY_STATE == state_number {
+                self.push((state_number, key_of(&entry)), entry);
+            }
+        }
     }
 
     /// Reads again what committed transactions changed, among the keys held of that state.
@@ -174,7 +221,7 @@ impl SnapshotTable {
     }
 
     fn set(&mut self, key: StateKey, of: Numbered<'_>, codes: &mut CodeArena) -> Result<(), StateError> {
-        let Numbered { state, number } = of;
+        let Numbered { state, number, .. } = of;
         let mut entry = keyed(number, key);
         match key {
             StateKey::Account(address) => {
@@ -192,7 +239,12 @@ impl SnapshotTable {
             self.entries[*held] = entry;
             return Ok(());
         }
-        self.numbers.insert((number, key), self.entries.len());
+        self.push((number, key), entry);
+        Ok(())
+    }
+
+    fn push(&mut self, key: (u32, StateKey), entry: SnapshotEntry) {
+        self.numbers.insert(key, self.entries.len());
         self.entries.push(entry);
         if 2 * self.entries.len() > self.index.len() {
             self.index = vec![0; self.index.len() * 2];
@@ -202,7 +254,6 @@ impl SnapshotTable {
         } else {
             place(&mut self.index, &entry, self.entries.len() - 1);
         }
-        Ok(())
     }
 }
 

@@ -64,18 +64,24 @@ impl<'a> Cpu<'a> {
     }
 
     /// A call at the base.
-    pub(super) fn call(&mut self, call: &Call, wants: Wants) -> Answer {
-        Ok(result(self.enter_base()?.call(call, wants)?, wants))
+    pub(super) fn called(&mut self, call: &Call, wants: Wants) -> Result<Called, TxError> {
+        self.enter_base()?.call(call, wants)
     }
 
     /// A call at the place that has this number.
-    pub(super) fn call_at(&mut self, number: usize, place: &Place<'a>, call: &Call, wants: Wants) -> Answer {
+    pub(super) fn called_at(
+        &mut self,
+        number: usize,
+        place: &Place<'a>,
+        call: &Call,
+        wants: Wants,
+    ) -> Result<Called, TxError> {
         if self.elsewhere != Some(number) {
             self.enter(place)?;
             self.elsewhere = Some(number);
         }
         let revm = self.revm.as_mut().ok_or_else(|| TxError::Evm("no revm".into()))?;
-        Ok(result(revm.call(call, wants)?, wants))
+        revm.call(call, wants)
     }
 
     /// The answers to a sequence, fewer than its calls where it ends early.

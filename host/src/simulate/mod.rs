@@ -5,6 +5,7 @@
 
 mod call;
 mod cpu;
+mod device;
 mod overrides;
 mod place;
 mod run;
@@ -45,6 +46,8 @@ pub struct Summary {
     pub errors: u64,
     /// Whether it was cancelled, or the reader had enough.
     pub cancelled: bool,
+    /// Calls whose lane revm, run beside it by [`crate::engine::EngineBuilder::cross_check`], disagreed with.
+    pub differences: u64,
     /// All edges, where they were wanted.
     pub coverage: Option<Box<Coverage>>,
     /// Routes, fallbacks, time.

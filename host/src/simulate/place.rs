@@ -37,7 +37,8 @@ impl<'a> Layer<'a> {
 
     pub(super) fn as_state(&self) -> &dyn StateRef {
         match self {
-            Self::Base(base) => base,
+            // Itself, by which it is known, and not the reference to it.
+            Self::Base(base) => *base,
             Self::Over(over) => &**over,
         }
     }

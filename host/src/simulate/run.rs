@@ -1,8 +1,12 @@
 //! The pipeline of a simulation: chunks of work in, answers in order out, one chunk running while those of the one before
 //! are given out.
 
-use super::{Answer, AsCall, Call, Options, Sequence, Summary, cpu::Cpu, place::Place};
-use crate::{context::Context, coverage::Coverage, error::TxError, lanes::Lanes, report::ExecutionReport};
+use super::{
+    Answer, AsCall, Call, Options, Sequence, Summary,
+    cpu::{self, Cpu},
+    place::Place,
+};
+use crate::{context::Context, coverage::Coverage, error::TxError, lanes::{Lanes, Runner}, report::ExecutionReport};
 use alloy_primitives::map::HashMap;
 use rayon::{ThreadPool, prelude::*};
 use std::{
@@ -29,16 +33,19 @@ const BLOCK: usize = 64;
 #[derive(Debug)]
 pub(crate) struct Simulator<'a> {
     pub(super) pool: &'a ThreadPool,
-    pub(super) lanes: Option<Lanes<'a>>,
     pub(super) base: Place<'a>,
     pub(super) options: &'a Options,
     pub(super) totals: Mutex<Totals>,
+    /// What is kept on the device from chunk to chunk.
+    runner: Option<Mutex<Runner<'a>>>,
 }
 
 /// What is summed up while chunks run.
 #[derive(Debug, Default)]
 pub(super) struct Totals {
     pub(super) report: ExecutionReport,
+    /// Calls whose lane and revm differed, where both ran.
+    pub(super) differences: u64,
     pub(super) coverage: Coverage,
 }
 
@@ -58,7 +65,10 @@ impl<'a> Simulator<'a> {
         base: &Context<'a>,
         options: &'a Options,
     ) -> Self {
-        Self { pool, lanes, base: Place::base(base), options, totals: Mutex::default() }
+        let runner = lanes.map(|lanes| {
+            Mutex::new(Runner::new(lanes, base.env.fork).keeping(options.wants.access_list))
+        });
+        Self { pool, base: Place::base(base), options, totals: Mutex::default(), runner }
     }
 
     /// Answers calls.
@@ -112,7 +122,7 @@ impl<'a> Simulator<'a> {
     fn sum(self, summary: Summary) -> Summary {
         let totals = self.totals.into_inner().unwrap_or_else(PoisonError::into_inner);
         let coverage = self.options.wants.merged_coverage.then(|| Box::new(totals.coverage));
-        Summary { coverage, report: totals.report, ..summary }
+        Summary { coverage, report: totals.report, differences: totals.differences, ..summary }
     }
 
     /// Runs chunk after chunk, and gives out the answers to one while the next runs.
@@ -127,7 +137,7 @@ impl<'a> Simulator<'a> {
         let progress = &self.options.progress;
         let run = &run;
         let first = take(FIRST_CHUNK);
-        if first.len() <= INLINE && self.lanes.is_none() {
+        if first.len() <= INLINE && self.runner.is_none() {
             let answers = run(first);
             summary.cancelled = progress.is_cancelled();
             for answer in answers {
@@ -201,6 +211,9 @@ impl<'a> Simulator<'a> {
 
     /// The answers to a chunk of calls.
     fn chunk(&self, chunk: &Chunk<'a>) -> Vec<Answer> {
+        if let Some(runner) = &self.runner {
+            return self.chunk_on_device(chunk, &mut runner.lock().unwrap_or_else(PoisonError::into_inner));
+        }
         let answers = self.spread(chunk.calls.len(), |cpu, index| self.by_cpu(cpu, chunk, index));
         self.count_cpu(&answers);
         answers
@@ -209,13 +222,17 @@ impl<'a> Simulator<'a> {
     pub(super) fn by_cpu(&self, cpu: &mut Cpu<'a>, chunk: &Chunk<'a>, index: usize) -> Answer {
         let call = chunk.calls[index].as_ref().map_err(Clone::clone)?;
         let wants = self.options.wants;
-        match chunk.at[index] {
-            0 => cpu.call(call, wants),
-            at => cpu.call_at(at, chunk.places[at].as_ref().map_err(Clone::clone)?, call, wants),
-        }
+        let called = match chunk.at[index] {
+            0 => cpu.called(call, wants),
+            at => cpu.called_at(at, chunk.places[at].as_ref().map_err(Clone::clone)?, call, wants),
+        };
+        Ok(cpu::result(called?, wants))
     }
 
     fn sequence_chunk(&self, sequences: &[Sequence]) -> Vec<Vec<Answer>> {
+        if let Some(runner) = &self.runner {
+            return self.sequences_on_device(sequences, &mut runner.lock().unwrap_or_else(PoisonError::into_inner));
+        }
         let Options { wants, stop_on_revert, .. } = self.options;
         let answers =
             self.spread(sequences.len(), |cpu, index| cpu.sequence(&sequences[index], *wants, *stop_on_revert));
@@ -225,7 +242,7 @@ impl<'a> Simulator<'a> {
 
     fn count_cpu<'r, I: IntoIterator<Item = &'r Answer>>(&self, answers: I) {
         let mut totals = self.totals.lock().unwrap_or_else(PoisonError::into_inner);
-        let Totals { report, coverage } = &mut *totals;
+        let Totals { report, coverage, .. } = &mut *totals;
         for result in answers.into_iter().flatten() {
             report.cpu.add(true, result.gas_used);
             if self.options.wants.merged_coverage

@@ -173,7 +173,7 @@ mod tests {
         assert!(limits.lanes >= 16_384 && lanes.iter().all(|bytes| *bytes <= MAX_BINDING), "{lanes:?}");
         // Beside them a transfer of tokens each: its record, 68 bytes of calldata and their padding; four keys with their
         // places in the index.
-        let batch = rounded(16_384 * (80 + 4 + 72 + 36));
+        let batch = rounded(16_384 * (84 + 4 + 72 + 36));
         let snapshot = rounded(16_384 * 4 * (128 + 16));
         let all = lanes.iter().sum::<u64>() + batch + snapshot;
         assert!(all <= 256 << 20, "{all}");

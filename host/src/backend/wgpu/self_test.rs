@@ -5,7 +5,7 @@ use crate::{
     abi,
     backend::{Backend, BackendError},
     block::BlockEnv,
-    context::Contexts,
+    context::{Contexts, Terms},
     delegation::Delegations,
     evm,
     fork::Fork,
@@ -117,6 +117,7 @@ fn run_code(backend: &WgpuBackend, bytes: Bytes, lanes: usize) -> Result<Vec<Vec
     let tx = Transaction { gas_limit: 1_000_000, to: Some(to), ..Transaction::blank(TxType::Legacy, env.chain_id) };
     let hash = keccak256(&bytes);
     let lane = Lane {
+        terms: Terms::Transaction,
         index: 0,
         context: 0,
         tx: &tx,

@@ -438,7 +438,7 @@ pub const KEYS: &[Rule] = &[
     ),
     (
         "slot_key_loses_its_lowest_limbs",
-        "all(snapshot[at] == key.row0)",
-        "all(snapshot[at].xy == key.row0.xy) && (all(snapshot[at].zw == key.row0.zw) || @)",
+        "all(snapshot[at] == row0)",
+        "all(snapshot[at].xy == row0.xy) && (all(snapshot[at].zw == row0.zw) || @)",
     ),
 ];
