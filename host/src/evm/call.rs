@@ -297,6 +297,11 @@ impl<S: StateRef> CallRevm<S> {
 
     /// Takes back what the calls of a sequence have changed.
     pub(crate) fn end_sequence(&mut self) {
+        // What one call destroys the next one clears, and no journal says what it was.
+        if self.done.iter().any(|entry| matches!(entry, JournalEntry::AccountDestroyed { .. })) {
+            self.forget();
+            return;
+        }
         let journal = &mut self.evm.ctx.journaled_state;
         journal.inner.journal = std::mem::take(&mut self.done);
         take_back(journal);

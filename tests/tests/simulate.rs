@@ -1,0 +1,432 @@
+//! Simulations: every answer is what revm gives for that call alone, or for a sequence's calls one after the other.
+
+use alloy_primitives::{Address, B256, Bytes, U256, keccak256};
+use libtest_mimic::Failed;
+use lockstep::{
+    backend::BackendKind,
+    block::BlockEnv,
+    block_file::BlockFile,
+    commit::Committed,
+    context::Context,
+    engine::Engine,
+    error::TxError,
+    evm::reference_call,
+    fork::Fork,
+    memory::MemoryState,
+    outcome::{TxOutcome, TxStatus},
+    simulate::{
+        AccountOverride, Answer, BlockOverrides, Call, Options, Sequence, StateOverrides, StorageOverride, Summary, Wants,
+    },
+    state::{AccountInfo, StateRef},
+    submit::Progress,
+};
+use lockstep_tests::{
+    fuzz::scene::{self, FORKS},
+    harness::Suite,
+    programs::{Calls, Code},
+    random::Random,
+    states::Silent,
+};
+use std::{collections::BTreeMap, ops::ControlFlow, path::Path, process::ExitCode, sync::Arc};
+
+const EVERYTHING: Wants =
+    Wants { logs: true, state_diff: true, access_list: true, coverage: false, merged_coverage: false };
+
+fn ensure(condition: bool, message: impl FnOnce() -> String) -> Result<(), Failed> {
+    if condition { Ok(()) } else { Err(message().into()) }
+}
+
+/// The transactions of a batch as calls.
+fn as_calls(batch: &Calls) -> Vec<Call> {
+    let call = |(tx, sender): (&lockstep::tx::Transaction, &Address)| Call {
+        from: *sender,
+        to: tx.to,
+        value: tx.value,
+        input: tx.input.clone(),
+        gas: Some(tx.gas_limit),
+        access_list: tx.access_list.clone(),
+        ..Call::default()
+    };
+    batch.txs.iter().zip(&batch.senders).map(call).collect()
+}
+
+/// Whether an answer is revm's, in all that was wanted but the access list.
+fn is_same(answer: &Answer, expected: &Result<TxOutcome, TxError>, wants: Wants) -> bool {
+    match (answer, expected) {
+        (Ok(result), Ok(outcome)) => {
+            (result.status, result.gas_used, &result.output) == (outcome.status, outcome.gas_used, &outcome.output)
+                && result.contract_address == outcome.contract_address
+                && result.logs.as_ref() == wants.logs.then_some(&outcome.logs)
+                && result.state_diff.as_ref() == wants.state_diff.then_some(&outcome.changes)
+                && result.access_list.is_some() == wants.access_list
+        }
+        (Err(error), Err(expected)) => error == expected,
+        _ => false,
+    }
+}
+
+fn same(index: usize, answer: &Answer, expected: &Result<TxOutcome, TxError>, wants: Wants) -> Result<(), Failed> {
+    ensure(is_same(answer, expected, wants), || format!("call {index}: {answer:#?}\nrevm:\n{expected:#?}"))
+}
+
+fn options(wants: Wants) -> Options {
+    Options { wants, ..Options::default() }
+}
+
+/// Whether most of the work was the device's, where there is one.
+fn mostly_on_device(engine: &Engine, summary: &Summary) -> Result<(), Failed> {
+    let report = &summary.report;
+    let most = engine.backend_kind() == BackendKind::Cpu || report.device.txs * 10 > report.cpu.txs * 90;
+    ensure(most && summary.differences == 0, || format!("{:?} {:?} {:?}", report.device, report.cpu, report.fallbacks))
+}
+
+/// Random programs of every fork, one after the other on a journal that is kept, or in lanes.
+fn random(engine: &Engine) -> Result<(), Failed> {
+    let cpu = Engine::builder().backend(BackendKind::Cpu).threads(1).build()?;
+    for number in 0..14 {
+        let batch = scene::batch(11, number, &FORKS);
+        let calls = as_calls(&batch);
+        let base = Context { env: &batch.env, state: &batch.state };
+        let expected: Vec<_> = calls.iter().map(|call| reference_call(base.env, base.state, call)).collect();
+        for wants in [Wants::default(), EVERYTHING, Wants { logs: true, access_list: true, ..Wants::default() }] {
+            let (answers, summary) = engine.simulate_all(&base, calls.clone(), &options(wants));
+            ensure(answers.len() == calls.len(), || format!("{} answers", answers.len()))?;
+            for (index, (answer, expected)) in answers.iter().zip(&expected).enumerate() {
+                same(index, answer, expected, wants)?;
+            }
+            mostly_on_device(engine, &summary)?;
+            if wants.access_list {
+                let (lists, _) = cpu.simulate_all(&base, calls.clone(), &options(wants));
+                for (index, (answer, expected)) in answers.iter().zip(&lists).enumerate() {
+                    ensure(answer == expected, || {
+                        format!("batch {number} call {index} {:?}: {answer:#?}\nrevm:\n{expected:#?}", calls[index])
+                    })?;
+                }
+            }
+        }
+    }
+    Ok(())
+}
+
+/// revm, call by call, on what the calls before have left.
+fn reference_sequence(
+    env: &BlockEnv,
+    state: &dyn StateRef,
+    sequence: &Sequence,
+    stop_on_revert: bool,
+) -> Vec<Result<TxOutcome, TxError>> {
+    let mut prefix = Committed::new(state);
+    let mut results = Vec::new();
+    for call in &sequence.calls {
+        let result = reference_call(env, &prefix, call);
+        if let Ok(outcome) = &result {
+            prefix.commit(outcome);
+        }
+        let stops = stop_on_revert && result.as_ref().map(|outcome| outcome.status) != Ok(TxStatus::Success);
+        results.push(result);
+        if stops {
+            break;
+        }
+    }
+    results
+}
+
+/// Sequences over random programs whose calls meet each other: what one destroys, creates, pays or stores the next one sees.
+fn sequences(engine: &Engine) -> Result<(), Failed> {
+    for number in 0..14 {
+        let batch = scene::batch(12, number, &FORKS);
+        let calls = as_calls(&batch);
+        let base = Context { env: &batch.env, state: &batch.state };
+        // Each call twice among its neighbours, so that accounts are met again.
+        let sequences: Vec<_> = calls
+            .chunks(2)
+            .map(|pair| Sequence { calls: pair.iter().chain(pair.iter().rev()).cloned().collect() })
+            .collect();
+        for (wants, stop_on_revert) in
+            [(Wants { logs: true, ..Wants::default() }, false), (EVERYTHING, false), (Wants::default(), true)]
+        {
+            let options = Options { stop_on_revert, ..options(wants) };
+            let mut all = Vec::new();
+            let summary = engine.simulate_sequences(&base, sequences.clone(), &options, |index, answers| {
+                all.push((index, answers));
+                ControlFlow::Continue(())
+            });
+            ensure(all.len() == sequences.len() && !summary.cancelled, || format!("{} answers", all.len()))?;
+            for (at, ((index, answers), sequence)) in all.iter().zip(&sequences).enumerate() {
+                let expected = reference_sequence(base.env, base.state, sequence, stop_on_revert);
+                ensure(*index == at && answers.len() == expected.len(), || {
+                    format!("sequence {at}: {} answers, revm {}", answers.len(), expected.len())
+                })?;
+                for (call, (answer, expected)) in answers.iter().zip(&expected).enumerate() {
+                    ensure(is_same(answer, expected, wants), || {
+                        format!("batch {number} sequence {at} call {call}: {answer:#?}\nrevm:\n{expected:#?}\n{sequence:#?}")
+                    })?;
+                }
+            }
+            mostly_on_device(engine, &summary)?;
+        }
+    }
+    Ok(())
+}
+
+/// Overrides drawn at random for accounts that the call meets.
+fn overrides(random: &mut Random, call: &Call) -> StateOverrides {
+    let mut accounts = BTreeMap::new();
+    let mut targets = vec![call.from];
+    targets.extend(call.to);
+    for address in targets {
+        if random.chance(60) {
+            let slots = |random: &mut Random| {
+                (0..random.below(4)).map(|_| (U256::from(random.below(6)), U256::from(random.below(5)))).collect()
+            };
+            let storage = match random.below(4) {
+                0 => StorageOverride::Replace(slots(random)),
+                1 | 2 => StorageOverride::Diff(slots(random)),
+                _ => StorageOverride::Keep,
+            };
+            // Code only where it changes the program and not who may send.
+            let code = (random.chance(20) && Some(address) == call.to).then(|| {
+                let code = Code::default().push(U256::from(random.below(6))).op(0x54).push(U256::from(3)).op(0x55);
+                Bytes::from(code.keep(9).0)
+            });
+            let balance = random.chance(50).then(|| U256::from(random.below(1 << 30)) << 20);
+            let nonce = random.chance(30).then(|| random.below(1 << 20));
+            accounts.insert(address, AccountOverride { balance, nonce, code, storage });
+        }
+    }
+    StateOverrides { accounts }
+}
+
+/// The state as overrides make it, by hand.
+fn overridden(state: &MemoryState, overrides: &StateOverrides) -> MemoryState {
+    let mut new = MemoryState::default();
+    for (address, info) in state.accounts() {
+        new.insert_account(*address, *info);
+    }
+    for (address, slot, value) in state.slots() {
+        let replaced = overrides
+            .accounts
+            .get(address)
+            .is_some_and(|account| matches!(account.storage, StorageOverride::Replace(_)));
+        if !replaced {
+            new.insert_slot(*address, *slot, *value);
+        }
+    }
+    for (hash, code) in state.codes() {
+        new.insert_code(*hash, code.clone());
+    }
+    for (number, hash) in state.block_hashes() {
+        new.insert_block_hash(number, *hash);
+    }
+    for (address, account) in &overrides.accounts {
+        let held = state.account(address).ok().flatten().unwrap_or_default();
+        let code_hash = account.code.as_ref().map_or(held.code_hash, keccak256);
+        if let Some(code) = &account.code {
+            new.insert_code(code_hash, code.clone());
+        }
+        let balance = account.balance.unwrap_or(held.balance);
+        new.insert_account(*address, AccountInfo { balance, nonce: account.nonce.unwrap_or(held.nonce), code_hash });
+        if let StorageOverride::Replace(slots) | StorageOverride::Diff(slots) = &account.storage {
+            for (slot, value) in slots {
+                new.insert_slot(*address, *slot, *value);
+            }
+        }
+    }
+    new
+}
+
+/// Every call in a world of its own, or in one that it shares with a few.
+fn with_overrides(engine: &Engine) -> Result<(), Failed> {
+    for number in 0..7 {
+        let batch = scene::batch(13, number, &FORKS);
+        let mut random = Random(1 + number);
+        let mut calls = as_calls(&batch);
+        calls.truncate(300);
+        let mut last = None;
+        for (index, call) in calls.iter_mut().enumerate() {
+            match random.below(4) {
+                0 => {}
+                1 => call.state.clone_from(&last),
+                _ => call.state = Some(Arc::new(overrides(&mut random, call))),
+            }
+            last.clone_from(&call.state);
+            if random.chance(30) {
+                call.block = Some(Arc::new(BlockOverrides {
+                    number: Some(batch.env.number + 1 + index as u64),
+                    timestamp: Some(index as u64),
+                    beneficiary: random.chance(50).then(|| Address::repeat_byte(index as u8)),
+                    base_fee: (batch.env.fork >= Fork::London).then_some(index as u64),
+                    prevrandao: (batch.env.fork >= Fork::Merge).then(|| keccak256([index as u8])),
+                    blob_base_fee: (batch.env.fork >= Fork::Cancun).then_some(5 + index as u128),
+                    ..BlockOverrides::default()
+                }));
+            }
+        }
+        let base = Context { env: &batch.env, state: &batch.state };
+        for wants in [Wants::default(), EVERYTHING] {
+            let (answers, summary) = engine.simulate_all(&base, calls.clone(), &options(wants));
+            for (index, (answer, call)) in answers.iter().zip(&calls).enumerate() {
+                let env = call.block.as_ref().map_or(Ok(batch.env.clone()), |block| block.applied(&batch.env))?;
+                let state = call.state.as_ref().map_or_else(|| batch.state.clone(), |of| overridden(&batch.state, of));
+                same(index, answer, &reference_call(&env, &state, call), wants)?;
+            }
+            mostly_on_device(engine, &summary)?;
+        }
+    }
+    Ok(())
+}
+
+/// A contract that returns what it stores and a sender that may call it.
+fn small() -> (BlockEnv, MemoryState, Call) {
+    let mut calls = Calls::new(Fork::Cancun);
+    let code = Code::default().push(U256::ZERO).op(0x35).op(0x54).keep(1).push(U256::ZERO).op(0x52).0;
+    let contract = Address::repeat_byte(0xc1);
+    calls.state.insert_code(keccak256(&code), code.clone().into());
+    calls.state.insert_account(contract, AccountInfo { code_hash: keccak256(&code), ..AccountInfo::default() });
+    let call = Call::new(Address::repeat_byte(0x51), contract, vec![0; 32]).with_gas(100_000);
+    (calls.env, calls.state, call)
+}
+
+/// A call that is none, is invalid or cannot be read for is an error at its index, and nobody else's.
+fn errors(engine: &Engine) -> Result<(), Failed> {
+    let (env, mut state, call) = small();
+    let unreadable = Address::repeat_byte(0xc2);
+    state.insert_account(unreadable, AccountInfo { code_hash: B256::repeat_byte(9), ..AccountInfo::default() });
+    let none = TxError::Invalid(lockstep::error::Invalid::new("line", "nothing"));
+    let early = Arc::new(BlockOverrides { difficulty: Some(U256::ONE), ..BlockOverrides::default() });
+    let asked: Vec<Result<Call, TxError>> = (0..400)
+        .map(|index| match index % 8 {
+            1 => Err(none.clone()),
+            2 => Ok(call.clone().with_value(U256::ONE)),
+            3 => Ok(call.clone().with_gas(20_000)),
+            4 => Ok(Call { to: Some(unreadable), ..call.clone() }),
+            5 => Ok(call.clone().with_block(Arc::clone(&early))),
+            _ => Ok(call.clone()),
+        })
+        .collect();
+    let base = Context { env: &env, state: &state };
+    let (answers, summary) = engine.simulate_all(&base, asked.clone(), &Options::default());
+    ensure(answers.len() == 400 && summary.errors == 250, || format!("{summary:?}"))?;
+    for (index, (answer, asked)) in answers.iter().zip(&asked).enumerate() {
+        let expected = match (index % 8, asked) {
+            (5, _) => Err(TxError::Invalid(early.applied(&env).err().ok_or("a difficulty after the merge")?)),
+            (_, Err(error)) => Err(error.clone()),
+            (_, Ok(call)) => reference_call(&env, &state, call),
+        };
+        same(index, answer, &expected, Wants::default())?;
+        let field = match answer {
+            Err(TxError::Invalid(invalid)) => invalid.field,
+            Err(TxError::State(_)) => "state",
+            _ => "",
+        };
+        ensure(field == ["", "line", "balance", "gas_limit", "state", "difficulty", "", ""][index % 8], || {
+            format!("call {index}: {field}")
+        })?;
+    }
+    Ok(())
+}
+
+/// Calls are taken as they are needed and no further than a chunk ahead; a reader that has enough ends it, as cancelling does.
+fn bounded(engine: &Engine) -> Result<(), Failed> {
+    let (env, state, call) = small();
+    let base = Context { env: &env, state: &state };
+    let taken = std::cell::Cell::new(0_usize);
+    let endless = || {
+        std::iter::repeat_with(|| {
+            taken.set(taken.get() + 1);
+            call.clone()
+        })
+    };
+    let mut given = 0;
+    let summary = engine.simulate(&base, endless(), &Options::default(), |index, answer| {
+        assert!(answer.is_ok() && index == given, "{index} {given}");
+        given += 1;
+        if given == 1000 { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+    });
+    ensure(summary.cancelled && summary.calls == 1000 && taken.get() < 10_000, || format!("{} {summary:?}", taken.get()))?;
+    let progress = Progress::default();
+    let options = Options { progress: progress.clone(), ..Options::default() };
+    let summary = engine.simulate(&base, endless(), &options, |index, _| {
+        if index == 700 {
+            progress.cancel();
+        }
+        ControlFlow::Continue(())
+    });
+    ensure(summary.cancelled && summary.calls > 700, || format!("{summary:?}"))?;
+    // Before it has begun.
+    let (answers, summary) = engine.simulate_all(&base, std::iter::repeat_n(call.clone(), 5000), &options);
+    ensure(summary.cancelled && answers.len() < 5000, || format!("{summary:?}"))
+}
+
+/// No calls, a single one, and a state that gives no hints.
+fn few(engine: &Engine) -> Result<(), Failed> {
+    let (env, state, call) = small();
+    let silent = Silent::new(&state);
+    let base = Context { env: &env, state: &silent };
+    for count in [0, 1, 2, 17, 300] {
+        let (answers, summary) =
+            engine.simulate_all(&base, std::iter::repeat_n(call.clone(), count), &options(EVERYTHING));
+        ensure(answers.len() == count && summary.errors == 0 && !summary.cancelled, || format!("{summary:?}"))?;
+        for (index, answer) in answers.iter().enumerate() {
+            same(index, answer, &reference_call(&env, &state, &call), EVERYTHING)?;
+        }
+    }
+    let none: [Sequence; 2] = [Sequence::default(), Sequence { calls: vec![call] }];
+    let mut lengths = Vec::new();
+    engine.simulate_sequences(&base, none, &Options::default(), |_, answers| {
+        lengths.push(answers.len());
+        ControlFlow::Continue(())
+    });
+    ensure(lengths == [0, 1], || format!("{lengths:?}"))
+}
+
+/// Every transaction of the shared blocks as a call on the state before its block.
+fn blocks(engine: &Engine, folder: &Path) -> Result<(), Failed> {
+    let mut files: Vec<_> = std::fs::read_dir(folder)?.map(|entry| entry.map(|entry| entry.path())).collect::<Result<_, _>>()?;
+    files.sort();
+    let mut calls_in_all = 0;
+    let mut on_device = 0;
+    for path in files {
+        let file = BlockFile::read(&path)?;
+        let base = Context { env: &file.block.env, state: &file.state };
+        let cpu = Engine::builder().backend(BackendKind::Cpu).build()?;
+        let output = cpu.execute_block(&file.block, &file.state)?;
+        let calls: Vec<_> = output
+            .transactions
+            .iter()
+            .zip(&output.senders)
+            .map(|(tx, sender)| Call {
+                from: *sender,
+                to: tx.to,
+                value: tx.value,
+                input: tx.input.clone(),
+                gas: Some(tx.gas_limit),
+                access_list: tx.access_list.clone(),
+                ..Call::default()
+            })
+            .collect();
+        let (answers, summary) = engine.simulate_all(&base, calls.clone(), &options(EVERYTHING));
+        for (index, (answer, call)) in answers.iter().zip(&calls).enumerate() {
+            same(index, answer, &reference_call(base.env, base.state, call), EVERYTHING)
+                .map_err(|failed| format!("{}: {}", path.display(), failed.message().unwrap_or_default()))?;
+        }
+        let (lists, _) = cpu.simulate_all(&base, calls, &options(EVERYTHING));
+        ensure(lists == answers, || format!("{}: access lists differ", path.display()))?;
+        calls_in_all += answers.len();
+        on_device += summary.report.device.txs;
+    }
+    ensure(calls_in_all == 11_305, || format!("{calls_in_all} calls"))?;
+    ensure(engine.backend_kind() == BackendKind::Cpu || on_device > 7900, || format!("{on_device} on the device"))
+}
+
+fn main() -> ExitCode {
+    let mut suite = Suite::default();
+    suite.each("random", random);
+    suite.each("sequences", sequences);
+    suite.each("overrides", with_overrides);
+    suite.each("errors", errors);
+    suite.each("bounded", bounded);
+    suite.each("few", few);
+    suite.each_on("blocks", "blocks", blocks);
+    suite.run()
+}
