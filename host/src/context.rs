@@ -1,6 +1,12 @@
 //! What a transaction runs in: a block environment and a state. The lanes of a batch may each have their own.
 
-use crate::{abi, block::BlockEnv, lower::{Base, Numbered}, state::StateRef, tx::Transaction};
+use crate::{
+    abi,
+    block::BlockEnv,
+    lower::{Base, Numbered},
+    state::StateRef,
+    tx::Transaction,
+};
 use alloy_primitives::{Address, map::HashMap};
 
 /// A block environment and a state. Several contexts may share either.

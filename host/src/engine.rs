@@ -39,6 +39,7 @@ pub struct EngineBuilder {
     backend: BackendKind,
     opened: Option<Arc<dyn Backend>>,
     offered: Option<Arc<dyn Backend>>,
+    router: Option<Router>,
     device: Option<String>,
     threads: Option<usize>,
     cross_check: bool,
@@ -63,6 +64,13 @@ impl EngineBuilder {
     #[must_use]
     pub fn offer_device(mut self, device: Arc<dyn Backend>) -> Self {
         self.offered = Some(device);
+        self
+    }
+
+    /// Costs that `auto` is to go by instead of measuring its device.
+    #[must_use]
+    pub const fn router(mut self, router: Router) -> Self {
+        self.router = Some(router);
         self
     }
 
@@ -97,7 +105,8 @@ impl EngineBuilder {
         let (device, router): (Option<Arc<dyn Backend>>, Option<Router>) = match self.backend {
             _ if self.opened.is_some() => (self.opened, None),
             BackendKind::Auto => {
-                self.offered.or_else(|| real_gpu(asked)).and_then(|device| routed(&pool, device)).unzip()
+                let device = self.offered.or_else(|| real_gpu(asked));
+                device.and_then(|device| routed(&pool, device, self.router)).unzip()
             }
             BackendKind::Cpu if asked.is_none() => (None, None),
             BackendKind::Cpu => {
@@ -135,9 +144,9 @@ fn real_gpu(asked: Option<&str>) -> Option<Arc<dyn Backend>> {
 }
 
 /// A device with its measured rates, if it wins anywhere.
-fn routed(pool: &ThreadPool, device: Arc<dyn Backend>) -> Option<(Arc<dyn Backend>, Router)> {
-    match Router::calibrate(pool, &*device) {
-        Ok(router) if router.recover.cross_over().or(router.keccak.cross_over()).is_some() => Some((device, router)),
+fn routed(pool: &ThreadPool, device: Arc<dyn Backend>, known: Option<Router>) -> Option<(Arc<dyn Backend>, Router)> {
+    match known.map_or_else(|| Router::calibrate(pool, &*device), Ok) {
+        Ok(router) if router.wins() => Some((device, router)),
         Ok(router) => {
             tracing::info!(?router, device = device.name(), "auto is the CPU: the device is slower");
             None
@@ -329,7 +338,7 @@ impl Engine {
         options: &Options,
         sink: impl FnMut(usize, Answer) -> ControlFlow<()>,
     ) -> Summary {
-        Simulator::new(&self.offload.pool, self.lanes(), base, options).calls(calls, sink)
+        self.simulator(base, options).calls(calls, sink)
     }
 
     /// The same with all answers at once.
@@ -356,7 +365,7 @@ impl Engine {
         options: &Options,
         sink: impl FnMut(usize, Vec<Answer>) -> ControlFlow<()>,
     ) -> Summary {
-        Simulator::new(&self.offload.pool, self.lanes(), base, options).sequences(sequences, sink)
+        self.simulator(base, options).sequences(sequences, sink)
     }
 
     /// Runs the last call of a sequence on revm, after those before it, and gives what each step did: lines of JSON by EIP-3155.
@@ -367,9 +376,22 @@ impl Engine {
         simulate::trace(base, calls)
     }
 
+    fn simulator<'a>(&'a self, base: &Context<'a>, options: &'a Options) -> Simulator<'a> {
+        let pool = &self.offload.pool;
+        match self.offload.shared_device() {
+            Some((device, route, beside)) => {
+                Simulator::new(pool, Some(self.lanes_on(device)), Some((route, beside)), base, options)
+            }
+            None => Simulator::new(pool, self.lanes(), None, base, options),
+        }
+    }
+
     fn lanes(&self) -> Option<Lanes<'_>> {
-        let lanes = |device| Lanes { device, codes: &self.codes, cross_check: self.cross_check };
-        self.offload.named_device().map(lanes)
+        self.offload.named_device().map(|device| self.lanes_on(device))
+    }
+
+    fn lanes_on<'a>(&'a self, device: &'a dyn Backend) -> Lanes<'a> {
+        Lanes { device, codes: &self.codes, cross_check: self.cross_check }
     }
 
     /// The engine's threads, for work around what it does.

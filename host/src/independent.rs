@@ -384,8 +384,7 @@ impl<'a, W: Work> Run<'a, W> {
         let run = |revm: &mut W::Revm, (index, _): &(usize, Option<FallbackReason>)| {
             work.run(revm, *index).map(|output| (output, counts_as_call(&txs[*index], contexts)))
         };
-        let done: Vec<Done<W::Output>> =
-            self.pool.install(|| rest.par_iter().map_init(|| work.revm(), run).collect());
+        let done: Vec<Done<W::Output>> = self.pool.install(|| rest.par_iter().map_init(|| work.revm(), run).collect());
         for ((index, reason), done) in rest.into_iter().zip(done) {
             self.by_cpu(index, reason, done);
         }

@@ -4,7 +4,7 @@ use crate::{
     backend::{Backend, BackendError, BackendKind},
     keccak,
     recover::{self, PARALLEL_FROM, RecoverError, RecoverRequest},
-    router::{self, Router},
+    router::{self, Route, Router},
     signers::{Decoded, SignerRequest, SignerResults},
     submit::{Pending, Progress},
 };
@@ -50,6 +50,12 @@ impl Offload {
     /// The device that everything goes to.
     pub(crate) fn named_device(&self) -> Option<&dyn Backend> {
         self.device.as_deref().filter(|_| self.router.is_none())
+    }
+
+    /// The device that has a part in simulations, the costs that decide which, and the threads that drive it.
+    pub(crate) fn shared_device(&self) -> Option<(&dyn Backend, Route, &ThreadPool)> {
+        let (router, beside) = self.router.as_ref().zip(self.beside.as_ref())?;
+        self.device.as_deref().map(|device| (device, router.simulate, beside))
     }
 
     /// The signer of each request, in order.
@@ -253,7 +259,7 @@ mod tests {
     /// Half of the work for the device, and only of 100 units and more.
     fn even() -> Router {
         let route = Route { cpu: Cost { fixed: 0.0, each: 1.0 }, device: Cost { fixed: 50.0, each: 0.999 } };
-        Router { recover: route, keccak: route }
+        Router { recover: route, keccak: route, simulate: route }
     }
 
     fn requests(count: usize) -> Vec<RecoverRequest> {

@@ -4,6 +4,7 @@ use crate::{
     backend::{Backend, BackendError},
     keccak,
     recover::{self, ORDER, RecoverError, RecoverRequest},
+    simulate::Samples,
 };
 use alloy_primitives::{Address, B256, U256, keccak256};
 use rayon::ThreadPool;
@@ -97,9 +98,16 @@ pub struct Router {
     pub recover: Route,
     /// By Keccak block of 136 bytes.
     pub keccak: Route,
+    /// By call of a simulation: a token transfer, until the calls themselves are measured.
+    pub simulate: Route,
 }
 
 impl Router {
+    /// Whether the device gets a part of anything.
+    pub fn wins(&self) -> bool {
+        [self.recover, self.keccak, self.simulate].iter().any(|route| route.cross_over().is_some())
+    }
+
     /// Measures the CPU, on all threads of `pool`, and `device`. Known by heart once a process, device and number of threads.
     ///
     /// # Errors
@@ -112,7 +120,11 @@ impl Router {
             return Ok(*router);
         }
         let start = Instant::now();
-        let router = Self { recover: recover_route(pool, device)?, keccak: keccak_route(pool, device)? };
+        let router = Self {
+            recover: recover_route(pool, device)?,
+            keccak: keccak_route(pool, device)?,
+            simulate: simulate_route(pool, device)?,
+        };
         tracing::info!(?router, device = key.0, threads = key.1, took = ?start.elapsed(), "calibrated");
         known().get_or_insert_default().insert(key, router);
         Ok(router)
@@ -176,6 +188,17 @@ fn keccak_route(pool: &ThreadPool, device: &dyn Backend) -> Result<Route, Backen
         return Err(BackendError::Abi("calibration: Keccak-256 differs from the CPU's".into()));
     }
     Ok(Route { cpu: cost(|units| Ok(on_cpu(units)))?, device: cost(|units| device.keccak256(&messages[..units]))? })
+}
+
+fn simulate_route(pool: &ThreadPool, device: &dyn Backend) -> Result<Route, BackendError> {
+    let samples = Samples::new(LARGE).map_err(|error| BackendError::Abi(format!("calibration: {error}")))?;
+    if samples.run(pool, Some(device), SMALL) != samples.run(pool, None, SMALL) {
+        return Err(BackendError::Abi("calibration: simulated calls differ from the CPU's".into()));
+    }
+    Ok(Route {
+        cpu: cost(|units| Ok(samples.run(pool, None, units)))?,
+        device: cost(|units| Ok(samples.run(pool, Some(device), units)))?,
+    })
 }
 
 /// Fits a cost through a small batch and one that lasts long enough. The first run of each size pays for what is made late.

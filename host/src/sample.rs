@@ -1,5 +1,12 @@
 //! The sample block that is part of the binary: built and signed by `lockstep-tests`, which proves it fresh.
 
+use alloy_primitives::{Address, keccak256};
+
+/// Where a contract or an account of the sample's state stands, by its name: `Token 0`, `Pair 0`, `Lending 0` and others.
+pub fn address(name: &str) -> Address {
+    Address::from_word(keccak256(format!("lockstep sample {name}")))
+}
+
 /// A packed block file, for [`crate::block_file::BlockFile::parse`].
 pub const SAMPLE: &[u8] = include_bytes!("../sample/block.json.zst");
 

@@ -16,6 +16,7 @@ pub mod random;
 pub mod sample;
 pub mod set_code;
 pub mod sign;
+pub mod simulated;
 pub mod small_block;
 pub mod states;
 pub mod tokens;

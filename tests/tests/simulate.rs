@@ -3,66 +3,38 @@
 use alloy_primitives::{Address, B256, Bytes, U256, keccak256};
 use libtest_mimic::Failed;
 use lockstep::{
-    backend::BackendKind,
+    backend::{BackendKind, wgpu::WgpuBackend},
     block::BlockEnv,
     block_file::BlockFile,
-    commit::Committed,
     context::Context,
     engine::Engine,
     error::TxError,
     evm::reference_call,
+    fallback::FallbackReason,
     fork::Fork,
     memory::MemoryState,
-    outcome::{TxOutcome, TxStatus},
+    outcome::TxOutcome,
+    router::{Cost, Route, Router},
     simulate::{
-        AccountOverride, Answer, BlockOverrides, Call, Options, Sequence, StateOverrides, StorageOverride, Summary, Wants,
+        AccountOverride, Answer, BlockOverrides, Call, Options, Sequence, StateOverrides, StorageOverride, Summary,
+        Wants,
     },
     state::{AccountInfo, StateRef},
     submit::Progress,
 };
 use lockstep_tests::{
+    devices::Dying,
     fuzz::scene::{self, FORKS},
-    harness::Suite,
+    harness::{self, Suite, Target},
     programs::{Calls, Code},
     random::Random,
+    simulated::{EVERYTHING, as_call, as_calls, as_sequences, is_same, reference_sequence},
     states::Silent,
 };
 use std::{collections::BTreeMap, ops::ControlFlow, path::Path, process::ExitCode, sync::Arc};
 
-const EVERYTHING: Wants =
-    Wants { logs: true, state_diff: true, access_list: true, coverage: false, merged_coverage: false };
-
 fn ensure(condition: bool, message: impl FnOnce() -> String) -> Result<(), Failed> {
     if condition { Ok(()) } else { Err(message().into()) }
-}
-
-/// The transactions of a batch as calls.
-fn as_calls(batch: &Calls) -> Vec<Call> {
-    let call = |(tx, sender): (&lockstep::tx::Transaction, &Address)| Call {
-        from: *sender,
-        to: tx.to,
-        value: tx.value,
-        input: tx.input.clone(),
-        gas: Some(tx.gas_limit),
-        access_list: tx.access_list.clone(),
-        ..Call::default()
-    };
-    batch.txs.iter().zip(&batch.senders).map(call).collect()
-}
-
-/// Whether an answer is revm's, in all that was wanted but the access list.
-fn is_same(answer: &Answer, expected: &Result<TxOutcome, TxError>, wants: Wants) -> bool {
-    match (answer, expected) {
-        (Ok(result), Ok(outcome)) => {
-            (result.status, result.gas_used, &result.output) == (outcome.status, outcome.gas_used, &outcome.output)
-                && result.contract_address == outcome.contract_address
-                && result.logs.as_ref() == wants.logs.then_some(&outcome.logs)
-                && result.state_diff.as_ref() == wants.state_diff.then_some(&outcome.changes)
-                && result.access_list.is_some() == wants.access_list
-        }
-        (Err(error), Err(expected)) => error == expected,
-        _ => false,
-    }
 }
 
 fn same(index: usize, answer: &Answer, expected: &Result<TxOutcome, TxError>, wants: Wants) -> Result<(), Failed> {
@@ -76,7 +48,7 @@ fn options(wants: Wants) -> Options {
 /// Whether most of the work was the device's, where there is one.
 fn mostly_on_device(engine: &Engine, summary: &Summary) -> Result<(), Failed> {
     let report = &summary.report;
-    let most = engine.backend_kind() == BackendKind::Cpu || report.device.txs * 10 > report.cpu.txs * 90;
+    let most = engine.backend_kind() == BackendKind::Cpu || report.device.txs > 4 * report.cpu.txs;
     ensure(most && summary.differences == 0, || format!("{:?} {:?} {:?}", report.device, report.cpu, report.fallbacks))
 }
 
@@ -108,40 +80,13 @@ fn random(engine: &Engine) -> Result<(), Failed> {
     Ok(())
 }
 
-/// revm, call by call, on what the calls before have left.
-fn reference_sequence(
-    env: &BlockEnv,
-    state: &dyn StateRef,
-    sequence: &Sequence,
-    stop_on_revert: bool,
-) -> Vec<Result<TxOutcome, TxError>> {
-    let mut prefix = Committed::new(state);
-    let mut results = Vec::new();
-    for call in &sequence.calls {
-        let result = reference_call(env, &prefix, call);
-        if let Ok(outcome) = &result {
-            prefix.commit(outcome);
-        }
-        let stops = stop_on_revert && result.as_ref().map(|outcome| outcome.status) != Ok(TxStatus::Success);
-        results.push(result);
-        if stops {
-            break;
-        }
-    }
-    results
-}
-
 /// Sequences over random programs whose calls meet each other: what one destroys, creates, pays or stores the next one sees.
 fn sequences(engine: &Engine) -> Result<(), Failed> {
     for number in 0..14 {
         let batch = scene::batch(12, number, &FORKS);
         let calls = as_calls(&batch);
         let base = Context { env: &batch.env, state: &batch.state };
-        // Each call twice among its neighbours, so that accounts are met again.
-        let sequences: Vec<_> = calls
-            .chunks(2)
-            .map(|pair| Sequence { calls: pair.iter().chain(pair.iter().rev()).cloned().collect() })
-            .collect();
+        let sequences = as_sequences(&calls);
         for (wants, stop_on_revert) in
             [(Wants { logs: true, ..Wants::default() }, false), (EVERYTHING, false), (Wants::default(), true)]
         {
@@ -159,7 +104,9 @@ fn sequences(engine: &Engine) -> Result<(), Failed> {
                 })?;
                 for (call, (answer, expected)) in answers.iter().zip(&expected).enumerate() {
                     ensure(is_same(answer, expected, wants), || {
-                        format!("batch {number} sequence {at} call {call}: {answer:#?}\nrevm:\n{expected:#?}\n{sequence:#?}")
+                        format!(
+                            "batch {number} sequence {at} call {call}: {answer:#?}\nrevm:\n{expected:#?}\n{sequence:#?}"
+                        )
                     })?;
                 }
             }
@@ -343,7 +290,9 @@ fn bounded(engine: &Engine) -> Result<(), Failed> {
         given += 1;
         if given == 1000 { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
     });
-    ensure(summary.cancelled && summary.calls == 1000 && taken.get() < 10_000, || format!("{} {summary:?}", taken.get()))?;
+    ensure(summary.cancelled && summary.calls == 1000 && taken.get() < 10_000, || {
+        format!("{} {summary:?}", taken.get())
+    })?;
     let progress = Progress::default();
     let options = Options { progress: progress.clone(), ..Options::default() };
     let summary = engine.simulate(&base, endless(), &options, |index, _| {
@@ -382,7 +331,8 @@ fn few(engine: &Engine) -> Result<(), Failed> {
 
 /// Every transaction of the shared blocks as a call on the state before its block.
 fn blocks(engine: &Engine, folder: &Path) -> Result<(), Failed> {
-    let mut files: Vec<_> = std::fs::read_dir(folder)?.map(|entry| entry.map(|entry| entry.path())).collect::<Result<_, _>>()?;
+    let mut files: Vec<_> =
+        std::fs::read_dir(folder)?.map(|entry| entry.map(|entry| entry.path())).collect::<Result<_, _>>()?;
     files.sort();
     let mut calls_in_all = 0;
     let mut on_device = 0;
@@ -391,20 +341,8 @@ fn blocks(engine: &Engine, folder: &Path) -> Result<(), Failed> {
         let base = Context { env: &file.block.env, state: &file.state };
         let cpu = Engine::builder().backend(BackendKind::Cpu).build()?;
         let output = cpu.execute_block(&file.block, &file.state)?;
-        let calls: Vec<_> = output
-            .transactions
-            .iter()
-            .zip(&output.senders)
-            .map(|(tx, sender)| Call {
-                from: *sender,
-                to: tx.to,
-                value: tx.value,
-                input: tx.input.clone(),
-                gas: Some(tx.gas_limit),
-                access_list: tx.access_list.clone(),
-                ..Call::default()
-            })
-            .collect();
+        let calls: Vec<_> =
+            output.transactions.iter().zip(&output.senders).map(|(tx, sender)| as_call(tx, sender)).collect();
         let (answers, summary) = engine.simulate_all(&base, calls.clone(), &options(EVERYTHING));
         for (index, (answer, call)) in answers.iter().zip(&calls).enumerate() {
             same(index, answer, &reference_call(base.env, base.state, call), EVERYTHING)
@@ -419,6 +357,59 @@ fn blocks(engine: &Engine, folder: &Path) -> Result<(), Failed> {
     ensure(engine.backend_kind() == BackendKind::Cpu || on_device > 7900, || format!("{on_device} on the device"))
 }
 
+/// Under `auto` a device that is said to be quick has a part, and the CPU another; answers are the same, and in order.
+fn divided(target: Target) -> Result<(), Failed> {
+    let device = harness::device(target)?.ok_or("no device")?;
+    let route = Route { cpu: Cost { fixed: 0.0, each: 1e-3 }, device: Cost { fixed: 0.0, each: 1e-3 / 1.5 } };
+    let router = Router { recover: route, keccak: route, simulate: route };
+    let engine = Engine::builder().offer_device(device).router(router).build()?;
+    let batch = scene::batch(14, 4, &FORKS);
+    let calls = as_calls(&batch);
+    let base = Context { env: &batch.env, state: &batch.state };
+    let (answers, summary) = engine.simulate_all(&base, calls.clone(), &options(EVERYTHING));
+    for (index, (answer, call)) in answers.iter().zip(&calls).enumerate() {
+        same(index, answer, &reference_call(base.env, base.state, call), EVERYTHING)?;
+    }
+    let both = |summary: &Summary| summary.report.device.txs > 100 && summary.report.cpu.txs > 100;
+    ensure(answers.len() == calls.len() && both(&summary), || format!("{:?}", summary.report))?;
+    let sequences = as_sequences(&calls);
+    let mut all = Vec::new();
+    let summary = engine.simulate_sequences(&base, sequences.clone(), &Options::default(), |_, answers| {
+        all.push(answers);
+        ControlFlow::Continue(())
+    });
+    ensure(all.len() == sequences.len() && both(&summary), || format!("{:?}", summary.report))?;
+    for (index, (answers, sequence)) in all.iter().zip(&sequences).enumerate() {
+        let expected = reference_sequence(base.env, base.state, sequence, false);
+        for (answer, expected) in answers.iter().zip(&expected) {
+            same(index, answer, expected, Wants::default())?;
+        }
+    }
+    // A reader that has enough, and one call alone.
+    let summary = engine.simulate(&base, calls.iter().cycle().cloned(), &Options::default(), |index, _| {
+        if index == 2000 { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+    });
+    ensure(summary.cancelled && summary.calls == 2001, || format!("{summary:?}"))?;
+    let (answers, _) = engine.simulate_all(&base, [calls[0].clone()], &Options::default());
+    same(0, &answers[0], &reference_call(base.env, base.state, &calls[0]), Wants::default())
+}
+
+/// A device that dies while it runs: what it was given is done on the CPU, and the report says so.
+fn dies() -> Result<(), Failed> {
+    let device = WgpuBackend::open(std::env::var("LOCKSTEP_DEVICE").ok().as_deref())?;
+    let engine = Engine::builder().with_device(Arc::new(Dying { device, rounds: 2 })).build()?;
+    let batch = scene::batch(15, 5, &FORKS);
+    let calls = as_calls(&batch);
+    let silent = Silent::new(&batch.state);
+    let base = Context { env: &batch.env, state: &silent };
+    let (answers, summary) = engine.simulate_all(&base, calls.clone(), &Options::default());
+    for (index, (answer, call)) in answers.iter().zip(&calls).enumerate() {
+        same(index, answer, &reference_call(base.env, base.state, call), Wants::default())?;
+    }
+    let lost = summary.report.fallbacks.get(&FallbackReason::DeviceError).copied().unwrap_or_default();
+    ensure(answers.len() == calls.len() && lost > 100, || format!("{:?}", summary.report.fallbacks))
+}
+
 fn main() -> ExitCode {
     let mut suite = Suite::default();
     suite.each("random", random);
@@ -428,5 +419,9 @@ fn main() -> ExitCode {
     suite.each("bounded", bounded);
     suite.each("few", few);
     suite.each_on("blocks", "blocks", blocks);
+    for target in [Target::Wgpu, Target::WgpuU32] {
+        suite.on(target, "divided", move |_| divided(target));
+    }
+    suite.on(Target::Wgpu, "dies", |_| dies());
     suite.run()
 }

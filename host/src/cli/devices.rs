@@ -91,11 +91,12 @@ impl Device {
         let rates = self.rates.as_ref().map_or(String::new(), |Rates { recover_per_s, routes }| {
             let from = |n: Option<usize>| n.map_or("nowhere".to_owned(), |n| format!("from n = {n} on"));
             let wins = routes.map_or(String::new(), |routes| {
-                let Router { recover, keccak } = routes;
+                let Router { recover, keccak, simulate } = routes;
                 format!(
-                    ", faster than the CPU {} (Keccak-256 {})",
+                    ", faster than the CPU {} (Keccak-256 {}, simulated calls {})",
                     from(recover.cross_over()),
-                    from(keccak.cross_over())
+                    from(keccak.cross_over()),
+                    from(simulate.cross_over())
                 )
             });
             format!(", {recover_per_s:.0} recoveries/s{wins}")

@@ -191,7 +191,7 @@ fn call_settings(env: &BlockEnv) -> Result<(CfgEnv, RevmBlock), Invalid> {
     Ok((cfg, block))
 }
 
-fn call_env(call: &Call, block_gas_limit: u64) -> TxEnv {
+fn call_env(call: &Call, block_gas_limit: u64, chain_id: u64) -> TxEnv {
     let access_list = call.access_list.iter();
     let access_list =
         access_list.map(|(address, keys)| AccessListItem { address: *address, storage_keys: keys.clone() });
@@ -203,7 +203,7 @@ fn call_env(call: &Call, block_gas_limit: u64) -> TxEnv {
         kind: call.to.map_or(TxKind::Create, TxKind::Call),
         value: call.value,
         data: call.input.clone(),
-        chain_id: None,
+        chain_id: Some(chain_id),
         access_list: RevmAccessList(access_list.collect()),
         ..TxEnv::default()
     }
@@ -309,7 +309,7 @@ impl<S: StateRef> CallRevm<S> {
 
     fn run(&mut self, call: &Call, wants: Wants, changes: Changes) -> Result<Called, TxError> {
         let evm = &mut self.evm;
-        evm.ctx.set_tx(call_env(call, evm.ctx.block.gas_limit));
+        evm.ctx.set_tx(call_env(call, evm.ctx.block.gas_limit, evm.ctx.cfg.chain_id));
         let coverage = wants.coverage || wants.merged_coverage;
         let done = &mut self.done;
         let mut handler =
@@ -352,7 +352,8 @@ impl<S: StateRef> CallRevm<S> {
 pub fn reference_call(env: &BlockEnv, state: &dyn StateRef, call: &Call) -> Result<TxOutcome, TxError> {
     let mut evm: MainnetEvm<EvmContext<Source<&dyn StateRef>>> = build(env, Source::new(state))?;
     (evm.ctx.cfg, evm.ctx.block) = call_settings(env)?;
-    let result = evm.transact(call_env(call, env.gas_limit)).map_err(|error| tx_error(error, TxError::State))?;
+    let result =
+        evm.transact(call_env(call, env.gas_limit, env.chain_id)).map_err(|error| tx_error(error, TxError::State))?;
     Ok(outcome_of(result))
 }
 
@@ -379,7 +380,7 @@ pub(crate) fn trace(env: &BlockEnv, state: &dyn StateRef, call: &Call) -> Result
     let tracer = TracerEip3155::new(Box::new(sink.clone()));
     let mut evm: CallEvm<&dyn StateRef, TracerEip3155> = build(env, Source::new(state))?.with_inspector(tracer);
     (evm.ctx.cfg, evm.ctx.block) = call_settings(env)?;
-    evm.ctx.set_tx(call_env(call, env.gas_limit));
+    evm.ctx.set_tx(call_env(call, env.gas_limit, env.chain_id));
     let mut done = Vec::new();
     let mut handler =
         CallHandler { changes: Changes::Leave, done: &mut done, list: false, warm: Warm::default(), evm: PhantomData };

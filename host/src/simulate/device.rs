@@ -19,6 +19,7 @@ use crate::{
     tx::Transaction,
     validate::Speculation,
 };
+use rayon::ThreadPool;
 use std::sync::PoisonError;
 
 /// Calls that are sound, each with the place that it runs at.
@@ -81,8 +82,8 @@ impl<'a> Work for Calls<'_, 'a> {
 }
 
 /// A call that is one, at a place that is one.
-fn ask<'s>(call: &'s Result<Call, TxError>, at: usize, chunk: &Chunk<'_>) -> Result<(&'s Call, usize), TxError> {
-    let call = call.as_ref().map_err(Clone::clone)?;
+fn ask<'s>(chunk: &'s Chunk<'_>, index: usize) -> Result<(&'s Call, usize), TxError> {
+    let (call, at) = (chunk.calls[index].as_ref().map_err(Clone::clone)?, chunk.at[index]);
     chunk.places[at].as_ref().map_err(Clone::clone)?;
     Ok((call, at))
 }
@@ -109,17 +110,30 @@ fn warm(keys: &[StateKey]) -> Warm {
 type Asked<'s> = Vec<Result<(&'s Call, usize), TxError>>;
 
 impl<'a> Simulator<'a> {
-    /// The answers to a chunk of calls.
-    pub(super) fn chunk_on_device(&self, chunk: &Chunk<'a>, runner: &mut Runner<'_>) -> Vec<Answer> {
-        let asked: Asked<'_> = chunk.calls.iter().zip(&chunk.at).map(|(call, at)| ask(call, *at, chunk)).collect();
+    /// The answers to some of a chunk's calls, the host's part on the threads of `pool`, and whether each is the device's.
+    pub(super) fn chunk_on_device(
+        &self,
+        chunk: &Chunk<'a>,
+        indices: &[usize],
+        pool: &ThreadPool,
+        runner: &mut Runner<'_>,
+    ) -> Vec<(Answer, bool)> {
+        let asked: Asked<'_> = indices.iter().map(|index| ask(chunk, *index)).collect();
         let wants = self.options.wants;
-        let done = self.run(&asked, &chunk.places, runner, false);
+        let done = self.run(&asked, &chunk.places, pool, runner, false);
         self.options.progress.add(done.len());
-        done.into_iter().map(|called| called.map(|called| cpu::result(called, wants))).collect()
+        let answer =
+            |(called, device): (Result<Called, _>, _)| (called.map(|called| cpu::result(called, wants)), device);
+        done.into_iter().map(answer).collect()
     }
 
     /// The answers to sequences: the first call of each, then the second of each on what the first has left, and so on.
-    pub(super) fn sequences_on_device(&self, sequences: &[Sequence], runner: &mut Runner<'_>) -> Vec<Vec<Answer>> {
+    pub(super) fn sequences_on_device(
+        &self,
+        sequences: &[Sequence],
+        pool: &ThreadPool,
+        runner: &mut Runner<'_>,
+    ) -> Vec<Vec<Answer>> {
         let mut answers: Vec<Vec<Answer>> =
             sequences.iter().map(|sequence| Vec::with_capacity(sequence.calls.len())).collect();
         let mut places: Vec<Option<Place<'a>>> = sequences.iter().map(|_| Some(self.base.clone())).collect();
@@ -141,8 +155,8 @@ impl<'a> Simulator<'a> {
                 // A call that cannot be made leaves everything as it is.
                 at.push(Ok(entered.unwrap_or(place)));
             }
-            let done = self.run(&asked, &at, runner, true);
-            for ((index, called), place) in next.into_iter().zip(done).zip(at.into_iter().skip(1)) {
+            let done = self.run(&asked, &at, pool, runner, true);
+            for ((index, (called, _)), place) in next.into_iter().zip(done).zip(at.into_iter().skip(1)) {
                 let Ok(mut place) = place else { continue };
                 if let Ok(called) = &called {
                     place.state.own().commit(&called.outcome);
@@ -158,45 +172,46 @@ impl<'a> Simulator<'a> {
         answers
     }
 
-    /// Runs calls, each at its place.
+    /// Runs calls, each at its place; and whether the device did.
     fn run(
         &self,
         asked: &Asked<'_>,
         places: &[Result<Place<'a>, TxError>],
+        pool: &ThreadPool,
         runner: &mut Runner<'_>,
         changes: bool,
-    ) -> Vec<Result<Called, TxError>> {
+    ) -> Vec<(Result<Called, TxError>, bool)> {
         // Of a place that is none nothing is asked.
         let places_or_base = places.iter().map(|place| place.as_ref().unwrap_or(&self.base));
         let contexts: Vec<Context<'_>> =
             places_or_base.map(|place| Context { env: &place.env, state: place.state.as_state() }).collect();
         let contexts = Contexts::new(&contexts).for_calls();
-        let mut results: Vec<Result<Called, TxError>> = Vec::with_capacity(asked.len());
+        let mut results: Vec<(Result<Called, TxError>, bool)> = Vec::with_capacity(asked.len());
         let mut calls = Vec::with_capacity(asked.len());
         let mut txs = Vec::with_capacity(asked.len());
         let mut indices = Vec::with_capacity(asked.len());
         for (index, asked) in asked.iter().enumerate() {
-            results.push(Err(TxError::Evm(String::new())));
+            results.push((Err(TxError::Evm(String::new())), false));
             match asked.clone().and_then(|(call, at)| Ok((call, at, transaction(call, contexts.get(at))?))) {
                 Ok((call, at, tx)) => {
                     calls.push((call, at));
                     txs.push(tx);
                     indices.push(index);
                 }
-                Err(error) => results[index] = Err(error),
+                Err(error) => results[index].0 = Err(error),
             }
         }
-        let placed: Vec<PlacedTx<'_>> = txs
-            .iter()
-            .zip(&calls)
-            .map(|(tx, (call, at))| PlacedTx { tx, sender: call.from, context: *at })
-            .collect();
+        let placed: Vec<PlacedTx<'_>> =
+            txs.iter().zip(&calls).map(|(tx, (call, at))| PlacedTx { tx, sender: call.from, context: *at }).collect();
         let work = Calls { simulator: self, calls, places, contexts: &contexts, changes };
         let mut report = ExecutionReport::default();
-        let mut run = Run::new(&work, &contexts, &placed, self.pool, &mut report);
+        let mut run = Run::new(&work, &contexts, &placed, pool, &mut report);
         run.on_device(&(0..placed.len()).collect::<Vec<_>>(), runner);
-        for (index, done) in indices.into_iter().zip(run.finish()) {
-            results[index] = done;
+        for (index, done) in indices.iter().zip(run.finish()) {
+            results[*index].0 = done;
+        }
+        for ran in &report.on_device {
+            results[indices[*ran]].1 = true;
         }
         runner.keep_first_state();
         let mut totals = self.totals.lock().unwrap_or_else(PoisonError::into_inner);

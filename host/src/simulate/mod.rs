@@ -3,17 +3,21 @@
 //! Calls are read as they are needed, in chunks; while one chunk runs the answers of the one before are given out, in order.
 //! So memory is bounded whatever the number of calls, and whoever stops reading stops the work.
 
+mod balance;
 mod call;
 mod cpu;
 mod device;
+mod divide;
 mod overrides;
 mod place;
 mod run;
+mod samples;
 mod warm;
 
 pub use call::{AccessList, Answer, AsCall, Call, CallResult, Sequence, Wants};
 pub use overrides::{AccountOverride, BlockOverrides, StateOverrides, StorageOverride};
 pub(crate) use run::Simulator;
+pub(crate) use samples::Samples;
 pub(crate) use warm::{Warm, access_list};
 
 use crate::{

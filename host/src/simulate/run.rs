@@ -3,10 +3,18 @@
 
 use super::{
     Answer, AsCall, Call, Options, Sequence, Summary,
+    balance::Balance,
     cpu::{self, Cpu},
     place::Place,
 };
-use crate::{context::Context, coverage::Coverage, error::TxError, lanes::{Lanes, Runner}, report::ExecutionReport};
+use crate::{
+    context::Context,
+    coverage::Coverage,
+    error::TxError,
+    lanes::{Lanes, Runner},
+    report::ExecutionReport,
+    router::Route,
+};
 use alloy_primitives::map::HashMap;
 use rayon::{ThreadPool, prelude::*};
 use std::{
@@ -36,8 +44,24 @@ pub(crate) struct Simulator<'a> {
     pub(super) base: Place<'a>,
     pub(super) options: &'a Options,
     pub(super) totals: Mutex<Totals>,
-    /// What is kept on the device from chunk to chunk.
-    runner: Option<Mutex<Runner<'a>>>,
+    device: Option<Device<'a>>,
+}
+
+/// A device to simulate on.
+#[derive(Debug)]
+pub(super) struct Device<'a> {
+    /// What is kept on it from chunk to chunk.
+    pub(super) runner: Mutex<Runner<'a>>,
+    /// Where the CPU has a part of each chunk; else the device has all.
+    pub(super) shared: Option<Shared<'a>>,
+}
+
+/// How chunks are divided between the CPU and a device.
+#[derive(Debug)]
+pub(super) struct Shared<'a> {
+    pub(super) balance: Mutex<Balance>,
+    /// What drives the device while the CPU's threads are busy.
+    pub(super) beside: &'a ThreadPool,
 }
 
 /// What is summed up while chunks run.
@@ -62,13 +86,16 @@ impl<'a> Simulator<'a> {
     pub(crate) fn new(
         pool: &'a ThreadPool,
         lanes: Option<Lanes<'a>>,
+        shared: Option<(Route, &'a ThreadPool)>,
         base: &Context<'a>,
         options: &'a Options,
     ) -> Self {
-        let runner = lanes.map(|lanes| {
-            Mutex::new(Runner::new(lanes, base.env.fork).keeping(options.wants.access_list))
+        let shared = shared.map(|(route, beside)| Shared { balance: Mutex::new(Balance::new(route)), beside });
+        let device = lanes.map(|lanes| Device {
+            runner: Mutex::new(Runner::new(lanes, base.env.fork).keeping(options.wants.access_list)),
+            shared,
         });
-        Self { pool, base: Place::base(base), options, totals: Mutex::default(), runner }
+        Self { pool, base: Place::base(base), options, totals: Mutex::default(), device }
     }
 
     /// Answers calls.
@@ -137,7 +164,8 @@ impl<'a> Simulator<'a> {
         let progress = &self.options.progress;
         let run = &run;
         let first = take(FIRST_CHUNK);
-        if first.len() <= INLINE && self.runner.is_none() {
+        let never_device = self.device.as_ref().is_none_or(|device| device.shared.is_some());
+        if first.len() <= INLINE && never_device {
             let answers = run(first);
             summary.cancelled = progress.is_cancelled();
             for answer in answers {
@@ -211,15 +239,20 @@ impl<'a> Simulator<'a> {
 
     /// The answers to a chunk of calls.
     fn chunk(&self, chunk: &Chunk<'a>) -> Vec<Answer> {
-        if let Some(runner) = &self.runner {
-            return self.chunk_on_device(chunk, &mut runner.lock().unwrap_or_else(PoisonError::into_inner));
+        match &self.device {
+            None => self.chunk_on_cpu(chunk, &(0..chunk.calls.len()).collect::<Vec<_>>()),
+            Some(device) => self.chunk_with_device(chunk, device),
         }
-        let answers = self.spread(chunk.calls.len(), |cpu, index| self.by_cpu(cpu, chunk, index));
+    }
+
+    /// The answers to some of a chunk's calls.
+    pub(super) fn chunk_on_cpu(&self, chunk: &Chunk<'a>, indices: &[usize]) -> Vec<Answer> {
+        let answers = self.spread(indices.len(), |cpu, index| self.by_cpu(cpu, chunk, indices[index]));
         self.count_cpu(&answers);
         answers
     }
 
-    pub(super) fn by_cpu(&self, cpu: &mut Cpu<'a>, chunk: &Chunk<'a>, index: usize) -> Answer {
+    fn by_cpu(&self, cpu: &mut Cpu<'a>, chunk: &Chunk<'a>, index: usize) -> Answer {
         let call = chunk.calls[index].as_ref().map_err(Clone::clone)?;
         let wants = self.options.wants;
         let called = match chunk.at[index] {
@@ -230,9 +263,13 @@ impl<'a> Simulator<'a> {
     }
 
     fn sequence_chunk(&self, sequences: &[Sequence]) -> Vec<Vec<Answer>> {
-        if let Some(runner) = &self.runner {
-            return self.sequences_on_device(sequences, &mut runner.lock().unwrap_or_else(PoisonError::into_inner));
+        match &self.device {
+            None => self.sequences_on_cpu(sequences),
+            Some(device) => self.sequences_with_device(sequences, device),
         }
+    }
+
+    pub(super) fn sequences_on_cpu(&self, sequences: &[Sequence]) -> Vec<Vec<Answer>> {
         let Options { wants, stop_on_revert, .. } = self.options;
         let answers =
             self.spread(sequences.len(), |cpu, index| cpu.sequence(&sequences[index], *wants, *stop_on_revert));
