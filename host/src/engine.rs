@@ -20,7 +20,7 @@ use crate::{
     report::{ExecutionReport, lap},
     router::{Cost, Router, cpu_recover_cost},
     signers::{Decoded, SignerError, SignerRequest, SignerResults, Signers},
-    simulate::{self, Answer, AsCall, Call, Options, Sequence, Simulator, Summary},
+    simulate::{self, Answer, Call, IntoCall, Options, Sequence, Simulator, Summary},
     state::{StateError, StateRef},
     submit::{Pending, Progress},
     tx::{DecodeError, Transaction},
@@ -331,7 +331,7 @@ impl Engine {
     /// and answers given to `sink` in order, with their index, until it breaks off or [`Options::progress`] is cancelled.
     ///
     /// A call that is none, is invalid or cannot be read for has an error as its answer; the others do not notice.
-    pub fn simulate<I: IntoIterator<Item: AsCall>>(
+    pub fn simulate<I: IntoIterator<Item: IntoCall>>(
         &self,
         base: &Context<'_>,
         calls: I,
@@ -342,7 +342,7 @@ impl Engine {
     }
 
     /// The same with all answers at once.
-    pub fn simulate_all<I: IntoIterator<Item: AsCall>>(
+    pub fn simulate_all<I: IntoIterator<Item: IntoCall>>(
         &self,
         base: &Context<'_>,
         calls: I,

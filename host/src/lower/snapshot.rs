@@ -51,6 +51,7 @@ impl<'a> Numbered<'a> {
     }
 
     /// The state that a key is read from: that under the layer unless the layer owns the key.
+    #[must_use]
     pub fn holder(self, key: &StateKey) -> Self {
         match self.base {
             Some(Base { layer, number }) if !layer.owns(key) => Self::alone(layer.base(), number),

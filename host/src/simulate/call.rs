@@ -85,22 +85,22 @@ impl Call {
 }
 
 /// What can be asked as a call: one, or what was to become one and is none.
-pub trait AsCall {
+pub trait IntoCall {
     /// The call.
     ///
     /// # Errors
     /// There is none; the error becomes the answer at its index.
-    fn as_call(self) -> Result<Call, TxError>;
+    fn into_call(self) -> Result<Call, TxError>;
 }
 
-impl AsCall for Call {
-    fn as_call(self) -> Result<Call, TxError> {
+impl IntoCall for Call {
+    fn into_call(self) -> Result<Call, TxError> {
         Ok(self)
     }
 }
 
-impl AsCall for Result<Call, TxError> {
-    fn as_call(self) -> Result<Call, TxError> {
+impl IntoCall for Result<Call, TxError> {
+    fn into_call(self) -> Result<Call, TxError> {
         self
     }
 }

@@ -14,7 +14,7 @@ mod run;
 mod samples;
 mod warm;
 
-pub use call::{AccessList, Answer, AsCall, Call, CallResult, Sequence, Wants};
+pub use call::{AccessList, Answer, Call, CallResult, IntoCall, Sequence, Wants};
 pub use overrides::{AccountOverride, BlockOverrides, StateOverrides, StorageOverride};
 pub(crate) use run::Simulator;
 pub(crate) use samples::Samples;

@@ -2,7 +2,7 @@
 //! are given out.
 
 use super::{
-    Answer, AsCall, Call, Options, Sequence, Summary,
+    Answer, Call, IntoCall, Options, Sequence, Summary,
     balance::Balance,
     cpu::{self, Cpu},
     place::Place,
@@ -99,12 +99,12 @@ impl<'a> Simulator<'a> {
     }
 
     /// Answers calls.
-    pub(crate) fn calls<I: IntoIterator<Item: AsCall>>(
+    pub(crate) fn calls<I: IntoIterator<Item: IntoCall>>(
         self,
         calls: I,
         mut sink: impl FnMut(usize, Answer) -> ControlFlow<()>,
     ) -> Summary {
-        let mut calls = calls.into_iter().map(AsCall::as_call);
+        let mut calls = calls.into_iter().map(IntoCall::into_call);
         let mut summary = Summary::default();
         let mut next = 0;
         let mut give = |answer: Answer, summary: &mut Summary| {
