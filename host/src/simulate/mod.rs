@@ -5,15 +5,21 @@
 
 mod call;
 mod cpu;
+mod function;
 mod overrides;
 mod place;
 mod run;
+mod template;
 mod warm;
+mod word;
 
 pub use call::{AccessList, Answer, AsCall, Call, CallResult, Sequence, Wants};
+pub use function::{Function, Parameter};
 pub use overrides::{AccountOverride, BlockOverrides, StateOverrides, StorageOverride};
 pub(crate) use run::Simulator;
+pub use template::{Argument, Columns, Fills, Hole, Template, TemplateResults};
 pub(crate) use warm::{Warm, access_list};
+pub use word::{NoWordType, WordError, WordType, address_word};
 
 use crate::{
     context::Context,
