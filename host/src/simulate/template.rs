@@ -66,7 +66,7 @@ pub struct Hole {
 /// let file = BlockFile::parse(SAMPLE)?;
 /// let base = Context { env: &file.block.env, state: &file.state };
 /// // A market of the sample: what it gives for 1 to 1,000 of its first token.
-/// let pair = address!("01e4293a452856a8625da35160c3f2c1f2c6911a");
+/// let pair = address!("ca68676f3a708391c7c8a4bfd254858d7ccee4a9");
 /// let call = Call { to: Some(pair), ..Call::default() };
 /// let template = Template::function("quote(bool zeroForOne,uint256 amountIn)", call)?;
 /// let amounts = (1..=1_000_u64).map(|amount| U256::from(amount) * U256::from(10).pow(U256::from(18)));
