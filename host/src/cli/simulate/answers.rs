@@ -50,6 +50,7 @@ pub(super) struct Output {
     name: String,
     format: Format,
     sequences: bool,
+    coverage: bool,
     json: bool,
     counts: Counts,
     exit: Exit,
@@ -66,6 +67,7 @@ impl Output {
             name,
             format: args.format,
             sequences: args.sequences,
+            coverage: args.coverage,
             json: common.json,
             counts: Counts::default(),
             exit: Exit::Ok,
@@ -90,7 +92,7 @@ impl Output {
         }
         self.line.clear();
         let written = match self.format {
-            Format::Jsonl => json_line(&mut self.line, index, call, &answer),
+            Format::Jsonl => self.json_line(index, call, &answer),
             Format::Csv => self.csv_line(index, call, &answer),
         };
         match written.and_then(|()| self.out.write_all(&self.line)) {
@@ -100,6 +102,34 @@ impl Output {
                 ControlFlow::Break(())
             }
         }
+    }
+
+    /// Written by hand in the order of the contract, and because a line is most of what a small call costs here.
+    fn json_line(&mut self, index: usize, call: Option<usize>, answer: &Answer) -> io::Result<()> {
+        let line = &mut self.line;
+        write!(line, "{{\"index\":{index},")?;
+        if let Some(call) = call {
+            write!(line, "\"call\":{call},")?;
+        }
+        match answer {
+            Err(error) => write!(line, "\"error\":{}", json!(error.to_string()))?,
+            Ok(result) => {
+                write!(line, "\"status\":\"{}\",\"gas_used\":{},\"output\":\"", status(result), result.gas_used)?;
+                put_hex(line, &result.output);
+                line.push(b'"');
+                let more = [
+                    ("logs", result.logs.as_deref().map(logs_json)),
+                    ("state_diff", result.state_diff.as_deref().map(diff_json)),
+                    ("access_list", result.access_list.as_ref().map(access_list_json)),
+                    ("coverage", result.coverage.as_deref().filter(|_| self.coverage).map(coverage_json)),
+                ];
+                for (key, value) in more {
+                    value.map_or(Ok(()), |value| write!(line, ",\"{key}\":{value}"))?;
+                }
+            }
+        }
+        line.extend_from_slice(b"}\n");
+        Ok(())
     }
 
     fn csv_line(&mut self, index: usize, call: Option<usize>, answer: &Answer) -> io::Result<()> {
@@ -163,33 +193,6 @@ const fn status(result: &CallResult) -> &'static str {
         TxStatus::Revert => "revert",
         TxStatus::Halt => "halt",
     }
-}
-
-/// Written by hand in the order of the contract, and because a line is most of what a small call costs here.
-fn json_line(line: &mut Vec<u8>, index: usize, call: Option<usize>, answer: &Answer) -> io::Result<()> {
-    write!(line, "{{\"index\":{index},")?;
-    if let Some(call) = call {
-        write!(line, "\"call\":{call},")?;
-    }
-    match answer {
-        Err(error) => write!(line, "\"error\":{}", json!(error.to_string()))?,
-        Ok(result) => {
-            write!(line, "\"status\":\"{}\",\"gas_used\":{},\"output\":\"", status(result), result.gas_used)?;
-            put_hex(line, &result.output);
-            line.push(b'"');
-            let more = [
-                ("logs", result.logs.as_deref().map(logs_json)),
-                ("state_diff", result.state_diff.as_deref().map(diff_json)),
-                ("access_list", result.access_list.as_ref().map(access_list_json)),
-                ("coverage", result.coverage.as_deref().map(coverage_json)),
-            ];
-            for (key, value) in more {
-                value.map_or(Ok(()), |value| write!(line, ",\"{key}\":{value}"))?;
-            }
-        }
-    }
-    line.extend_from_slice(b"}\n");
-    Ok(())
 }
 
 fn put_hex(line: &mut Vec<u8>, bytes: &[u8]) {

@@ -4,13 +4,31 @@ use super::calls::{CallReader, json, word};
 use alloy_primitives::U256;
 use lockstep::{
     error::{Invalid, TxError},
-    simulate::{Argument, Call, Fills, Function, Template, WordType},
+    simulate::{Argument, Call, Fills, Function, Parameter, Template, WordType},
 };
-use serde_json::{Map, Value};
-use std::{borrow::Cow, collections::BTreeMap};
+use serde_json::Value;
+use std::{
+    borrow::Cow,
+    collections::BTreeMap,
+    fs::File,
+    io::{self, Read},
+};
 
-/// A template file is a call: a longer one is a mistake.
+/// A template is a call: a longer file is a mistake.
 const LONGEST: u64 = 16 << 20;
+
+/// The text of the flag, or of the file that it names.
+pub(super) fn source(flag: &str) -> Result<Vec<u8>, String> {
+    if flag.trim_start().starts_with('{') {
+        return Ok(flag.as_bytes().to_vec());
+    }
+    let read = || {
+        let mut text = Vec::new();
+        File::open(flag)?.take(LONGEST).read_to_end(&mut text)?;
+        Ok(text)
+    };
+    read().map_err(|cause: io::Error| format!("{flag}: {cause}"))
+}
 
 /// A template whose columns are known.
 #[derive(Debug)]
@@ -20,99 +38,31 @@ pub(super) struct Bound {
     pub(super) columns: Vec<(String, WordType)>,
 }
 
-/// The text of the flag, or of the file that it names.
-pub(super) fn source(flag: &str) -> Result<Vec<u8>, String> {
-    if flag.trim_start().starts_with('{') {
-        return Ok(flag.as_bytes().to_vec());
-    }
-    let read = || {
-        let mut text = Vec::new();
-        std::io::Read::read_to_end(&mut std::io::Read::take(std::fs::File::open(flag)?, LONGEST), &mut text)?;
-        Ok::<_, std::io::Error>(text)
-    };
-    read().map_err(|cause| format!("{flag}: {cause}"))
-}
-
 impl Bound {
     /// Finds what each column of `header` fills.
     ///
     /// # Errors
     /// The field of the template, or the column, that is wrong or missing.
     pub(super) fn new(text: &[u8], header: &[String]) -> Result<Self, String> {
-        let read = || {
-            let mut object = match json(text)? {
-                Value::Object(object) => object,
-                _ => return Err(Invalid::new("template", "not a JSON object")),
-            };
-            let function = object.remove("function");
-            let args = object.remove("args");
-            let fields: Vec<_> =
-                object.iter().filter(|(_, value)| !value.is_null()).map(|(key, _)| key.clone()).collect();
-            let has_data = fields.iter().any(|key| key == "data" || key == "input");
-            let call = CallReader::default().call(&Value::Object(object), text.len())?;
-            let function = match &function {
-                None => None,
-                Some(_) if has_data => return Err(Invalid::new("data", "comes from the function: give one of them")),
-                Some(value) => {
-                    let text = value.as_str().ok_or_else(|| Invalid::new("function", "not a string"))?;
-                    Some(Function::parse(text)?)
-                }
-            };
-            Ok((call, function, args, fields))
-        };
-        let (call, function, args, fields) = read().map_err(|error| error.to_string())?;
-        if let Some(name) =
-            header.iter().enumerate().find(|(at, name)| header[..*at].contains(name)).map(|(_, name)| name)
-        {
-            return Err(format!("column {name:?} is there twice"));
-        }
-        let binding = bind(function.as_ref(), args.as_ref(), &fields, header)?;
-        let to_is_column = binding.iter().any(|filled| *filled == Filled::Field(Fills::To));
-        if function.is_some() && call.to.is_none() && !to_is_column {
+        let draft = Draft::read(text)?;
+        let filled = draft.bind(header)?;
+        let is_to = |filled: &Filled| matches!(filled, Filled::Field(Fills::To));
+        if draft.function.is_some() && draft.call.to.is_none() && !filled.iter().any(is_to) {
             return Err("to: missing: whom the template calls, or a column of that name".into());
         }
-        Self::filled(call, function.as_ref(), args.as_ref(), header, &binding)
-    }
-
-    fn filled(
-        call: Call,
-        function: Option<&Function>,
-        args: Option<&Value>,
-        header: &[String],
-        binding: &[Filled],
-    ) -> Result<Self, String> {
-        let mut columns = Vec::new();
-        let mut fields = Vec::new();
-        let mut arguments = function.map(|function| constants(function, args)).transpose()?.unwrap_or_default();
-        for (column, (name, filled)) in header.iter().zip(binding).enumerate() {
-            let kind = match filled {
-                Filled::Field(fills) => {
-                    fields.push((column, *fills));
-                    fills.kind()
-                }
-                Filled::Parameter(index, kind) => {
-                    arguments.insert(*index, Argument::Column(column));
-                    *kind
-                }
-            };
-            columns.push((name.clone(), kind));
-        }
-        let arguments: Vec<_> = arguments.into_values().collect();
-        let make = || {
-            let template = match function {
-                Some(function) => Template::with_arguments(function, &arguments, call)?,
-                None => Template::new(call, Vec::new())?,
-            };
-            fields.iter().try_fold(template, |template, (column, fills)| template.with_hole(*column, *fills))
-        };
-        Ok(Self { template: make().map_err(|error: Invalid| error.to_string())?, columns })
+        let kinds = filled.iter().map(|filled| match filled {
+            Filled::Field(fills) => fills.kind(),
+            Filled::Parameter(index) => draft.parameters()[*index].kind,
+        });
+        let columns = header.iter().cloned().zip(kinds).collect();
+        let template = draft.fill(&filled).map_err(|error| error.to_string())?;
+        Ok(Self { template, columns })
     }
 
     /// The call of a row, which has a cell a column.
     pub(super) fn read(&self, cells: &[Cow<'_, str>]) -> Result<Call, TxError> {
         let value = |((name, kind), cell): (&(String, WordType), &Cow<'_, str>)| {
-            let error = |error| Invalid::new("column", format!("{name}: {error}"));
-            kind.parse(cell).map_err(error)
+            kind.parse(cell).map_err(|error| Invalid::new("column", format!("{name}: {error}")))
         };
         let row: Vec<U256> = self.columns.iter().zip(cells).map(value).collect::<Result<_, _>>()?;
         self.template.row(&row)
@@ -120,91 +70,141 @@ impl Bound {
 }
 
 /// What a column fills.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug)]
 enum Filled {
     Field(Fills),
-    Parameter(usize, WordType),
+    Parameter(usize),
 }
 
-/// The name by which a parameter is filled: its own, or its position.
-fn name(function: &Function, index: usize) -> Cow<'_, str> {
-    match &function.parameters[index].name {
-        Some(name) => name.into(),
-        None => index.to_string().into(),
-    }
+/// A template as JSON has it.
+struct Draft {
+    call: Call,
+    function: Option<Function>,
+    /// By parameter, those that are the same in all rows.
+    constants: BTreeMap<usize, U256>,
+    /// Names of the fields that have a value.
+    fields: Vec<String>,
 }
 
-/// What each column fills: the parameter of its name, the field of its name, or the next parameter without one.
-fn bind(
-    function: Option<&Function>,
-    args: Option<&Value>,
-    given: &[String],
-    header: &[String],
-) -> Result<Vec<Filled>, String> {
-    let count = function.map_or(0, |function| function.parameters.len());
-    let names: Vec<_> =
-        function.into_iter().flat_map(|function| (0..count).map(|index| name(function, index))).collect();
-    let kind = |index: usize| function.map_or(WordType::Bool, |function| function.parameters[index].kind);
-    let constant = |index: usize| args.and_then(|args| args.get(&*names[index])).is_some();
-    let by_name = |column: &String| names.iter().position(|name| name == column);
-    let mut taken: Vec<bool> = (0..count).map(constant).collect();
-    for (index, name) in names.iter().enumerate() {
-        let is_column = header.iter().any(|column| column == name);
-        if taken[index] && is_column {
-            return Err(format!("parameter {name:?} is in args and a column: give one of them"));
-        }
-        taken[index] |= is_column;
-    }
-    let mut filled = Vec::new();
-    for column in header {
-        let field = match column.as_str() {
-            "from" => Some(Fills::From),
-            "to" => Some(Fills::To),
-            "value" => Some(Fills::Value),
-            "gas" => Some(Fills::Gas),
-            _ => None,
+impl Draft {
+    fn read(text: &[u8]) -> Result<Self, String> {
+        let Value::Object(mut object) = json(text).map_err(|error| error.to_string())? else {
+            return Err("not a JSON object".into());
         };
-        let unnamed = |taken: &[bool]| {
-            let is_free =
-                |index: &usize| !taken[*index] && function.is_some_and(|f| f.parameters[*index].name.is_none());
-            (0..count).find(is_free)
-        };
-        filled.push(if let Some(index) = by_name(column) {
-            Filled::Parameter(index, kind(index))
-        } else if let Some(fills) = field {
-            if given.contains(column) {
-                return Err(format!("{column} is in the template and a column: give one of them"));
+        let function = object.remove("function");
+        let args = object.remove("args").unwrap_or_default();
+        let fields: Vec<_> = object.iter().filter(|(_, value)| !value.is_null()).map(|(key, _)| key.clone()).collect();
+        let call = CallReader::default().call(&Value::Object(object), text.len());
+        let function = match &function {
+            None => None,
+            Some(_) if fields.iter().any(|key| key == "data" || key == "input") => {
+                return Err("data: comes from the function: give one of them".into());
             }
-            Filled::Field(fills)
-        } else if let Some(index) = unnamed(&taken) {
-            taken[index] = true;
-            Filled::Parameter(index, kind(index))
-        } else {
-            let known: Vec<_> = names.iter().map(|name| &**name).chain(["from", "to", "value", "gas"]).collect();
-            return Err(format!("unknown column {column:?}: the template takes {}", known.join(", ")));
-        });
+            Some(value) => {
+                let text = value.as_str().ok_or("function: not a string")?;
+                Some(Function::parse(text).map_err(|error| error.to_string())?)
+            }
+        };
+        let call = call.map_err(|error| error.to_string())?;
+        let mut draft = Self { call, function, constants: BTreeMap::new(), fields };
+        draft.constants = draft.constants(&args).map_err(|reason| format!("args: {reason}"))?;
+        Ok(draft)
     }
-    match taken.iter().position(|taken| !taken) {
-        Some(missing) => Err(format!("no column {:?}, and it is not in args: {}", names[missing], kind(missing))),
-        None => Ok(filled),
+
+    fn parameters(&self) -> &[Parameter] {
+        self.function.as_ref().map_or(&[], |function| &function.parameters)
+    }
+
+    /// What parameters are called here: by their name, or by their position.
+    fn names(&self) -> Vec<Cow<'_, str>> {
+        let name = |(index, parameter): (usize, &'_ Parameter)| match &parameter.name {
+            Some(name) => Cow::from(name.clone()),
+            None => index.to_string().into(),
+        };
+        self.parameters().iter().enumerate().map(name).collect()
+    }
+
+    fn constants(&self, args: &Value) -> Result<BTreeMap<usize, U256>, String> {
+        let names = self.names();
+        let constant = |(key, value): (&String, &Value)| {
+            let index = names.iter().position(|name| name == key);
+            let index = index.ok_or_else(|| format!("no parameter {key:?}"))?;
+            let word = word(value, self.parameters()[index].kind).map_err(|reason| format!("{key}: {reason}"))?;
+            Ok((index, word))
+        };
+        match args {
+            Value::Null => Ok(BTreeMap::new()),
+            Value::Object(args) => args.iter().map(constant).collect(),
+            _ => Err("not an object of values by parameter".into()),
+        }
+    }
+
+    /// What each column fills: the parameter of its name, the field of its name, or the next parameter without one.
+    fn bind(&self, header: &[String]) -> Result<Vec<Filled>, String> {
+        let names = self.names();
+        let is_named = |index: &usize| header.iter().any(|column| *column == names[*index]);
+        let is_constant = |index: &usize| self.constants.contains_key(index);
+        if let Some(both) = (0..names.len()).find(|index| is_named(index) && is_constant(index)) {
+            return Err(format!("parameter {:?} is in args and a column: give one of them", names[both]));
+        }
+        let is_open = |index: &usize| !is_named(index) && !is_constant(index);
+        let mut open = (0..names.len()).filter(is_open).peekable();
+        let mut filled = Vec::new();
+        for (at, column) in header.iter().enumerate() {
+            if header[..at].contains(column) {
+                return Err(format!("column {column:?} is there twice"));
+            }
+            if let Some(index) = names.iter().position(|name| name == column) {
+                filled.push(Filled::Parameter(index));
+            } else if let Some(fills) = field(column) {
+                if self.fields.contains(column) {
+                    return Err(format!("{column} is in the template and a column: give one of them"));
+                }
+                filled.push(Filled::Field(fills));
+            } else if let Some(index) = open.next_if(|index| self.parameters()[*index].name.is_none()) {
+                filled.push(Filled::Parameter(index));
+            } else {
+                let known: Vec<_> = names.iter().map(|name| &**name).chain(["from", "to", "value", "gas"]).collect();
+                return Err(format!("unknown column {column:?}: the template takes {}", known.join(", ")));
+            }
+        }
+        match open.next() {
+            Some(missing) => {
+                let kind = self.parameters()[missing].kind;
+                Err(format!("no column {:?}, and it is not in args: {kind}", names[missing]))
+            }
+            None => Ok(filled),
+        }
+    }
+
+    fn fill(self, filled: &[Filled]) -> Result<Template, Invalid> {
+        let constants = self.constants.into_iter().map(|(index, word)| (index, Argument::Constant(word)));
+        let mut arguments: BTreeMap<usize, Argument> = constants.collect();
+        let mut fields = Vec::new();
+        for (column, filled) in filled.iter().enumerate() {
+            match filled {
+                Filled::Field(fills) => fields.push((column, *fills)),
+                Filled::Parameter(index) => drop(arguments.insert(*index, Argument::Column(column))),
+            }
+        }
+        let arguments: Vec<_> = arguments.into_values().collect();
+        let template = match &self.function {
+            Some(function) => Template::with_arguments(function, &arguments, self.call)?,
+            None => Template::new(self.call, Vec::new())?,
+        };
+        fields.into_iter().try_fold(template, |template, (column, fills)| template.with_hole(column, fills))
     }
 }
 
-/// The parameters that are the same in all rows, by index.
-fn constants(function: &Function, args: Option<&Value>) -> Result<BTreeMap<usize, Argument>, String> {
-    let none = Map::new();
-    let args = match args {
-        None | Some(Value::Null) => &none,
-        Some(Value::Object(args)) => args,
-        Some(_) => return Err("args: not an object of values by parameter".into()),
-    };
-    let constant = |(key, value): (&String, &Value)| {
-        let index = (0..function.parameters.len()).find(|index| name(function, *index) == key.as_str());
-        let index = index.ok_or_else(|| format!("args: {} has no parameter {key:?}", function.name))?;
-        let word = word(value, function.parameters[index].kind).map_err(|reason| format!("args: {key}: {reason}"))?;
-        Ok((index, Argument::Constant(word)))
-    };
-    args.iter().map(constant).collect()
+/// The field of a call with a name.
+fn field(name: &str) -> Option<Fills> {
+    match name {
+        "from" => Some(Fills::From),
+        "to" => Some(Fills::To),
+        "value" => Some(Fills::Value),
+        "gas" => Some(Fills::Gas),
+        _ => None,
+    }
 }
 
 #[cfg(test)]
@@ -261,7 +261,7 @@ mod tests {
             (r#"{"to":"TO","function":"f(uint8 x,bool y)"}"#, "x", "no column \"y\", and it is not in args: bool"),
             (r#"{"to":"TO","function":"f(uint8 x)"}"#, "x,x", "column \"x\" is there twice"),
             (r#"{"to":"TO","function":"f(uint8 x)","args":{"x":1}}"#, "x", "\"x\" is in args and a column"),
-            (r#"{"to":"TO","function":"f(uint8 x)","args":{"y":1}}"#, "x", "args: f has no parameter \"y\""),
+            (r#"{"to":"TO","function":"f(uint8 x)","args":{"y":1}}"#, "x", "args: no parameter \"y\""),
             (r#"{"to":"TO","function":"f(uint8 x)","args":{"x":256}}"#, "gas", "args: x: \"256\" is no uint8"),
             (r#"{"to":"TO","function":"f(uint8 x)","args":7}"#, "x", "args: not an object"),
             (r#"{"to":"TO","function":"f(uint8 x)","gas":1}"#, "x,gas", "gas is in the template and a column"),
