@@ -235,7 +235,7 @@ fn template(backend: &Backend) -> Outcome {
         same(&objects(&ran)?, &expect(calls.clone())).map_err(|error| format!("{template}: {error:?}"))?;
     }
 
-    let sides = |i: usize| i % 3 == 0;
+    let sides = |i: usize| i.is_multiple_of(3);
     let calls = amounts.iter().enumerate().map(|(i, amount)| Ok(quote(sides(i), *amount)?.with_gas(40_000)));
     let calls: Vec<_> = calls.collect::<Result<_, String>>()?;
     let rows = amounts.iter().enumerate().map(|(i, amount)| format!("{amount:#x},40000,{}\n", sides(i)));
