@@ -20,7 +20,9 @@ use crate::{
     report::{ExecutionReport, lap},
     router::{Cost, Router, cpu_recover_cost},
     signers::{Decoded, SignerError, SignerRequest, SignerResults, Signers},
-    simulate::{self, Answer, Call, IntoCall, Options, Sequence, Simulator, Summary},
+    simulate::{
+        self, Answer, Call, Columns, IntoCall, Options, Sequence, Simulator, Summary, Template, TemplateResults, Wants,
+    },
     state::{StateError, StateRef},
     submit::{Pending, Progress},
     tx::{DecodeError, Transaction},
@@ -354,6 +356,30 @@ impl Engine {
             ControlFlow::Continue(())
         });
         (answers, summary)
+    }
+
+    /// Answers the calls that a template makes of the rows of columns, as columns. Of [`Options::wants`] only the merged
+    /// coverage is heeded.
+    ///
+    /// # Errors
+    /// The columns are not those that the template takes; nothing has run then. A row whose values do not fit has an error
+    /// of its own.
+    pub fn simulate_template(
+        &self,
+        base: &Context<'_>,
+        template: &Template,
+        columns: &Columns,
+        options: &Options,
+    ) -> Result<TemplateResults, Invalid> {
+        let wants = Wants { merged_coverage: options.wants.merged_coverage, ..Wants::default() };
+        let options = Options { wants, ..options.clone() };
+        let mut results = TemplateResults::with_capacity(columns.rows());
+        let summary = self.simulate(base, template.calls(columns)?, &options, |_, answer| {
+            results.push(answer);
+            ControlFlow::Continue(())
+        });
+        results.summary = summary;
+        Ok(results)
     }
 
     /// Answers sequences of calls: within a sequence each call sees what those before it did, and nothing of that reaches

@@ -1,6 +1,7 @@
 //! The built `lockstep` program, run as a user runs it.
 
-use crate::harness::Target;
+use crate::harness::{Suite, Target};
+use libtest_mimic::Failed;
 use serde_json::Value;
 use std::{
     env, fs,
@@ -15,6 +16,9 @@ use std::{
 
 /// Variables that would change what the program does; a test sets those that it means.
 const VARIABLES: [&str; 3] = ["LOCKSTEP_BACKEND", "LOCKSTEP_DEVICE", "LOCKSTEP_THREADS"];
+
+/// How a test ends.
+pub type Outcome = Result<(), Failed>;
 
 /// How a run ended.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -153,6 +157,67 @@ pub fn flags(target: Target) -> Option<Vec<String>> {
         Target::WgpuU32 => return None,
     }
     Some(flags)
+}
+
+/// The same test once a backend that the program has a name for.
+pub fn each_backend(suite: &mut Suite, name: &str, test: fn(&Backend) -> Outcome) {
+    for target in [Target::Cpu, Target::Wgpu] {
+        let name = format!("{}::{name}", target.name());
+        let Some(flags) = flags(target) else { continue };
+        if target == Target::Wgpu && lockstep::backend::wgpu::list().is_empty() {
+            suite.skip(name, "wgpu", "no Vulkan, Metal or DX12 adapter".into());
+        } else {
+            suite.test(name, move || test(&Backend { kind: target.name(), flags }));
+        }
+    }
+}
+
+/// A backend, and the flags that choose it.
+#[derive(Debug)]
+pub struct Backend {
+    /// Its name.
+    pub kind: &'static str,
+    flags: Vec<String>,
+}
+
+impl Backend {
+    /// `args` and the flags.
+    pub fn args<'a>(&'a self, args: &[&'a str]) -> Vec<&'a str> {
+        args.iter().copied().chain(self.flags.iter().map(String::as_str)).collect()
+    }
+
+    /// Runs `lockstep ARGS` on it.
+    ///
+    /// # Errors
+    /// It does not start.
+    pub fn run(&self, args: &[&str]) -> Result<Ran, String> {
+        run(&self.args(args))
+    }
+}
+
+/// Fails with `what` unless it holds.
+///
+/// # Errors
+/// It does not.
+pub fn ensure(holds: bool, what: impl FnOnce() -> String) -> Outcome {
+    if holds { Ok(()) } else { Err(what().into()) }
+}
+
+/// Fails unless both are equal, with both.
+///
+/// # Errors
+/// They are not.
+pub fn equal<T: PartialEq + std::fmt::Debug>(what: &str, actual: T, expected: T) -> Outcome {
+    ensure(actual == expected, || format!("{what}: {actual:?}, expected {expected:?}"))
+}
+
+/// Fails unless the keys of a JSON object are these or more.
+///
+/// # Errors
+/// Those missing.
+pub fn has_keys(what: &str, object: &Value, keys: &[&str]) -> Outcome {
+    let missing: Vec<_> = keys.iter().filter(|key| object.get(**key).is_none()).collect();
+    ensure(missing.is_empty(), || format!("{what} lacks {missing:?}: {object}"))
 }
 
 /// A folder of one test's own, removed at its end.

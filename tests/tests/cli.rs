@@ -4,16 +4,14 @@ use alloy_primitives::{hex, keccak256};
 use libtest_mimic::Failed;
 use lockstep::block_file::BlockFile;
 use lockstep_tests::{
-    binary::{self, Folder, Ran, run, run_on, run_with},
-    harness::{Suite, Target, is_required},
+    binary::{self, Backend, Folder, Outcome, each_backend, ensure, equal, has_keys, run, run_on, run_with},
+    harness::{Suite, is_required},
     small_block,
 };
 use serde_json::{Value, json};
 use std::{io::Write, process::ExitCode, process::Stdio};
 
-type Outcome = Result<(), Failed>;
-
-const VERBS: [&str; 4] = ["replay", "recover", "keccak", "devices"];
+const VERBS: [&str; 5] = ["replay", "recover", "keccak", "simulate", "devices"];
 
 fn main() -> ExitCode {
     let mut suite = Suite::default();
@@ -45,49 +43,6 @@ fn main() -> ExitCode {
     each_backend(&mut suite, "bench::recover_json", bench_recover);
     each_backend(&mut suite, "bench::keccak_json", bench_keccak);
     suite.run()
-}
-
-/// The same test once a backend that the program has a name for.
-fn each_backend(suite: &mut Suite, name: &str, test: fn(&Backend) -> Outcome) {
-    for target in [Target::Cpu, Target::Wgpu] {
-        let name = format!("{}::{name}", target.name());
-        let Some(flags) = binary::flags(target) else { continue };
-        if target == Target::Wgpu && lockstep::backend::wgpu::list().is_empty() {
-            suite.skip(name, "wgpu", "no Vulkan, Metal or DX12 adapter".into());
-        } else {
-            suite.test(name, move || test(&Backend { kind: target.name(), flags }));
-        }
-    }
-}
-
-/// A backend, and the flags that choose it.
-struct Backend {
-    kind: &'static str,
-    flags: Vec<String>,
-}
-
-impl Backend {
-    fn args<'a>(&'a self, args: &[&'a str]) -> Vec<&'a str> {
-        args.iter().copied().chain(self.flags.iter().map(String::as_str)).collect()
-    }
-
-    fn run(&self, args: &[&str]) -> Result<Ran, String> {
-        run(&self.args(args))
-    }
-}
-
-fn ensure(holds: bool, what: impl FnOnce() -> String) -> Outcome {
-    if holds { Ok(()) } else { Err(what().into()) }
-}
-
-fn equal<T: PartialEq + std::fmt::Debug>(what: &str, actual: T, expected: T) -> Outcome {
-    ensure(actual == expected, || format!("{what}: {actual:?}, expected {expected:?}"))
-}
-
-/// The keys of a JSON object, sorted, are these or more.
-fn has_keys(what: &str, object: &Value, keys: &[&str]) -> Outcome {
-    let missing: Vec<_> = keys.iter().filter(|key| object.get(**key).is_none()).collect();
-    ensure(missing.is_empty(), || format!("{what} lacks {missing:?}: {object}"))
 }
 
 /// The small block as a file, after a change.

@@ -1,4 +1,4 @@
-//! Hex input: whole, or line by line in batches that a reading thread keeps ready.
+//! Input in lines: whole, or in batches that a thread reads and understands ahead.
 
 use alloy_primitives::hex;
 use lockstep::block_file::MAX_FILE_SIZE;
@@ -79,13 +79,35 @@ impl Input {
         Ok(bytes)
     }
 
-    /// Its lines in batches, each with the bytes that it took; an error ends them.
-    pub(super) fn batches(mut self) -> Receiver<Result<(Vec<Line>, usize), String>> {
+    /// Its first line, trimmed, that is not empty; `None` where there is none.
+    ///
+    /// # Errors
+    /// It cannot be read, or has no end.
+    pub(super) fn first_line(&mut self) -> Result<Option<Vec<u8>>, String> {
+        let mut line = Vec::new();
+        loop {
+            line.clear();
+            let read = self.reader.by_ref().take(LONGEST_LINE as u64).read_until(b'\n', &mut line);
+            match read.map_err(|cause| cause.to_string())? {
+                0 => return Ok(None),
+                LONGEST_LINE => return Err(too_long()),
+                _ if line.trim_ascii().is_empty() => {}
+                _ => return Ok(Some(line.trim_ascii().to_vec())),
+            }
+        }
+    }
+
+    /// What `understand` makes of its lines, in batches, each with the bytes that it took; an error ends them. Lines come
+    /// trimmed, without those that are empty.
+    pub(super) fn batches<T: Send + 'static>(
+        mut self,
+        mut understand: impl FnMut(Result<&[u8], String>) -> T + Send + 'static,
+    ) -> Receiver<Result<(Vec<T>, usize), String>> {
         let (sender, receiver) = sync_channel(1);
         thread::spawn(move || {
             loop {
                 // Nobody reads on if sending fails.
-                let sent = match self.batch() {
+                let sent = match self.batch(&mut understand) {
                     Ok((_, 0)) => return,
                     Ok(batch) => sender.send(Ok(batch)).is_ok(),
                     Err(reason) => return drop(sender.send(Err(reason))),
@@ -98,7 +120,7 @@ impl Input {
         receiver
     }
 
-    fn batch(&mut self) -> Result<(Vec<Line>, usize), String> {
+    fn batch<T>(&mut self, understand: &mut impl FnMut(Result<&[u8], String>) -> T) -> Result<(Vec<T>, usize), String> {
         let (mut lines, mut taken, mut line) = (Vec::new(), 0, Vec::new());
         while lines.len() < BATCH_LINES && taken < BATCH_BYTES {
             line.clear();
@@ -109,24 +131,31 @@ impl Input {
             }
             if line.len() == LONGEST_LINE && !line.ends_with(b"\n") {
                 taken += self.reader.skip_until(b'\n').map_err(|cause| cause.to_string())?;
-                lines.push(Err(format!("a line of more than {LONGEST_LINE} bytes")));
+                lines.push(understand(Err(too_long())));
                 continue;
             }
-            lines.extend(hex_line(&line));
+            let line = line.trim_ascii();
+            if !line.is_empty() {
+                lines.push(understand(Ok(line)));
+            }
         }
         Ok((lines, taken))
     }
 }
 
-/// The trimmed lines that are not empty.
-pub(super) fn hex_lines(bytes: &[u8]) -> impl Iterator<Item = Line> {
-    bytes.split(|byte| *byte == b'\n').filter_map(hex_line)
+fn too_long() -> String {
+    format!("a line of more than {LONGEST_LINE} bytes")
 }
 
-fn hex_line(line: &[u8]) -> Option<Line> {
-    let line = line.trim_ascii();
+/// The trimmed lines that are not empty.
+pub(super) fn hex_lines(bytes: &[u8]) -> impl Iterator<Item = Line> {
+    bytes.split(|byte| *byte == b'\n').map(<[u8]>::trim_ascii).filter(|line| !line.is_empty()).map(hex_line)
+}
+
+/// The bytes of a trimmed line.
+pub(super) fn hex_line(line: &[u8]) -> Line {
     // Bytes that are no text are no hex either, and the line's error says so.
-    (!line.is_empty()).then(|| hex::decode(line).map_err(|cause| cause.to_string()))
+    hex::decode(line).map_err(|cause| cause.to_string())
 }
 
 #[cfg(test)]

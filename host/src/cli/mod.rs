@@ -7,6 +7,7 @@ mod keccak;
 mod lines;
 mod recover;
 mod replay;
+mod simulate;
 mod suites;
 
 use clap::{Parser, Subcommand, builder::TypedValueParser};
@@ -72,6 +73,9 @@ enum Verb {
     Recover(recover::Args),
     /// Hash messages with Keccak-256
     Keccak(keccak::Args),
+    /// Answer independent calls, or sequences of them, on one state
+    #[command(after_long_help = simulate::HELP)]
+    Simulate(simulate::Args),
     /// Measure engines beside those that others use
     #[cfg(feature = "bench")]
     Bench(bench::Args),
@@ -129,6 +133,7 @@ pub fn run() -> ExitCode {
         Verb::Replay(args) => replay::run(&common, &args),
         Verb::Recover(args) => recover::run(&common, &args),
         Verb::Keccak(args) => keccak::run(&common, &args),
+        Verb::Simulate(args) => simulate::run(&common, &args),
         #[cfg(feature = "bench")]
         Verb::Bench(args) => bench::run(&common, &args),
         Verb::Statetest(args) => suites::run(&common, &args, Kind::State),

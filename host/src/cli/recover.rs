@@ -92,7 +92,7 @@ fn block_file(engine: &Engine, input: &mut Input, output: &mut Output) -> Result
 
 /// Lines without end; raw transactions name no fork, so that today's rules hold.
 fn hex_lines(engine: &Engine, input: Input, output: &mut Output) -> Result<Result<(), String>, Failure> {
-    let batches = input.batches();
+    let batches = input.batches(|line| line.and_then(lines::hex_line));
     let mut under_way = VecDeque::new();
     for read in &batches {
         let (lines, bytes) = match read {

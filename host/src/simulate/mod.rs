@@ -8,17 +8,23 @@ mod call;
 mod cpu;
 mod device;
 mod divide;
+mod function;
 mod overrides;
 mod place;
 mod run;
 mod samples;
+mod template;
 mod warm;
+mod word;
 
 pub use call::{AccessList, Answer, Call, CallResult, IntoCall, Sequence, Wants};
+pub use function::{Function, Parameter};
 pub use overrides::{AccountOverride, BlockOverrides, StateOverrides, StorageOverride};
 pub(crate) use run::Simulator;
 pub(crate) use samples::Samples;
+pub use template::{Argument, Columns, Fills, Hole, Template, TemplateResults};
 pub(crate) use warm::{Warm, access_list};
+pub use word::{NoWordType, WordError, WordType, address_word};
 
 use crate::{
     context::Context,

@@ -95,8 +95,7 @@ mod tests {
 
     #[test]
     fn a_field_that_the_fork_lacks_is_refused() {
-        let env = crate::fixture::block().0.env;
-        assert_eq!(env.fork, Fork::London);
+        let env = BlockEnv { fork: Fork::London, ..crate::fixture::block().0.env };
         let refused = |overrides: BlockOverrides| overrides.applied(&env).unwrap_err().field;
         assert_eq!(refused(BlockOverrides { prevrandao: Some(B256::ZERO), ..Default::default() }), "prevrandao");
         assert_eq!(refused(BlockOverrides { blob_base_fee: Some(7), ..Default::default() }), "blob_base_fee");
