@@ -15,7 +15,8 @@ use lockstep::{
     memory::MemoryState,
     outcome::{TxOutcome, TxStatus},
     simulate::{
-        AccountOverride, Answer, BlockOverrides, Call, Options, Sequence, StateOverrides, StorageOverride, Summary, Wants,
+        AccountOverride, Answer, BlockOverrides, Call, Options, Sequence, StateOverrides, StorageOverride, Summary,
+        Wants,
     },
     state::{AccountInfo, StateRef},
     submit::Progress,
@@ -159,7 +160,9 @@ fn sequences(engine: &Engine) -> Result<(), Failed> {
                 })?;
                 for (call, (answer, expected)) in answers.iter().zip(&expected).enumerate() {
                     ensure(is_same(answer, expected, wants), || {
-                        format!("batch {number} sequence {at} call {call}: {answer:#?}\nrevm:\n{expected:#?}\n{sequence:#?}")
+                        format!(
+                            "batch {number} sequence {at} call {call}: {answer:#?}\nrevm:\n{expected:#?}\n{sequence:#?}"
+                        )
                     })?;
                 }
             }
@@ -343,7 +346,9 @@ fn bounded(engine: &Engine) -> Result<(), Failed> {
         given += 1;
         if given == 1000 { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
     });
-    ensure(summary.cancelled && summary.calls == 1000 && taken.get() < 10_000, || format!("{} {summary:?}", taken.get()))?;
+    ensure(summary.cancelled && summary.calls == 1000 && taken.get() < 10_000, || {
+        format!("{} {summary:?}", taken.get())
+    })?;
     let progress = Progress::default();
     let options = Options { progress: progress.clone(), ..Options::default() };
     let summary = engine.simulate(&base, endless(), &options, |index, _| {
@@ -382,7 +387,8 @@ fn few(engine: &Engine) -> Result<(), Failed> {
 
 /// Every transaction of the shared blocks as a call on the state before its block.
 fn blocks(engine: &Engine, folder: &Path) -> Result<(), Failed> {
-    let mut files: Vec<_> = std::fs::read_dir(folder)?.map(|entry| entry.map(|entry| entry.path())).collect::<Result<_, _>>()?;
+    let mut files: Vec<_> =
+        std::fs::read_dir(folder)?.map(|entry| entry.map(|entry| entry.path())).collect::<Result<_, _>>()?;
     files.sort();
     let mut calls_in_all = 0;
     let mut on_device = 0;
