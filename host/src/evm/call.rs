@@ -189,7 +189,6 @@ fn call_settings(env: &BlockEnv) -> Result<(CfgEnv, RevmBlock), Invalid> {
     cfg.disable_block_gas_limit = true;
     cfg.tx_gas_limit_cap = Some(u64::MAX);
     // They name no chain, which one with an access list would have to.
-    cfg.tx_chain_id_check = false;
     Ok((cfg, block))
 }
 

@@ -24,6 +24,7 @@ pub(super) struct Cpu<'a> {
 /// What a call came to, as it is given out.
 pub(super) fn result(called: Called, wants: Wants) -> CallResult {
     let Called { outcome, access_list, coverage } = called;
+    let coverage = coverage.filter(|_| wants.coverage);
     CallResult {
         status: outcome.status,
         gas_used: outcome.gas_used,

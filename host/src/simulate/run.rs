@@ -2,7 +2,7 @@
 //! are given out.
 
 use super::{
-    Answer, Call, IntoCall, Options, Sequence, Summary,
+    Answer, Call, CallResult, IntoCall, Options, Sequence, Summary,
     balance::Balance,
     cpu::{self, Cpu},
     place::Place,
@@ -30,6 +30,9 @@ use std::{
 /// Calls of the first chunk and of the largest; between them they double, so that the first answers come soon.
 const FIRST_CHUNK: usize = 256;
 const CHUNK: usize = 16_384;
+
+/// Bytes of calldata beyond which a chunk takes no more calls, and of answers that it is to stay below.
+const CHUNK_BYTES: usize = 32 << 20;
 
 /// Calls up to which the calling thread does them itself.
 const INLINE: usize = 16;
@@ -82,6 +85,19 @@ pub(super) struct Chunk<'a> {
     pub(super) places: Vec<Result<Place<'a>, TxError>>,
 }
 
+/// Takes items until they are so many calls, or of more bytes than a chunk may have. An item weighs calls and bytes.
+fn take<T>(items: &mut impl Iterator<Item = T>, calls: usize, weight: impl Fn(&T) -> (usize, usize)) -> Vec<T> {
+    let (mut taken, mut left, mut bytes) = (Vec::new(), calls, 0);
+    while left > 0 && bytes < CHUNK_BYTES {
+        let Some(item) = items.next() else { break };
+        let (item_calls, item_bytes) = weight(&item);
+        left = left.saturating_sub(item_calls.max(1));
+        bytes += item_bytes;
+        taken.push(item);
+    }
+    taken
+}
+
 impl<'a> Simulator<'a> {
     pub(crate) fn new(
         pool: &'a ThreadPool,
@@ -115,7 +131,8 @@ impl<'a> Simulator<'a> {
         };
         self.chunks(
             &mut summary,
-            |count| calls.by_ref().take(count).collect(),
+            |count| take(&mut calls, count, |call| (1, call.as_ref().map_or(0, |call| call.input.len()))),
+            |answer| answer.as_ref().map_or(0, CallResult::bytes),
             |calls: Vec<Result<Call, TxError>>| self.chunk(&self.placed(calls)),
             &mut give,
         );
@@ -139,7 +156,12 @@ impl<'a> Simulator<'a> {
         };
         self.chunks(
             &mut summary,
-            |count| sequences.by_ref().take(count).collect(),
+            |count| {
+                take(&mut sequences, count, |sequence: &Sequence| {
+                    (sequence.calls.len(), sequence.calls.iter().map(|call| call.input.len()).sum())
+                })
+            },
+            |answers| answers.iter().flatten().map(CallResult::bytes).sum(),
             |sequences: Vec<Sequence>| self.sequence_chunk(&sequences),
             &mut give,
         );
@@ -157,6 +179,7 @@ impl<'a> Simulator<'a> {
         &self,
         summary: &mut Summary,
         mut take: impl FnMut(usize) -> Vec<T>,
+        bytes: impl Fn(&R) -> usize,
         run: impl Fn(Vec<T>) -> Vec<R> + Sync,
         give: &mut impl FnMut(R, &mut Summary) -> ControlFlow<()>,
     ) {
@@ -187,7 +210,9 @@ impl<'a> Simulator<'a> {
                         receiver
                     });
                     if running.is_some() {
-                        size = (2 * size).min(CHUNK);
+                        // As large as the answers are, or will be by those of the chunk before.
+                        let each = answers.iter().map(&bytes).sum::<usize>() / answers.len().max(1);
+                        size = (2 * size).min(CHUNK).min(CHUNK_BYTES / each.max(1)).max(1);
                         chunk = take(size);
                     }
                     for answer in std::mem::take(&mut answers) {
