@@ -10,6 +10,8 @@ use std::sync::Arc;
 
 /// The engine that is whatever `--backend auto` picks.
 pub(super) const AUTO: &str = "auto";
+/// A device in the kernels that suit it best.
+pub(super) const WGPU: &str = "wgpu";
 pub(super) const WGPU_U64: &str = "wgpu-u64";
 pub(super) const WGPU_U32: &str = "wgpu-u32";
 
@@ -105,14 +107,14 @@ impl Choice {
         builder.build().map(Arc::new).map_err(|error| error.to_string())
     }
 
-    /// The device of `wgpu-u64` or `wgpu-u32`, which has passed its self-test.
+    /// The device of `wgpu`, `wgpu-u64` or `wgpu-u32`, which has passed its self-test.
     #[cfg(feature = "wgpu")]
     pub(super) fn wgpu(&self, name: &str) -> Result<Arc<dyn Backend>, String> {
         use crate::backend::wgpu::{Integers, WgpuBackend};
 
-        let integers = if name == WGPU_U64 { Integers::Widest } else { Integers::Portable };
+        let integers = if name == WGPU_U32 { Integers::Portable } else { Integers::Widest };
         let device = WgpuBackend::open_variant(self.device.as_deref(), integers).map_err(|error| error.to_string())?;
-        if integers == Integers::Widest && !device.has_int64() {
+        if name == WGPU_U64 && !device.has_int64() {
             return Err(format!("{} has no 64-bit integers in shaders", device.name()));
         }
         Ok(Arc::new(device))
@@ -149,7 +151,7 @@ impl Choice {
 
     /// Whether the user expects it to be there: by its own name, or by an adapter's.
     fn names(&self, engine: &str) -> bool {
-        self.only.iter().any(|name| name == engine) || (self.device.is_some() && engine == WGPU_U32)
+        self.only.iter().any(|name| name == engine) || (self.device.is_some() && matches!(engine, WGPU | WGPU_U32))
     }
 }
 
@@ -157,7 +159,7 @@ impl Choice {
 fn kind(engine: &str) -> BackendKind {
     match engine {
         AUTO => BackendKind::Auto,
-        WGPU_U64 | WGPU_U32 => BackendKind::Wgpu,
+        WGPU | WGPU_U64 | WGPU_U32 => BackendKind::Wgpu,
         _ => BackendKind::Cpu,
     }
 }

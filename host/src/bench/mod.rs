@@ -8,6 +8,7 @@ mod order;
 pub mod recover;
 mod report;
 pub mod runner;
+pub mod simulate;
 pub mod workload;
 
 pub use choice::{Choice, Lineup, Subject};

@@ -47,6 +47,10 @@ pub struct Row {
     pub ratio: Option<f64>,
     /// Gas of a call.
     pub gas: Option<u64>,
+    /// Of what a device was asked to run, the share that it declined and the CPU ran.
+    pub fallback_share: Option<f64>,
+    /// Of a device, the least size of the run from which on it is faster than the CPU; none where it is not.
+    pub cross_over_n: Option<usize>,
 }
 
 /// A row that is not there.
@@ -67,6 +71,10 @@ pub struct LeftOut {
     /// It ran and failed, which is no reason to be left out quietly.
     pub failed: bool,
 }
+
+/// Columns of the table. The last two tell of devices alone, and are left out where they would be empty.
+const COLUMNS: usize = 11;
+const ALWAYS: usize = 9;
 
 /// All of a run.
 #[derive(Clone, Debug, Default)]
@@ -126,11 +134,38 @@ impl Row {
             "per_second": self.per_second, "baseline": self.baseline, "ratio": self.ratio, "limit_share": null,
             "limit_share_reason": self.device.as_ref().map(|_| NO_LIMIT), "transfers": TRANSFERS,
             // A wrong result leaves no report at all.
-            "checked": true, "gas": self.gas,
+            "checked": true, "gas": self.gas, "fallback_share": self.fallback_share,
+            "cross_over_n": self.cross_over_n,
         })
     }
 
-    fn cells(&self) -> [String; 9] {
+    /// One to change what a test is about.
+    #[cfg(test)]
+    pub(super) fn test() -> Self {
+        Self {
+            bench: "test",
+            workload: "clean".into(),
+            engine: "plain",
+            n: 2000,
+            threads: 1,
+            device: None,
+            seconds_median: 0.05,
+            seconds_min: 0.04,
+            seconds_max: 0.06,
+            p50: None,
+            p99: None,
+            calls: None,
+            samples: 5,
+            per_second: 40_000.0,
+            baseline: "plain",
+            ratio: Some(1.0),
+            gas: None,
+            fallback_share: None,
+            cross_over_n: None,
+        }
+    }
+
+    fn cells(&self) -> [String; COLUMNS] {
         [
             self.workload.clone(),
             self.n.to_string(),
@@ -141,6 +176,8 @@ impl Row {
             self.p99.map_or_else(String::new, time),
             rate(self.per_second),
             self.ratio.map_or_else(|| "–".into(), |ratio| format!("{ratio:.2}")),
+            self.fallback_share.map_or_else(String::new, |share| format!("{:.1} %", 100.0 * share)),
+            self.cross_over_n.map_or_else(String::new, |n| format!("n = {n}")),
         ]
     }
 }
@@ -164,14 +201,28 @@ impl Report {
     /// Aligned columns, and below them what was left out.
     pub fn table(&self) -> String {
         let baseline = self.rows.first().map_or("baseline", |row| row.baseline);
-        let head = ["workload", "n", "engine", "threads", "a call", "p50", "p99", "items/s", &format!("× {baseline}")];
+        let ratio = format!("× {baseline}");
+        let head = [
+            "workload",
+            "n",
+            "engine",
+            "threads",
+            "a call",
+            "p50",
+            "p99",
+            "items/s",
+            &ratio,
+            "fell back",
+            "faster from",
+        ];
         let rows: Vec<_> = std::iter::once(head.map(str::to_owned)).chain(self.rows.iter().map(Row::cells)).collect();
         let width = |column: usize| rows.iter().map(|row| row[column].chars().count()).max().unwrap_or(0);
-        let widths: [usize; 9] = std::array::from_fn(width);
+        let widths: [usize; COLUMNS] = std::array::from_fn(width);
+        let shown = |column: usize| column < ALWAYS || rows[1..].iter().any(|row| !row[column].is_empty());
         let mut text = String::new();
         for row in &rows {
             let mut line = String::new();
-            for (column, (cell, width)) in row.iter().zip(widths).enumerate() {
+            for (column, (cell, width)) in row.iter().zip(widths).enumerate().filter(|(column, _)| shown(*column)) {
                 // Names to the left, numbers to the right. Writing to a String cannot fail.
                 let _ = match column {
                     0 | 2 => write!(line, "{cell:<width$}  "),
@@ -226,32 +277,18 @@ mod tests {
 
     #[test]
     fn columns_are_aligned_and_what_is_left_out_is_told() {
-        let row = Row {
-            bench: "test",
-            workload: "clean".into(),
-            engine: "plain",
-            n: 2000,
-            threads: 1,
-            device: None,
-            seconds_median: 0.05,
-            seconds_min: 0.04,
-            seconds_max: 0.06,
-            p50: None,
-            p99: None,
-            calls: None,
-            samples: 5,
-            per_second: 40_000.0,
-            baseline: "plain",
-            ratio: Some(1.0),
-            gas: None,
-        };
+        let row = Row::test();
         let long = Row { engine: "a-longer-name", workload: "w".into(), ..row.clone() };
         let left_out = vec![LeftOut::engine("test", "gpu", "none here".into())];
-        let report = Report { rows: vec![row, long], left_out };
+        let report = Report { rows: vec![row.clone(), long], left_out };
         let lines: Vec<_> = report.table().lines().map(str::to_owned).collect();
         assert_eq!(lines[0], "workload     n  engine         threads   a call  p50  p99  items/s  × plain");
         assert_eq!(lines[1], "clean     2000  plain                1  50.0 ms             40.0 K     1.00");
         assert_eq!(lines[2], "w         2000  a-longer-name        1  50.0 ms             40.0 K     1.00");
         assert_eq!(lines[3], "left out: test, gpu: none here");
+        let declined = Row { fallback_share: Some(0.125), ..row };
+        let table = Report { rows: vec![declined], ..Report::default() }.table();
+        assert!(table.lines().next().is_some_and(|head| head.ends_with("× plain  fell back")), "{table}");
+        assert!(table.lines().nth(1).is_some_and(|row| row.ends_with("    1.00     12.5 %")), "{table}");
     }
 }

@@ -16,7 +16,7 @@ use std::{
 const SAMPLE: Duration = Duration::from_millis(20);
 
 /// Up to this many items a call is short enough for its own time to matter: p50 and p99.
-pub const PER_CALL_UP_TO: usize = 2000;
+pub const PER_CALL_UP_TO: usize = 10_000;
 
 /// Calls that a row's percentiles need, all rounds together, and what a sample may last longer for them.
 const CALLS: usize = 100;
@@ -302,6 +302,8 @@ fn row(case: &Case<'_>, contender: &Contender<'_>, mut samples: Samples, base: O
         baseline: case.baseline,
         ratio: base.map(|base| base / seconds_median),
         gas: case.gas,
+        fallback_share: None,
+        cross_over_n: None,
     }
 }
 
@@ -373,7 +375,8 @@ mod tests {
     #[test]
     fn calls_are_kept_of_short_batches_only_and_a_row_ends_when_its_time_is_used_up() {
         let log = Log::default();
-        let report = run(&Case { n: 2001, ..CASE }, &[fake("slow", 4000, &log)], &Plan::default()).unwrap();
+        let report =
+            run(&Case { n: PER_CALL_UP_TO + 1, ..CASE }, &[fake("slow", 800, &log)], &Plan::default()).unwrap();
         let row = &report.rows[0];
         assert_eq!((row.samples, row.calls, row.p50, row.p99), (4, None, None, None));
     }

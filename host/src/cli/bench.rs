@@ -2,7 +2,9 @@
 
 use super::{Common, Exit, Failure, complain, print};
 use indicatif::{ProgressBar, ProgressStyle};
-use lockstep::bench::{BenchError, Choice, MAX_SIZE, Machine, Options, Report, SIZES, keccak, recover, runner::Plan};
+use lockstep::bench::{
+    BenchError, Choice, MAX_SIZE, Machine, Options, Report, SIZES, keccak, recover, runner::Plan, simulate,
+};
 use std::{io::IsTerminal, time::Duration};
 
 #[derive(Debug, clap::Args)]
@@ -29,12 +31,20 @@ enum What {
         #[command(flatten)]
         extent: Extent,
     },
+    /// Calls against one state: token transfers, a mix of eight contracts, sequences of four calls
+    Simulate {
+        /// Only these engines; the baseline, revm in a plain loop on one thread, is always measured
+        #[arg(long, value_name = "ENGINE,..", value_delimiter = ',', value_parser = clap::builder::PossibleValuesParser::new(simulate::ENGINES))]
+        only: Vec<String>,
+        #[command(flatten)]
+        extent: Extent,
+    },
 }
 
 #[derive(Debug, clap::Args)]
 struct Extent {
-    /// Items a call
-    #[arg(long, value_name = "n,..", value_delimiter = ',', default_values_t = SIZES.map(|n| n as u32), value_parser = clap::value_parser!(u32).range(1..=MAX_SIZE as i64))]
+    /// Items a call [default: from 1 to a million; simulate: to 100000, a million at most]
+    #[arg(long, value_name = "n,..", value_delimiter = ',', value_parser = clap::value_parser!(u32).range(1..=MAX_SIZE as i64))]
     sizes: Vec<u32>,
     /// Samples of each row, the engines in turn
     #[arg(long, value_name = "R", default_value_t = 5, value_parser = clap::value_parser!(u16).range(1..=1000))]
@@ -42,9 +52,11 @@ struct Extent {
 }
 
 pub(super) fn run(common: &Common, args: &Args) -> Result<Exit, Failure> {
-    let (only, extent) = match &args.what {
-        What::Recover { only, extent } | What::Keccak { only, extent } => (only, extent),
+    let (only, extent, sizes): (_, _, &[usize]) = match &args.what {
+        What::Recover { only, extent } | What::Keccak { only, extent } => (only, extent, &SIZES),
+        What::Simulate { only, extent } => (only, extent, &simulate::SIZES),
     };
+    let named = extent.sizes.iter().map(|n| *n as usize);
     let cores = || std::thread::available_parallelism().map_or(1, usize::from);
     let choice = Choice {
         backend: common.backend,
@@ -53,13 +65,15 @@ pub(super) fn run(common: &Common, args: &Args) -> Result<Exit, Failure> {
         only: only.clone(),
     };
     let plan = Plan { rounds: extent.rounds.into(), ..Plan::default() };
-    let options = Options { choice, sizes: extent.sizes.iter().map(|n| *n as usize).collect(), plan };
+    let sizes = if extent.sizes.is_empty() { sizes.to_vec() } else { named.collect() };
+    let options = Options { choice, sizes, plan };
 
     let bar = progress();
     let say = |step: &str| bar.set_message(step.to_owned());
     let result = match &args.what {
         What::Recover { .. } => recover::run(&options, &say),
         What::Keccak { .. } => keccak::run(&options, &say),
+        What::Simulate { .. } => simulate::run(&options, &say),
     };
     bar.finish_and_clear();
     match result {
