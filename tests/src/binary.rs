@@ -1,4 +1,4 @@
-//! The built `lockstep` program, run as a user runs it.
+//! The built `lockstep` program and the examples, run as a user runs them.
 
 use crate::harness::{Suite, Target};
 use libtest_mimic::Failed;
@@ -63,11 +63,24 @@ impl Ran {
 /// It does not build.
 pub fn path() -> Result<&'static Path, String> {
     static PATH: OnceLock<Result<PathBuf, String>> = OnceLock::new();
+    let build = || build(&["--bin", "lockstep"])?.pop().ok_or_else(|| "cargo build: no executable".to_owned());
     let path = PATH.get_or_init(|| env::var_os("LOCKSTEP_BIN").map_or_else(build, |path| Ok(path.into())));
     path.as_deref().map_err(Clone::clone)
 }
 
-fn build() -> Result<PathBuf, String> {
+/// Runs an example of the library with arguments, built as [`path`] is, but never by `LOCKSTEP_BIN`.
+///
+/// # Errors
+/// It does not build, or does not start.
+pub fn run_example(name: &str, args: &[&str]) -> Result<Ran, String> {
+    static PATHS: OnceLock<Result<Vec<PathBuf>, String>> = OnceLock::new();
+    let paths = PATHS.get_or_init(|| build(&["--examples"])).as_ref().map_err(Clone::clone)?;
+    let path = paths.iter().find(|path| path.file_stem().is_some_and(|stem| stem == name));
+    finish(prepared(path.ok_or_else(|| format!("no example {name}"))?, args).output())
+}
+
+/// The executables of the library's targets that are named.
+fn build(targets: &[&str]) -> Result<Vec<PathBuf>, String> {
     // target/PROFILE/deps/this-program
     let this = env::current_exe().map_err(|error| error.to_string())?;
     let profile = this.ancestors().nth(2).and_then(Path::file_name).and_then(|name| name.to_str());
@@ -77,7 +90,7 @@ fn build() -> Result<PathBuf, String> {
     };
     let cargo = env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let mut command = Command::new(cargo);
-    command.args(["build", "-p", "lockstep", "--bin", "lockstep", "--message-format", "json-render-diagnostics"]);
+    command.args(["build", "-p", "lockstep", "--message-format", "json-render-diagnostics"]).args(targets);
     command.args(["--profile", profile]).current_dir(crate::harness::workspace());
     let output = command.output().map_err(|error| format!("cargo: {error}: set LOCKSTEP_BIN"))?;
     if !output.status.success() {
@@ -88,7 +101,7 @@ fn build() -> Result<PathBuf, String> {
         let message: Value = serde_json::from_str(line).ok()?;
         Some(PathBuf::from(message["executable"].as_str()?))
     };
-    messages.lines().find_map(executable).ok_or_else(|| "cargo build: no executable".into())
+    Ok(messages.lines().filter_map(executable).collect())
 }
 
 /// `lockstep ARGS`, to be refined by the caller; nothing of the caller's environment chooses a backend.
@@ -96,12 +109,16 @@ fn build() -> Result<PathBuf, String> {
 /// # Errors
 /// There is no program.
 pub fn command(args: &[&str]) -> Result<Command, String> {
-    let mut command = Command::new(path()?);
+    Ok(prepared(path()?, args))
+}
+
+fn prepared(program: &Path, args: &[&str]) -> Command {
+    let mut command = Command::new(program);
     command.args(args).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
     for variable in VARIABLES {
         command.env_remove(variable);
     }
-    Ok(command)
+    command
 }
 
 /// Runs `lockstep ARGS` with an empty standard input.

@@ -42,6 +42,7 @@ fn main() -> ExitCode {
     each_backend(&mut suite, "devices::named", devices_named);
     each_backend(&mut suite, "bench::recover_json", bench_recover);
     each_backend(&mut suite, "bench::keccak_json", bench_keccak);
+    each_backend(&mut suite, "bench::simulate_json", bench_simulate);
     suite.run()
 }
 
@@ -439,7 +440,7 @@ fn devices_named(backend: &Backend) -> Outcome {
 }
 
 fn bench_usage() -> Outcome {
-    let bad: [(&[&str], &str); 11] = [
+    let bad: [(&[&str], &str); 14] = [
         (&[], "recover"),
         (&["blocks"], "blocks"),
         (&["recover", "--sizes", "0"], "0"),
@@ -451,6 +452,9 @@ fn bench_usage() -> Outcome {
         (&["keccak", "--only", "k256"], "avx512, avx2, keccak-asm, tiny-keccak, wgpu-u64, wgpu-u32, auto"),
         (&["recover", "--backend", "cpu", "--only", "wgpu-u32"], "wgpu-u32"),
         (&["keccak", "--backend", "wgpu", "--only", "tiny-keccak"], "tiny-keccak"),
+        (&["simulate", "--only", "k256"], "cpu, wgpu, revm, revm-all"),
+        (&["simulate", "--backend", "wgpu", "--only", "revm-all"], "revm-all"),
+        (&["simulate", "--sizes", "1048577"], "1048577"),
     ];
     for (args, word) in bad {
         let ran = run(&[&["bench"], args].concat())?.exits(2)?;
@@ -460,12 +464,12 @@ fn bench_usage() -> Outcome {
 }
 
 fn bench_absent() -> Outcome {
-    for what in ["recover", "keccak"] {
+    for what in ["recover", "keccak", "simulate"] {
         let named: [&[&str]; 4] = [
             &["--backend", "cuda"],
             &["--backend", "cpu", "--device", "0"],
             &["--backend", "wgpu", "--device", "no such adapter"],
-            &["--only", "wgpu-u32", "--device", "no such adapter"],
+            &["--only", if what == "simulate" { "wgpu" } else { "wgpu-u32" }, "--device", "no such adapter"],
         ];
         for args in named {
             let ran = run(&[&["bench", what, "--sizes", "1"], args].concat())?.exits(3)?;
@@ -526,8 +530,8 @@ fn bench_rows(backend: &Backend, what: &str, baseline: &str, workloads: &[&str])
         ensure(number("seconds_min")? <= median && median <= number("seconds_max")?, || row.to_string())?;
         ensure(number("p50")? <= number("p99")? && number("calls")? >= 2.0, || row.to_string())?;
         ensure((number("per_second")? * median / n - 1.0).abs() < 1e-9, || row.to_string())?;
-        has_keys("row", row, &["limit_share", "gas"])?;
-        ensure(row["limit_share"].is_null() && row["gas"].is_null(), || row.to_string())?;
+        has_keys("row", row, &["limit_share", "gas", "fallback_share", "cross_over_n"])?;
+        ensure(row["limit_share"].is_null() && row["gas"].is_null() == (what != "simulate"), || row.to_string())?;
         // The share of a device's limit is not known, which needs a reason.
         equal("device", row["device"].is_string(), row["limit_share_reason"].is_string())?;
         let base = rows.iter().find(|base| {
@@ -538,7 +542,7 @@ fn bench_rows(backend: &Backend, what: &str, baseline: &str, workloads: &[&str])
         });
         let base = base.and_then(|base| base["per_second"].as_f64()).ok_or_else(|| format!("no baseline: {row}"))?;
         ensure((number("per_second")? / base / number("ratio")? - 1.0).abs() < 1e-9, || row.to_string())?;
-        ensure(row["n"] == 200 || row["threads"] == 1, || row.to_string())?;
+        ensure(row["n"] == 200 || row["threads"] == 1 || row["device"].is_string(), || row.to_string())?;
     }
     Ok(rows.clone())
 }
@@ -576,4 +580,18 @@ fn bench_keccak(backend: &Backend) -> Outcome {
     }
     let device = engines.iter().filter(|engine| engine.starts_with("wgpu-u")).count();
     ensure(engines.contains(&"wgpu-u32") && engines.len() == device + 1, || format!("{engines:?}"))
+}
+
+fn bench_simulate(backend: &Backend) -> Outcome {
+    let rows = bench_rows(backend, "simulate", "revm", &["token", "mix", "sequence"])?;
+    let expected: &[&str] = if backend.kind == "cpu" { &["cpu", "revm", "revm-all"] } else { &["revm", "wgpu"] };
+    equal("engines", engines(&rows), expected.to_vec())?;
+    for row in &rows {
+        // Only a device declines, and without a row of the CPU it overtakes nobody.
+        let share = row["fallback_share"].as_f64();
+        equal("fallback_share", share.is_some(), row["device"].is_string())?;
+        ensure(share.is_none_or(|share| (0.0..0.5).contains(&share)), || row.to_string())?;
+        ensure(row["cross_over_n"].is_null(), || row.to_string())?;
+    }
+    Ok(())
 }
