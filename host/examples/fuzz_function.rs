@@ -92,7 +92,7 @@ fn mutated(corpus: &[Bytes], kept: usize, random: &mut u64) -> Bytes {
     };
     let oldest = below(2) * corpus.len().saturating_sub(4);
     let mut input = corpus[oldest + below(corpus.len() - oldest)].to_vec();
-    for _ in 0..1 + below(4) {
+    for _ in 0..=below(4) {
         let at = kept + below(input.len() - kept);
         input[at] = [0, 1, 0xff, below(256) as u8, below(256) as u8][below(5)];
     }
