@@ -274,3 +274,96 @@ impl<'a> Runner<'a> {
         lanes.into_iter().zip(run.lanes).map(detached).collect()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        abi::{self, LaneState},
+        backend::{BackendKind, Executed},
+        context::{Context, PlacedTx, Terms},
+        coverage::Coverage,
+        fixture,
+        lower::Batch,
+        park::Service,
+        plan::Route,
+        recover::{RecoverError, RecoverRequest, recover_one, sender_request},
+        tx::Transaction,
+    };
+
+    /// Its lanes end at once, and every one has taken the same edge.
+    #[derive(Debug)]
+    struct OneEdge;
+
+    fn edge() -> Box<Coverage> {
+        let mut edge = Box::<Coverage>::default();
+        edge.add(1, 2, 3);
+        edge
+    }
+
+    impl Backend for OneEdge {
+        fn kind(&self) -> BackendKind {
+            BackendKind::Cpu
+        }
+
+        fn name(&self) -> &str {
+            "one edge"
+        }
+
+        fn keccak256(&self, _: &[&[u8]]) -> Result<Vec<B256>, BackendError> {
+            Ok(Vec::new())
+        }
+
+        fn recover(&self, _: &[RecoverRequest]) -> Result<Vec<Result<Address, RecoverError>>, BackendError> {
+            Ok(Vec::new())
+        }
+
+        fn execute(&self, batch: &Batch, _: &mut dyn Service) -> Result<Executed, BackendError> {
+            let lane = |state: &LaneState| LaneResult {
+                state: LaneState { status: abi::STATUS_STOP, entries: 0, ..*state },
+                entries: Vec::new(),
+                logs: Vec::new(),
+                output: Vec::new(),
+                coverage: (batch.coverage == CoverageMode::Each).then(edge),
+            };
+            let coverage = (batch.coverage == CoverageMode::Merged).then(edge);
+            Ok(Executed { lanes: batch.lanes.iter().map(lane).collect(), coverage, ..Executed::default() })
+        }
+    }
+
+    #[test]
+    fn edges_come_as_they_are_asked_for() {
+        let (block, state) = fixture::block();
+        let txs: Vec<_> = block.transactions.iter().map(|raw| Transaction::decode(raw).unwrap()).collect();
+        let context = Context { env: &block.env, state: &state };
+        let contexts = Contexts::one(&block.env, &state);
+        let codes = Arc::default();
+        let run = |coverage| {
+            let lanes = Lanes { device: &OneEdge, codes: &codes, cross_check: false };
+            let mut runner = Runner { coverage, ..Runner::new(lanes, block.env.fork) };
+            let lane = |(index, tx)| {
+                let sender = recover_one(&sender_request(tx, block.env.fork)).unwrap();
+                let placed = PlacedTx { tx, sender, context: 0 };
+                match plan::route(index, placed, &context, Terms::Transaction, runner.limits()) {
+                    Ok(Route::Device(lane)) => *lane,
+                    route => panic!("{route:?}"),
+                }
+            };
+            let lanes: Vec<_> = txs.iter().enumerate().map(lane).collect();
+            lanes.iter().for_each(|lane| runner.prepare(lane, &contexts).unwrap());
+            let mut report = ExecutionReport::default();
+            let lanes = lanes.iter().collect();
+            let mut ran = runner.run(lanes, &contexts, &mut |_, _| {}, &mut report, &mut Instant::now());
+            ran.sort_unstable_by_key(|(index, _)| *index);
+            let ends = ran.into_iter().map(|(_, result)| result.map(|result| (result.end, result.coverage)));
+            (ends.map(Option::unwrap).collect::<Vec<_>>(), report.coverage)
+        };
+        let done = |coverage| (End::Done(crate::outcome::TxStatus::Success), coverage);
+        let all = |coverage: Option<Box<Coverage>>| vec![done(coverage); 4];
+        assert_eq!(run(CoverageMode::Off), (all(None), None));
+        assert_eq!(run(CoverageMode::Each), (all(Some(edge())), None));
+        // Two have a nonce to wait for: alone on this state they are invalid, and run nothing.
+        let parked = || (End::Parked, None);
+        assert_eq!(run(CoverageMode::Merged), (vec![done(None), parked(), done(None), parked()], Some(edge())));
+    }
+}

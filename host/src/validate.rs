@@ -211,6 +211,7 @@ impl Speculation {
             logs: Vec::new(),
             output: Bytes::new(),
             coverage: None,
+            warm: Vec::new(),
         }
     }
 

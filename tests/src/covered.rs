@@ -3,7 +3,7 @@
 use crate::programs::Calls;
 use lockstep::{
     backend::Backend,
-    context::{Context, Contexts, PlacedTx},
+    context::{Context, Contexts, PlacedTx, Terms},
     coverage::{Coverage, CoverageMode},
     error::TxError,
     evm::edges_of,
@@ -72,7 +72,8 @@ pub fn compare(device: &dyn Backend, class: LaneClass, expected: &Expected) -> R
     let mut lanes = Vec::new();
     for (index, (tx, sender)) in calls.txs.iter().zip(&calls.senders).enumerate() {
         let placed = PlacedTx { tx, sender: *sender, context: 0 };
-        let route = plan::route(index, placed, &context, &limits).map_err(|error| error.to_string())?;
+        let route =
+            plan::route(index, placed, &context, Terms::Transaction, &limits).map_err(|error| error.to_string())?;
         if let Route::Device(lane) = route
             && starts(&lane, &calls.env, &calls.state).map_err(|error| error.to_string())?
         {
