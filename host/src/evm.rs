@@ -1,6 +1,7 @@
 //! The only module that names revm: the oracle, the fallback, and the conversions in both directions.
 
 mod call;
+mod edges;
 mod system;
 mod trace;
 mod watch;
@@ -39,6 +40,7 @@ use revm::{
 
 pub use call::reference_call;
 pub(crate) use call::{CallRevm, Called, trace};
+pub use edges::edges_of;
 pub use revm::database::BundleState;
 pub use system::{sha256, system_call};
 pub use trace::{Ending, Observer, Traced};

@@ -1,10 +1,10 @@
 //! revm for calls that are no transactions: unsigned, free, each on the same state. The journal is kept from call to call
 //! with what it has read, and only the changes are taken back: the fastest way revm has of doing this.
 
-use super::{EvmContext, Source, build, changes, outcome, outcome_of, settings, tx_error};
+use super::{EvmContext, Source, build, changes, edges::Edges, outcome, outcome_of, settings, tx_error};
 use crate::{
     block::BlockEnv,
-    coverage::{Coverage, salt},
+    coverage::Coverage,
     error::{Invalid, TxError},
     fork::Fork,
     outcome::TxOutcome,
@@ -16,7 +16,6 @@ use alloy_eips::eip2930::{AccessList as RevmAccessList, AccessListItem};
 use alloy_primitives::{Address, TxKind, U256};
 use revm::{
     Database, ExecuteEvm, Inspector, Journal, MainnetEvm,
-    bytecode::opcode::{JUMP, JUMPDEST, JUMPI},
     context::{BlockEnv as RevmBlock, CfgEnv, ContextSetters, JournalEntry, JournalTr, LocalContextTr, TxEnv},
     context_interface::{
         context::take_error,
@@ -24,10 +23,7 @@ use revm::{
     },
     handler::{EvmTr, FrameResult, Handler, post_execution},
     inspector::{InspectorHandler, inspectors::TracerEip3155},
-    interpreter::{
-        CallInputs, CallOutcome, CreateInputs, CreateOutcome, Interpreter, interpreter::EthInterpreter,
-        interpreter_types::Jumps,
-    },
+    interpreter::interpreter::EthInterpreter,
 };
 use std::{
     io::{self, Write},
@@ -125,59 +121,6 @@ fn warm<DB: Database>(journal: &Journal<DB>) -> Warm {
         }
     }
     warm
-}
-
-/// Notes the edges that are taken.
-#[derive(Debug, Default)]
-struct Edges {
-    taken: Box<Coverage>,
-    /// Of each live frame its salt, and a jump that has not arrived: from where, and whether it is taken.
-    frames: Vec<(u32, Option<(u32, bool)>)>,
-}
-
-impl<S: StateRef> Inspector<EvmContext<Source<S>>> for Edges {
-    fn initialize_interp(&mut self, interpreter: &mut Interpreter, _: &mut EvmContext<Source<S>>) {
-        if let Some(frame) = self.frames.last_mut() {
-            *frame = (salt(&interpreter.bytecode.get_or_calculate_hash()), None);
-        }
-    }
-
-    fn step(&mut self, interpreter: &mut Interpreter, _: &mut EvmContext<Source<S>>) {
-        let (pc, opcode) = (interpreter.bytecode.pc() as u32, interpreter.bytecode.opcode());
-        let Some((salt, jump)) = self.frames.last_mut() else { return };
-        if let Some((from, taken)) = jump.take()
-            && (!taken || (opcode == JUMPDEST && interpreter.gas.remaining() > 0))
-        {
-            self.taken.add(*salt, from, pc);
-        }
-        *jump = match opcode {
-            JUMP => Some((pc, true)),
-            // The condition is the second.
-            JUMPI => {
-                let data = interpreter.stack.data();
-                data.len().checked_sub(2).map(|at| (pc, !data[at].is_zero()))
-            }
-            _ => None,
-        };
-    }
-
-    fn call(&mut self, _: &mut EvmContext<Source<S>>, _: &mut CallInputs) -> Option<CallOutcome> {
-        self.frames.push((0, None));
-        None
-    }
-
-    fn call_end(&mut self, _: &mut EvmContext<Source<S>>, _: &CallInputs, _: &mut CallOutcome) {
-        self.frames.pop();
-    }
-
-    fn create(&mut self, _: &mut EvmContext<Source<S>>, _: &mut CreateInputs) -> Option<CreateOutcome> {
-        self.frames.push((0, None));
-        None
-    }
-
-    fn create_end(&mut self, _: &mut EvmContext<Source<S>>, _: &CreateInputs, _: &mut CreateOutcome) {
-        self.frames.pop();
-    }
 }
 
 /// An environment as revm has it, with the rules that calls are free of.
@@ -317,7 +260,7 @@ impl<S: StateRef> CallRevm<S> {
             CallHandler { changes, done, list: wants.access_list, warm: Warm::default(), evm: PhantomData };
         let result = if coverage { handler.inspect_run(evm) } else { handler.run(evm) };
         let warm = handler.warm;
-        let edges = coverage.then(|| std::mem::take(&mut evm.inspector).taken);
+        let edges = coverage.then(|| evm.inspector.take());
         let result = match result {
             Ok(result) => result,
             Err(error) => {
