@@ -63,7 +63,7 @@ pub(crate) struct Runner<'a> {
     /// Keys that may still be taken from hints.
     hints_left: usize,
     /// Which edges lanes note: lane by lane they are in the result, merged in the report.
-    pub(crate) coverage: CoverageMode,
+    coverage: CoverageMode,
 }
 
 impl<'a> Runner<'a> {
@@ -85,9 +85,9 @@ impl<'a> Runner<'a> {
         }
     }
 
-    /// The same, which says of each lane what it has made warm, if `warm`.
-    pub(crate) fn keeping(self, warm: bool) -> Self {
-        Self { warm, ..self }
+    /// The same, which says of each lane what it has made warm, if `warm`, and of each or all which edges they took.
+    pub(crate) fn keeping(self, warm: bool, coverage: CoverageMode) -> Self {
+        Self { warm, coverage, ..self }
     }
 
     /// Whether revm is to run beside every lane.

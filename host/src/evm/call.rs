@@ -204,6 +204,11 @@ impl<S: StateRef> CallRevm<S> {
         &mut self.evm.ctx.journaled_state.database.state
     }
 
+    /// The edges of all calls that did not ask for their own, since the last time.
+    pub(crate) fn merged_edges(&mut self) -> Box<Coverage> {
+        self.evm.inspector.take()
+    }
+
     /// Drops all that has been read.
     fn forget(&mut self) {
         self.evm.ctx.journaled_state.inner.state.clear();
@@ -260,7 +265,8 @@ impl<S: StateRef> CallRevm<S> {
             CallHandler { changes, done, list: wants.access_list, warm: Warm::default(), evm: PhantomData };
         let result = if coverage { handler.inspect_run(evm) } else { handler.run(evm) };
         let warm = handler.warm;
-        let edges = coverage.then(|| evm.inspector.take());
+        evm.inspector.settle();
+        let edges = wants.coverage.then(|| evm.inspector.take());
         let result = match result {
             Ok(result) => result,
             Err(error) => {

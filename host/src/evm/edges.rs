@@ -24,6 +24,11 @@ pub(super) struct Edges {
 }
 
 impl Edges {
+    /// Forgets frames that an error has left open.
+    pub(super) fn settle(&mut self) {
+        self.frames.clear();
+    }
+
     /// What was noted since the last time. Forgets frames that an error has left open.
     pub(super) fn take(&mut self) -> Box<Coverage> {
         std::mem::take(self).taken

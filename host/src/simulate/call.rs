@@ -120,6 +120,13 @@ pub struct Wants {
     pub merged_coverage: bool,
 }
 
+impl Wants {
+    /// Whether edges are wanted of all calls together and not of each.
+    pub(crate) const fn merges_alone(self) -> bool {
+        self.merged_coverage && !self.coverage
+    }
+}
+
 /// What a call came to.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CallResult {

@@ -5,6 +5,7 @@ use super::{
     place::{Layer, Place},
 };
 use crate::{
+    coverage::Coverage,
     error::TxError,
     evm::{CallRevm, Called},
     fork::Fork,
@@ -24,7 +25,6 @@ pub(super) struct Cpu<'a> {
 /// What a call came to, as it is given out.
 pub(super) fn result(called: Called, wants: Wants) -> CallResult {
     let Called { outcome, access_list, coverage } = called;
-    let coverage = coverage.filter(|_| wants.coverage);
     CallResult {
         status: outcome.status,
         gas_used: outcome.gas_used,
@@ -83,6 +83,11 @@ impl<'a> Cpu<'a> {
         }
         let revm = self.revm.as_mut().ok_or_else(|| TxError::Evm("no revm".into()))?;
         revm.call(call, wants)
+    }
+
+    /// The edges of all calls that did not ask for their own, since the last time.
+    pub(super) fn merged_edges(&mut self) -> Option<Box<Coverage>> {
+        self.revm.as_mut().map(CallRevm::merged_edges)
     }
 
     /// The answers to a sequence, fewer than its calls where it ends early.

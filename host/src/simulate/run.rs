@@ -2,14 +2,14 @@
 //! are given out.
 
 use super::{
-    Answer, Call, CallResult, IntoCall, Options, Sequence, Summary,
+    Answer, Call, CallResult, IntoCall, Options, Sequence, Summary, Wants,
     balance::Balance,
     cpu::{self, Cpu},
     place::Place,
 };
 use crate::{
     context::Context,
-    coverage::Coverage,
+    coverage::{Coverage, CoverageMode},
     error::TxError,
     lanes::{Lanes, Runner},
     report::ExecutionReport,
@@ -20,7 +20,7 @@ use rayon::{ThreadPool, prelude::*};
 use std::{
     ops::ControlFlow,
     sync::{
-        Arc, Mutex, PoisonError,
+        Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicUsize, Ordering},
         mpsc::sync_channel,
     },
@@ -85,6 +85,17 @@ pub(super) struct Chunk<'a> {
     pub(super) places: Vec<Result<Place<'a>, TxError>>,
 }
 
+/// Counts an answer that is given out.
+fn count(answer: &Answer, wants: Wants, summary: &mut Summary) {
+    summary.calls += 1;
+    summary.errors += u64::from(answer.is_err());
+    if wants.merged_coverage
+        && let Some(edges) = answer.as_ref().ok().and_then(|result| result.coverage.as_ref())
+    {
+        summary.coverage.get_or_insert_default().merge(edges);
+    }
+}
+
 /// Takes items until they are so many calls, or of more bytes than a chunk may have. An item weighs calls and bytes.
 fn take<T>(items: &mut impl Iterator<Item = T>, calls: usize, weight: impl Fn(&T) -> (usize, usize)) -> Vec<T> {
     let (mut taken, mut left, mut bytes) = (Vec::new(), calls, 0);
@@ -107,8 +118,13 @@ impl<'a> Simulator<'a> {
         options: &'a Options,
     ) -> Self {
         let shared = shared.map(|(route, beside)| Shared { balance: Mutex::new(Balance::new(route)), beside });
+        let coverage = match options.wants {
+            Wants { coverage: true, .. } => CoverageMode::Each,
+            Wants { merged_coverage: true, .. } => CoverageMode::Merged,
+            _ => CoverageMode::Off,
+        };
         let device = lanes.map(|lanes| Device {
-            runner: Mutex::new(Runner::new(lanes, base.env.fork).keeping(options.wants.access_list)),
+            runner: Mutex::new(Runner::new(lanes, base.env.fork).keeping(options.wants.access_list, coverage)),
             shared,
         });
         Self { pool, base: Place::base(base), options, totals: Mutex::default(), device }
@@ -124,8 +140,7 @@ impl<'a> Simulator<'a> {
         let mut summary = Summary::default();
         let mut next = 0;
         let mut give = |answer: Answer, summary: &mut Summary| {
-            summary.calls += 1;
-            summary.errors += u64::from(answer.is_err());
+            count(&answer, self.options.wants, summary);
             next += 1;
             sink(next - 1, answer)
         };
@@ -149,8 +164,7 @@ impl<'a> Simulator<'a> {
         let mut summary = Summary::default();
         let mut next = 0;
         let mut give = |answers: Vec<Answer>, summary: &mut Summary| {
-            summary.calls += answers.len() as u64;
-            summary.errors += answers.iter().filter(|answer| answer.is_err()).count() as u64;
+            answers.iter().for_each(|answer| count(answer, self.options.wants, summary));
             next += 1;
             sink(next - 1, answers)
         };
@@ -169,9 +183,13 @@ impl<'a> Simulator<'a> {
     }
 
     fn sum(self, summary: Summary) -> Summary {
-        let totals = self.totals.into_inner().unwrap_or_else(PoisonError::into_inner);
-        let coverage = self.options.wants.merged_coverage.then(|| Box::new(totals.coverage));
-        Summary { coverage, report: totals.report, differences: totals.differences, ..summary }
+        let Totals { mut report, differences, mut coverage } =
+            self.totals.into_inner().unwrap_or_else(PoisonError::into_inner);
+        for edges in [report.coverage.take(), summary.coverage].into_iter().flatten() {
+            coverage.merge(&edges);
+        }
+        let coverage = self.options.wants.merged_coverage.then(|| Box::new(coverage));
+        Summary { coverage, report, differences, ..summary }
     }
 
     /// Runs chunk after chunk, and gives out the answers to one while the next runs.
@@ -232,7 +250,7 @@ impl<'a> Simulator<'a> {
                 }
             });
         }
-        let mut totals = self.totals.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut totals = self.totals();
         totals.report.time.total = start.elapsed();
     }
 
@@ -303,16 +321,14 @@ impl<'a> Simulator<'a> {
     }
 
     fn count_cpu<'r, I: IntoIterator<Item = &'r Answer>>(&self, answers: I) {
-        let mut totals = self.totals.lock().unwrap_or_else(PoisonError::into_inner);
-        let Totals { report, coverage, .. } = &mut *totals;
+        let mut totals = self.totals();
         for result in answers.into_iter().flatten() {
-            report.cpu.add(true, result.gas_used);
-            if self.options.wants.merged_coverage
-                && let Some(edges) = &result.coverage
-            {
-                coverage.merge(edges);
-            }
+            totals.report.cpu.add(true, result.gas_used);
         }
+    }
+
+    pub(super) fn totals(&self) -> MutexGuard<'_, Totals> {
+        self.totals.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Runs `count` pieces of work on all threads, each with a revm that its thread keeps. Ends early, with fewer results, where the
@@ -336,6 +352,11 @@ impl<'a> Simulator<'a> {
                 let results: Vec<T> = block.map(|index| run(&mut cpu, index)).collect();
                 self.options.progress.add(results.len());
                 done.lock().unwrap_or_else(PoisonError::into_inner).push((start, results));
+            }
+            if self.options.wants.merges_alone()
+                && let Some(edges) = cpu.merged_edges()
+            {
+                self.totals().coverage.merge(&edges);
             }
         };
         if count <= INLINE {
