@@ -1,5 +1,6 @@
 //! The only module that names revm: the oracle, the fallback, and the conversions in both directions.
 
+mod beside;
 mod system;
 mod trace;
 mod watch;
@@ -36,6 +37,7 @@ use revm::{
     state::{Account, AccountInfo as RevmAccountInfo, EvmState, EvmStorageSlot, TransactionId},
 };
 
+pub(crate) use beside::Beside;
 pub use revm::database::BundleState;
 pub use system::{sha256, system_call};
 pub use trace::{Ending, Observer, Traced};
