@@ -306,7 +306,7 @@ impl Engine {
             return Err(ExecuteError::Block(Invalid::new("senders", reason)));
         }
         match self.lanes() {
-            Some(lanes) => waves::execute(env, transactions, senders, state, lanes, report),
+            Some(lanes) => waves::execute(env, transactions, senders, state, &self.offload.pool, lanes, report),
             None => execute_in_order(env, transactions, senders, state, report),
         }
     }

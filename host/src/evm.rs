@@ -1,5 +1,6 @@
 //! The only module that names revm: the oracle, the fallback, and the conversions in both directions.
 
+mod beside;
 mod call;
 mod edges;
 mod system;
@@ -38,6 +39,7 @@ use revm::{
     state::{Account, AccountInfo as RevmAccountInfo, EvmState, EvmStorageSlot, TransactionId},
 };
 
+pub(crate) use beside::Beside;
 pub use call::reference_call;
 pub(crate) use call::{CallRevm, Called, trace};
 pub use edges::edges_of;

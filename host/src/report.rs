@@ -97,7 +97,7 @@ pub struct ExecutionReport {
     pub invocations: u64,
     /// Requests of parked lanes that were served while their batch ran.
     pub served: u64,
-    /// Independent transactions whose lanes fell back, and that revm ran while other lanes went on.
+    /// Transactions whose lanes fell back, and whose result is what revm made of them while other lanes went on.
     pub beside: u64,
     /// The longest compute dispatch.
     pub longest_dispatch: Duration,

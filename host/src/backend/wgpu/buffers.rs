@@ -54,7 +54,7 @@ fn grow(gpu: &Gpu, buffer: &mut wgpu::Buffer, bytes: u64) -> Result<bool, Backen
     }
     let short = buffer.size() < bytes;
     if short {
-        *buffer = gpu.storage(rounded(bytes));
+        *buffer = gpu.zeros(rounded(bytes))?;
     }
     Ok(short)
 }
