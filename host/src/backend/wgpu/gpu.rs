@@ -305,6 +305,11 @@ impl Gpu {
         }
     }
 
+    /// Queues zeros for a range of a buffer, whose ends are multiples of four bytes.
+    pub(super) fn clear(&self, buffer: &wgpu::Buffer, offset: u64, bytes: u64) {
+        self.submit(|encoder| encoder.clear_buffer(buffer, offset, Some(bytes)));
+    }
+
     /// Queues `count` rows from the host into a buffer, put together where they are copied from.
     ///
     /// # Panics
