@@ -14,7 +14,7 @@ const STEPS: RangeInclusive<u32> = 16..=65_536;
 const FIRST_WORK: u32 = 1 << 16;
 const FIRST_STEPS: u32 = 4096;
 
-/// Times more work in a dispatch than in the one before: what comes next may cost some times more than what was measured.
+/// Times more work in a dispatch than in any before: what comes next may cost some times more than what was measured.
 const GROWTH: u32 = 4;
 
 /// Work of a lane, and how many places of the list at most. A lane does one step in any case, and a step can be long: where even the
@@ -25,6 +25,8 @@ pub(super) struct Pace {
     pub(super) lanes: u32,
     /// What a unit of work may take, in picoseconds; zero where nothing is known.
     cost: u64,
+    /// Most work that a dispatch did. The last may have been that of few lanes, or of lanes that parked at once.
+    most: u32,
 }
 
 /// What a dispatch did.
@@ -41,7 +43,7 @@ impl Pace {
     /// Of a batch of `lanes`.
     pub(super) fn first(lanes: u32) -> Self {
         let steps = (FIRST_WORK / lanes.max(1)).clamp(*STEPS.start(), FIRST_STEPS);
-        Self { steps, lanes: FIRST_WORK / steps, cost: 0 }
+        Self { steps, lanes: FIRST_WORK / steps, cost: 0, most: 0 }
     }
 
     /// After a dispatch, for `lanes` that may run in the next.
@@ -52,16 +54,17 @@ impl Pace {
         let measured = last.took.as_nanos() * 1000 / u128::from(last.work);
         // What was slow once, by a neighbour or by what lanes did, may be so again: it is forgotten by and by.
         let cost = (measured as u64).max(self.cost / 2).max(1);
-        let affordable = (AIM.as_nanos() as u64 * 1000 / cost).min(u64::from(last.work) * u64::from(GROWTH));
+        let most = last.work.max(self.most);
+        let affordable = (AIM.as_nanos() as u64 * 1000 / cost).min(u64::from(most) * u64::from(GROWTH));
         // A lane does no less than it did where that was more than it was asked for.
         let did = last.work.div_ceil(last.lanes.max(1));
         let least = if did > self.steps { did } else { *STEPS.start() };
         let each = (affordable / u64::from(lanes)) as u32;
         if each >= least {
             let steps = each.min(self.steps.saturating_mul(GROWTH)).clamp(*STEPS.start(), *STEPS.end());
-            return Self { steps, lanes: u32::MAX, cost };
+            return Self { steps, lanes: u32::MAX, cost, most };
         }
-        Self { steps: *STEPS.start(), lanes: ((affordable / u64::from(least)) as u32).max(abi::WORKGROUP), cost }
+        Self { steps: *STEPS.start(), lanes: ((affordable / u64::from(least)) as u32).max(abi::WORKGROUP), cost, most }
     }
 }
 
@@ -73,7 +76,7 @@ mod tests {
 
     fn next(pace: (u32, u32), took: u64, work: u32, ran: u32, lanes: u32) -> (u32, u32) {
         let last = Dispatched { took: Duration::from_millis(took), work, lanes: ran };
-        let Pace { steps, lanes, .. } = Pace { steps: pace.0, lanes: pace.1, cost: 0 }.next(last, lanes);
+        let Pace { steps, lanes, .. } = Pace { steps: pace.0, lanes: pace.1, cost: 0, most: 0 }.next(last, lanes);
         (steps, lanes)
     }
 
@@ -107,7 +110,7 @@ mod tests {
     #[test]
     fn what_was_slow_is_forgotten_by_and_by() {
         let did = |took| Dispatched { took: Duration::from_millis(took), work: 1_000_000, lanes: 1000 };
-        let mut pace = Pace { steps: 1000, lanes: ALL, cost: 0 }.next(did(200), 1000);
+        let mut pace = Pace { steps: 1000, lanes: ALL, cost: 0, most: 0 }.next(did(200), 1000);
         let mut steps = vec![pace.steps];
         for _ in 0..4 {
             // So quick that only memory holds it back.
@@ -118,8 +121,19 @@ mod tests {
     }
 
     #[test]
+    fn a_small_dispatch_makes_the_next_no_smaller() {
+        let did = |work, lanes| Dispatched { took: Duration::from_millis(1), work, lanes };
+        // The last few lanes of a pass, or all of them, parked after a step.
+        let pace = Pace { steps: 16, lanes: ALL, cost: 0, most: 0 }.next(did(500_000, 16_384), 16_384);
+        for small in [did(3000, 176), did(16_384, 16_384)] {
+            let next = pace.next(small, 16_384);
+            assert_eq!((next.steps, next.lanes), if small.lanes == 176 { (16, 4687) } else { (25, ALL) });
+        }
+    }
+
+    #[test]
     fn the_first_dispatch_is_short() {
-        assert_eq!(Pace::first(1), Pace { steps: 4096, lanes: 16, cost: 0 });
-        assert_eq!(Pace::first(16_384), Pace { steps: 16, lanes: 4096, cost: 0 });
+        assert_eq!(Pace::first(1), Pace { steps: 4096, lanes: 16, cost: 0, most: 0 });
+        assert_eq!(Pace::first(16_384), Pace { steps: 16, lanes: 4096, cost: 0, most: 0 });
     }
 }
