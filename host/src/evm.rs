@@ -3,6 +3,7 @@
 mod beside;
 mod call;
 mod edges;
+mod hashes;
 mod system;
 mod trace;
 mod watch;

@@ -1,6 +1,6 @@
 //! revm with an eye on jumps: which edges a call or a transaction takes. What a device's coverage must be equal to.
 
-use super::{EvmContext, Revm, Source, tx_env, tx_error};
+use super::{Revm, tx_env, tx_error};
 use crate::{
     block::BlockEnv,
     coverage::{Coverage, salt},
@@ -35,14 +35,14 @@ impl Edges {
     }
 }
 
-impl<S: StateRef> Inspector<EvmContext<Source<S>>> for Edges {
-    fn initialize_interp(&mut self, interpreter: &mut Interpreter, _: &mut EvmContext<Source<S>>) {
+impl<CTX> Inspector<CTX> for Edges {
+    fn initialize_interp(&mut self, interpreter: &mut Interpreter, _: &mut CTX) {
         if let Some(frame) = self.frames.last_mut() {
             *frame = (salt(&interpreter.bytecode.get_or_calculate_hash()), None);
         }
     }
 
-    fn step(&mut self, interpreter: &mut Interpreter, _: &mut EvmContext<Source<S>>) {
+    fn step(&mut self, interpreter: &mut Interpreter, _: &mut CTX) {
         let (pc, opcode) = (interpreter.bytecode.pc() as u32, interpreter.bytecode.opcode());
         let Some((salt, jump)) = self.frames.last_mut() else { return };
         if let Some((from, taken)) = jump.take()
@@ -61,21 +61,21 @@ impl<S: StateRef> Inspector<EvmContext<Source<S>>> for Edges {
         };
     }
 
-    fn call(&mut self, _: &mut EvmContext<Source<S>>, _: &mut CallInputs) -> Option<CallOutcome> {
+    fn call(&mut self, _: &mut CTX, _: &mut CallInputs) -> Option<CallOutcome> {
         self.frames.push((0, None));
         None
     }
 
-    fn call_end(&mut self, _: &mut EvmContext<Source<S>>, _: &CallInputs, _: &mut CallOutcome) {
+    fn call_end(&mut self, _: &mut CTX, _: &CallInputs, _: &mut CallOutcome) {
         self.frames.pop();
     }
 
-    fn create(&mut self, _: &mut EvmContext<Source<S>>, _: &mut CreateInputs) -> Option<CreateOutcome> {
+    fn create(&mut self, _: &mut CTX, _: &mut CreateInputs) -> Option<CreateOutcome> {
         self.frames.push((0, None));
         None
     }
 
-    fn create_end(&mut self, _: &mut EvmContext<Source<S>>, _: &CreateInputs, _: &mut CreateOutcome) {
+    fn create_end(&mut self, _: &mut CTX, _: &CreateInputs, _: &mut CreateOutcome) {
         self.frames.pop();
     }
 }

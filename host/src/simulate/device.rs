@@ -47,11 +47,7 @@ impl<'a> Work for Calls<'_, 'a> {
             0 => cpu.called(call, wants),
             at => cpu.called_at(at, self.places[at].as_ref().map_err(Clone::clone)?, call, wants),
         };
-        if wants.merges_alone()
-            && let Some(edges) = cpu.merged_edges()
-        {
-            self.simulator.totals().coverage.merge(&edges);
-        }
+        self.simulator.merge_edges(cpu);
         called
     }
 
@@ -82,7 +78,7 @@ impl<'a> Work for Calls<'_, 'a> {
     }
 
     fn is_cancelled(&self) -> bool {
-        self.simulator.options.progress.is_cancelled()
+        self.simulator.is_stopped()
     }
 }
 
@@ -146,7 +142,7 @@ impl<'a> Simulator<'a> {
             let next: Vec<usize> = (0..sequences.len())
                 .filter(|index| places[*index].is_some() && sequences[*index].calls.len() > step)
                 .collect();
-            if next.is_empty() || self.options.progress.is_cancelled() {
+            if next.is_empty() || self.is_stopped() {
                 break;
             }
             // The base is the first, as in every chunk.

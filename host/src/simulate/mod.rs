@@ -13,6 +13,7 @@ mod overrides;
 mod place;
 mod run;
 mod samples;
+mod stream;
 mod template;
 mod warm;
 mod word;

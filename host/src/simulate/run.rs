@@ -1,11 +1,12 @@
-//! The pipeline of a simulation: chunks of work in, answers in order out, one chunk running while those of the one before
-//! are given out.
+//! The pipeline of a simulation: calls in, answers in order out. With a device in chunks, one of which runs while the answers
+//! to the one before are given out.
 
 use super::{
     Answer, Call, CallResult, IntoCall, Options, Sequence, Summary, Wants,
     balance::Balance,
     cpu::{self, Cpu},
     place::Place,
+    stream::BLOCK,
 };
 use crate::{
     context::Context,
@@ -21,7 +22,7 @@ use std::{
     ops::ControlFlow,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicUsize, Ordering},
+        atomic::{AtomicBool, AtomicUsize, Ordering},
         mpsc::sync_channel,
     },
     time::Instant,
@@ -37,9 +38,6 @@ const CHUNK_BYTES: usize = 32 << 20;
 /// Calls up to which the calling thread does them itself.
 const INLINE: usize = 16;
 
-/// Calls that a thread takes at once, at most.
-const BLOCK: usize = 64;
-
 /// Everything that a simulation needs, for as long as it runs.
 #[derive(Debug)]
 pub(crate) struct Simulator<'a> {
@@ -48,6 +46,8 @@ pub(crate) struct Simulator<'a> {
     pub(super) options: &'a Options,
     pub(super) totals: Mutex<Totals>,
     device: Option<Device<'a>>,
+    /// The reader has had enough.
+    stopped: AtomicBool,
 }
 
 /// A device to simulate on.
@@ -127,7 +127,24 @@ impl<'a> Simulator<'a> {
             runner: Mutex::new(Runner::new(lanes, base.env.fork).keeping(options.wants.access_list, coverage)),
             shared,
         });
-        Self { pool, base: Place::base(base), options, totals: Mutex::default(), device }
+        Self {
+            pool,
+            base: Place::base(base),
+            options,
+            totals: Mutex::default(),
+            device,
+            stopped: AtomicBool::new(false),
+        }
+    }
+
+    /// Whether nobody waits for answers any more.
+    pub(super) fn is_stopped(&self) -> bool {
+        self.stopped.load(Ordering::Relaxed) || self.options.progress.is_cancelled()
+    }
+
+    /// Nobody does from now on.
+    pub(super) fn stop(&self) {
+        self.stopped.store(true, Ordering::Relaxed);
     }
 
     /// Answers calls.
@@ -144,11 +161,12 @@ impl<'a> Simulator<'a> {
             next += 1;
             sink(next - 1, answer)
         };
-        self.chunks(
+        self.all(
             &mut summary,
             |count| take(&mut calls, count, |call| (1, call.as_ref().map_or(0, |call| call.input.len()))),
             |answer| answer.as_ref().map_or(0, CallResult::bytes),
-            |calls: Vec<Result<Call, TxError>>| self.chunk(&self.placed(calls)),
+            |cpu, calls| self.block(cpu, self.placed(calls)),
+            |calls, device| self.chunk_with_device(&self.placed(calls), device),
             &mut give,
         );
         self.sum(summary)
@@ -168,15 +186,15 @@ impl<'a> Simulator<'a> {
             next += 1;
             sink(next - 1, answers)
         };
-        self.chunks(
+        let weight = |sequence: &Sequence| {
+            (sequence.calls.len(), sequence.calls.iter().map(|call| call.input.len()).sum::<usize>())
+        };
+        self.all(
             &mut summary,
-            |count| {
-                take(&mut sequences, count, |sequence: &Sequence| {
-                    (sequence.calls.len(), sequence.calls.iter().map(|call| call.input.len()).sum())
-                })
-            },
+            |count| take(&mut sequences, count, weight),
             |answers| answers.iter().flatten().map(CallResult::bytes).sum(),
-            |sequences: Vec<Sequence>| self.sequence_chunk(&sequences),
+            |cpu, sequences| self.sequence_block(cpu, sequences),
+            |sequences: Vec<Sequence>, device| self.sequences_with_device(&sequences, device),
             &mut give,
         );
         self.sum(summary)
@@ -192,66 +210,101 @@ impl<'a> Simulator<'a> {
         Summary { coverage, report, differences, ..summary }
     }
 
+    /// Runs all that `take` gives: a few on the calling thread, many on the CPU's threads or with a device.
+    fn all<T: Send, R: Send>(
+        &self,
+        summary: &mut Summary,
+        mut take: impl FnMut(usize) -> Vec<T>,
+        bytes: impl Fn(&R) -> usize,
+        on_cpu: impl Fn(&mut Cpu<'a>, Vec<T>) -> Vec<R> + Sync,
+        with_device: impl Fn(Vec<T>, &Device<'a>) -> Vec<R> + Sync,
+        give: &mut impl FnMut(R, &mut Summary) -> ControlFlow<()>,
+    ) {
+        let start = Instant::now();
+        match &self.device {
+            Some(device) if device.shared.is_none() => {
+                self.chunks(summary, Vec::new(), take, bytes, |work| with_device(work, device), give);
+            }
+            device => {
+                let mut first = take(INLINE);
+                let mut second = take(BLOCK - INLINE);
+                let all = second.is_empty();
+                first.append(&mut second);
+                if all {
+                    self.few(summary, first, on_cpu, give);
+                } else if let Some(device) = device {
+                    self.chunks(summary, first, take, bytes, |work| with_device(work, device), give);
+                } else {
+                    let mut first = Some(first);
+                    self.stream(summary, |count| first.take().unwrap_or_else(|| take(count)), bytes, on_cpu, give);
+                }
+            }
+        }
+        self.totals().report.time.total = start.elapsed();
+    }
+
+    /// Runs what is not worth a thread.
+    fn few<T, R>(
+        &self,
+        summary: &mut Summary,
+        work: Vec<T>,
+        on_cpu: impl Fn(&mut Cpu<'a>, Vec<T>) -> Vec<R>,
+        give: &mut impl FnMut(R, &mut Summary) -> ControlFlow<()>,
+    ) {
+        let mut cpu = Cpu::new(self.base.clone());
+        let results = on_cpu(&mut cpu, work);
+        self.merge_edges(&mut cpu);
+        summary.cancelled = self.is_stopped();
+        if !summary.cancelled {
+            summary.cancelled = results.into_iter().any(|result| give(result, summary).is_break());
+        }
+    }
+
     /// Runs chunk after chunk, and gives out the answers to one while the next runs.
     fn chunks<T: Send, R: Send>(
         &self,
         summary: &mut Summary,
+        first: Vec<T>,
         mut take: impl FnMut(usize) -> Vec<T>,
         bytes: impl Fn(&R) -> usize,
         run: impl Fn(Vec<T>) -> Vec<R> + Sync,
         give: &mut impl FnMut(R, &mut Summary) -> ControlFlow<()>,
     ) {
-        let start = Instant::now();
-        let progress = &self.options.progress;
         let run = &run;
-        let first = take(FIRST_CHUNK);
-        let never_device = self.device.as_ref().is_none_or(|device| device.shared.is_some());
-        if first.len() <= INLINE && never_device {
-            let answers = run(first);
-            summary.cancelled = progress.is_cancelled();
-            for answer in answers {
-                if give(answer, summary).is_break() {
-                    summary.cancelled = true;
-                    break;
+        self.pool.in_place_scope(|scope| {
+            let (mut chunk, mut size) = (first, FIRST_CHUNK);
+            chunk.append(&mut take(size));
+            let mut answers = Vec::new();
+            loop {
+                let running = (!chunk.is_empty()).then(|| {
+                    let (sender, receiver) = sync_channel(1);
+                    let work = std::mem::take(&mut chunk);
+                    // Nobody waits any more if this fails.
+                    scope.spawn(move |_| drop(sender.send(run(work))));
+                    receiver
+                });
+                if running.is_some() {
+                    // As large as the answers are, or will be by those of the chunk before.
+                    let each = answers.iter().map(&bytes).sum::<usize>() / answers.len().max(1);
+                    size = (2 * size).min(CHUNK).min(CHUNK_BYTES / each.max(1)).max(1);
+                    chunk = take(size);
                 }
-            }
-        } else {
-            self.pool.in_place_scope(|scope| {
-                let (mut chunk, mut size) = (first, FIRST_CHUNK);
-                let mut answers = Vec::new();
-                loop {
-                    let running = (!chunk.is_empty()).then(|| {
-                        let (sender, receiver) = sync_channel(1);
-                        let work = std::mem::take(&mut chunk);
-                        // Nobody waits any more if this fails.
-                        scope.spawn(move |_| drop(sender.send(run(work))));
-                        receiver
-                    });
-                    if running.is_some() {
-                        // As large as the answers are, or will be by those of the chunk before.
-                        let each = answers.iter().map(&bytes).sum::<usize>() / answers.len().max(1);
-                        size = (2 * size).min(CHUNK).min(CHUNK_BYTES / each.max(1)).max(1);
-                        chunk = take(size);
-                    }
-                    for answer in std::mem::take(&mut answers) {
-                        if give(answer, summary).is_break() {
-                            progress.cancel();
-                            break;
-                        }
-                    }
-                    let Some(running) = running else { break };
-                    // There is no answer where the work panicked: the scope tells.
-                    let Ok(next) = running.recv() else { break };
-                    answers = next;
-                    if progress.is_cancelled() {
-                        summary.cancelled = true;
+                for answer in std::mem::take(&mut answers) {
+                    if give(answer, summary).is_break() {
+                        self.stop();
                         break;
                     }
                 }
-            });
-        }
-        let mut totals = self.totals();
-        totals.report.time.total = start.elapsed();
+                let Some(running) = running else { break };
+                // There is no answer where the work panicked: the scope tells.
+                let Ok(next) = running.recv() else { break };
+                answers = next;
+                if self.is_stopped() {
+                    break;
+                }
+            }
+        });
+        summary.cancelled = self.is_stopped();
     }
 
     /// Finds each call's place; calls with the same overrides share one.
@@ -280,12 +333,24 @@ impl<'a> Simulator<'a> {
         Chunk { calls, at, places }
     }
 
-    /// The answers to a chunk of calls.
-    fn chunk(&self, chunk: &Chunk<'a>) -> Vec<Answer> {
-        match &self.device {
-            None => self.chunk_on_cpu(chunk, &(0..chunk.calls.len()).collect::<Vec<_>>()),
-            Some(device) => self.chunk_with_device(chunk, device),
-        }
+    /// The answers to a block of calls, by one thread.
+    fn block(&self, cpu: &mut Cpu<'a>, chunk: Chunk<'a>) -> Vec<Answer> {
+        cpu.leave();
+        let calls = (0..chunk.calls.len()).take_while(|_| !self.is_stopped());
+        let answers: Vec<Answer> = calls.map(|index| self.by_cpu(cpu, &chunk, index)).collect();
+        self.options.progress.add(answers.len());
+        self.count_cpu(&answers);
+        answers
+    }
+
+    fn sequence_block(&self, cpu: &mut Cpu<'a>, sequences: Vec<Sequence>) -> Vec<Vec<Answer>> {
+        let Options { wants, stop_on_revert, .. } = self.options;
+        let sequences = sequences.iter().take_while(|_| !self.is_stopped());
+        let answers: Vec<Vec<Answer>> =
+            sequences.map(|sequence| cpu.sequence(sequence, *wants, *stop_on_revert)).collect();
+        self.options.progress.add(answers.iter().map(Vec::len).sum());
+        self.count_cpu(answers.iter().flatten());
+        answers
     }
 
     /// The answers to some of a chunk's calls.
@@ -305,13 +370,6 @@ impl<'a> Simulator<'a> {
         Ok(cpu::result(called?, wants))
     }
 
-    fn sequence_chunk(&self, sequences: &[Sequence]) -> Vec<Vec<Answer>> {
-        match &self.device {
-            None => self.sequences_on_cpu(sequences),
-            Some(device) => self.sequences_with_device(sequences, device),
-        }
-    }
-
     pub(super) fn sequences_on_cpu(&self, sequences: &[Sequence]) -> Vec<Vec<Answer>> {
         let Options { wants, stop_on_revert, .. } = self.options;
         let answers =
@@ -324,6 +382,15 @@ impl<'a> Simulator<'a> {
         let mut totals = self.totals();
         for result in answers.into_iter().flatten() {
             totals.report.cpu.add(true, result.gas_used);
+        }
+    }
+
+    /// Adds what a thread has noted of calls that did not ask for their own edges.
+    pub(super) fn merge_edges(&self, cpu: &mut Cpu<'a>) {
+        if self.options.wants.merges_alone()
+            && let Some(edges) = cpu.merged_edges()
+        {
+            self.totals().coverage.merge(&edges);
         }
     }
 
@@ -345,7 +412,7 @@ impl<'a> Simulator<'a> {
                 let left = count.saturating_sub(next.load(Ordering::Relaxed));
                 let size = (left / (4 * threads)).clamp(1, BLOCK);
                 let start = next.fetch_add(size, Ordering::Relaxed);
-                if start >= count || self.options.progress.is_cancelled() {
+                if start >= count || self.is_stopped() {
                     break;
                 }
                 let block = start..(start + size).min(count);
@@ -353,11 +420,7 @@ impl<'a> Simulator<'a> {
                 self.options.progress.add(results.len());
                 done.lock().unwrap_or_else(PoisonError::into_inner).push((start, results));
             }
-            if self.options.wants.merges_alone()
-                && let Some(edges) = cpu.merged_edges()
-            {
-                self.totals().coverage.merge(&edges);
-            }
+            self.merge_edges(&mut cpu);
         };
         if count <= INLINE {
             work();
