@@ -10,14 +10,14 @@ pub const EDGES: &[Rule] = &[
         "let origin = pc + select(0u, select(1u + len, 0u, @), joined);",
     ),
     (
-        "edge_of_a_jump_not_taken_is_missing",
+        "edge_of_a_plain_jump_is_missing",
         "if (op == OP_JUMP || op == OP_JUMPI) { coverage_add(",
-        "if (op == OP_JUMP || (op == OP_JUMPI && (!@ || leads_to != origin + 1u))) { coverage_add(",
+        "if ((op == OP_JUMP && !@) || op == OP_JUMPI) { coverage_add(",
     ),
     (
-        "edge_of_a_plain_jump_is_missing",
-        "if (op == OP_JUMP || (op == OP_JUMPI &&",
-        "if ((op == OP_JUMP && !@) || (op == OP_JUMPI &&",
+        "edge_of_a_jump_not_taken_is_missing",
+        "|| op == OP_JUMPI) { coverage_add(",
+        "|| (op == OP_JUMPI && (!@ || leads_to != origin + 1u))) { coverage_add(",
     ),
     ("edge_leads_behind_the_destination", "leads_to = near_a;", "leads_to = near_a + select(0u, 1u, @);"),
     (
