@@ -1,6 +1,8 @@
 //! The only module that names revm: the oracle, the fallback, and the conversions in both directions.
 
 mod call;
+#[cfg(feature = "alloy-evm")]
+mod node;
 mod system;
 mod trace;
 mod watch;
@@ -39,6 +41,8 @@ use revm::{
 
 pub use call::reference_call;
 pub(crate) use call::{CallRevm, Called, trace};
+#[cfg(feature = "alloy-evm")]
+pub(crate) use node::{account_and_code, env_of, result_of, transaction_of};
 pub use revm::database::BundleState;
 pub use system::{sha256, system_call};
 pub use trace::{Ending, Observer, Traced};

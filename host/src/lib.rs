@@ -3,6 +3,8 @@
 
 pub mod abi;
 pub mod abi_text;
+#[cfg(feature = "alloy-evm")]
+pub mod alloy_evm;
 pub mod backend;
 #[cfg(feature = "bench")]
 pub mod bench;
