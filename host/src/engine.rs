@@ -217,6 +217,11 @@ impl Engine {
         self.offload.device.as_ref().map_or("revm", |device| device.name())
     }
 
+    /// Whether blocks are given to a device. If not, revm executes them, one transaction after the other.
+    pub fn executes_on_device(&self) -> bool {
+        self.offload.named_device().is_some()
+    }
+
     /// CPU threads in use.
     pub fn threads(&self) -> usize {
         self.offload.pool.current_num_threads()

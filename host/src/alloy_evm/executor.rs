@@ -44,12 +44,21 @@ pub struct LockstepBlockExecutorFactory<R = AlloyReceiptBuilder, Spec = EthSpec>
     wrapped: EthBlockExecutorFactory<R, Spec, EthEvmFactory>,
     engine: Engine,
     counter: Counter,
+    without_device: bool,
 }
 
 impl<R, Spec> LockstepBlockExecutorFactory<R, Spec> {
     /// Wraps a factory.
     pub fn new(engine: Engine, wrapped: EthBlockExecutorFactory<R, Spec, EthEvmFactory>) -> Self {
-        Self { wrapped, engine, counter: Counter::default() }
+        Self { wrapped, engine, counter: Counter::default(), without_device: false }
+    }
+
+    /// Whether an engine that executes blocks on the CPU does so here too. Off at first: it runs revm as the wrapped executor does,
+    /// and only the way there and back would come on top. To compare the two it must be on.
+    #[must_use]
+    pub const fn without_device(mut self, on: bool) -> Self {
+        self.without_device = on;
+        self
     }
 
     /// The engine, for what goes around execution: see [`super::recover_txs`].
@@ -102,6 +111,7 @@ where
             engine: &self.engine,
             counter: &self.counter,
             // An `I` that borrows has no `TypeId`. Equal names of different types would need two versions of one crate.
+            engages: self.without_device || self.engine.executes_on_device(),
             inspected: type_name::<I>() != type_name::<NoOpInspector>(),
         }
     }
@@ -119,6 +129,7 @@ pub struct LockstepBlockExecutor<'a, E, Spec, R: ReceiptBuilder> {
     wrapped: EthBlockExecutor<'a, E, Spec, R>,
     engine: &'a Engine,
     counter: &'a Counter,
+    engages: bool,
     inspected: bool,
 }
 
@@ -206,6 +217,9 @@ where
 {
     /// The engine's outcomes on the database as it is now; nothing is committed.
     fn ask_engine<T: RecoveredTx<R::Transaction>>(&mut self, txs: &[(TxEnv, T)]) -> Result<Vec<TxOutcome>, Wrapped> {
+        if !self.engages {
+            return Err(Wrapped::NoDevice);
+        }
         if self.inspected {
             return Err(Wrapped::Inspector);
         }

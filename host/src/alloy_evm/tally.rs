@@ -11,6 +11,8 @@ use std::{
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[non_exhaustive]
 pub enum Wrapped {
+    /// The engine has no device for blocks: both would run revm.
+    NoDevice,
     /// Later than Osaka: its blocks count state gas and list what they read, of which outcomes know nothing.
     Fork,
     /// The EVM has a setting that is not what its fork alone says.
@@ -28,6 +30,7 @@ pub enum Wrapped {
 impl fmt::Display for Wrapped {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
+            Self::NoDevice => "no device",
             Self::Fork => "fork",
             Self::Settings => "settings",
             Self::Inspector => "inspector",

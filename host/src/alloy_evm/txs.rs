@@ -6,7 +6,7 @@ use crate::{
     signers::{SignerError, SignerRequest, Signers},
 };
 use alloy_consensus::{
-    EthereumTxEnvelope, SignableTransaction, TxEip4844, TxEip7702,
+    EthereumTxEnvelope, SignableTransaction, TxEip4844, TxEip4844Variant, TxEip7702,
     transaction::{Recovered, RlpEcdsaEncodableTx},
 };
 use alloy_eips::eip7702::{RecoveredAuthority, RecoveredAuthorization, SignedAuthorization};
@@ -17,7 +17,7 @@ use alloy_evm::{
 use alloy_primitives::{Address, Signature};
 
 /// A transaction as any executor of alloy-evm for Ethereum takes it, with nothing left to recover.
-pub type ReadyTx<T> = (TxEnv, Recovered<EthereumTxEnvelope<T>>);
+pub type ReadyTx<T = TxEip4844Variant> = (TxEnv, Recovered<EthereumTxEnvelope<T>>);
 
 /// What blobs' transactions are in an envelope: with a sidecar, without, or either.
 pub trait BlobTx: RlpEcdsaEncodableTx + SignableTransaction<Signature> + AsRef<TxEip4844> {}
