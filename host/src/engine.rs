@@ -282,7 +282,7 @@ impl Engine {
         let mut transactions = self.decode(block)?;
         lap(&mut report.time.decode, &mut clock);
 
-        let senders = self.senders(&mut transactions, block.env.fork)?;
+        let senders = self.recover_senders(&mut transactions, block.env.fork)?;
         lap(&mut report.time.recover, &mut clock);
 
         let outcomes = self.execute_transactions(&block.env, &transactions, &senders, state, &mut report)?;
@@ -448,7 +448,7 @@ impl Engine {
     }
 
     /// The senders, and into each EIP-7702 tuple its authority.
-    fn senders(&self, transactions: &mut [Transaction], fork: Fork) -> Result<Vec<Address>, ExecuteError> {
+    fn recover_senders(&self, transactions: &mut [Transaction], fork: Fork) -> Result<Vec<Address>, ExecuteError> {
         let low_s = fork >= Fork::Homestead;
         let items = transactions.iter().map(|tx| Decoded::of_transaction(tx, low_s)).collect();
         let signers = self.offload.signers(items, &Progress::default()).unwrap_or_default();

@@ -39,6 +39,7 @@ pub mod recover;
 pub mod report;
 pub mod router;
 pub mod sample;
+pub mod senders;
 pub mod signers;
 pub mod simulate;
 pub mod state;

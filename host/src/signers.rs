@@ -29,6 +29,13 @@ pub enum SignerRequest {
     },
 }
 
+impl SignerRequest {
+    /// A signed transaction by its bytes. See [`SignerRequest::Raw`].
+    pub fn raw(bytes: &Bytes, low_s: bool) -> Self {
+        Self::Raw { bytes: bytes.clone(), low_s }
+    }
+}
+
 /// Who signed an item.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Signers {
