@@ -19,7 +19,7 @@ use lockstep::{
 };
 use revm::{bytecode::Bytecode, state::AccountInfo};
 use serde_json::Value;
-use std::{borrow::Cow, error::Error, str::FromStr};
+use std::{borrow::Cow, collections::BTreeSet, error::Error, str::FromStr};
 
 /// A block as a node has it.
 #[derive(Clone, Debug)]
@@ -122,8 +122,42 @@ pub fn database(states: &[&MemoryState]) -> Result<InMemoryDB, Box<dyn Error>> {
     Ok(db)
 }
 
+/// The factories that the loop takes: for Ethereum's transactions, receipts and blocks.
+pub trait NodeFactory:
+    for<'a> BlockExecutorFactory<
+        EvmFactory = EthEvmFactory,
+        ExecutionCtx<'a> = EthBlockExecutionCtx<'a>,
+        Transaction = TxEnvelope,
+        Receipt = ReceiptEnvelope,
+    >
+{
+}
+
+impl<F> NodeFactory for F where
+    F: for<'a> BlockExecutorFactory<
+            EvmFactory = EthEvmFactory,
+            ExecutionCtx<'a> = EthBlockExecutionCtx<'a>,
+            Transaction = TxEnvelope,
+            Receipt = ReceiptEnvelope,
+        >
+{
+}
+
+/// What system calls and payments need of a block.
+pub fn ctx(block: &NodeBlock) -> EthBlockExecutionCtx<'_> {
+    EthBlockExecutionCtx {
+        parent_hash: block.header.parent_hash,
+        parent_beacon_block_root: block.header.parent_beacon_block_root,
+        ommers: &[],
+        withdrawals: Some(Cow::Borrowed(&block.withdrawals)),
+        extra_data: block.header.extra_data.clone(),
+        tx_count_hint: Some(block.transactions.len()),
+        slot_number: None,
+    }
+}
+
 /// What a node keeps of a chain.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Kept {
     /// Receipts, requests and gas of each block.
     pub results: Vec<BlockExecutionResult<ReceiptEnvelope>>,
@@ -135,38 +169,21 @@ pub struct Kept {
 ///
 /// # Errors
 /// A block is invalid.
-pub fn run<F>(
+pub fn run<F: NodeFactory>(
     factory: &F,
     spec: impl EthereumHardforks,
     db: &InMemoryDB,
     blocks: &[NodeBlock],
     ready: impl Fn(Vec<TxEnvelope>) -> Result<Vec<ReadyTx>, Box<dyn Error>>,
-) -> Result<Kept, Box<dyn Error>>
-where
-    F: for<'a> BlockExecutorFactory<
-            EvmFactory = EthEvmFactory,
-            ExecutionCtx<'a> = EthBlockExecutionCtx<'a>,
-            Transaction = TxEnvelope,
-            Receipt = ReceiptEnvelope,
-        >,
-{
+) -> Result<Kept, Box<dyn Error>> {
     let mut state = State::builder().with_database_ref(db).with_bundle_update().build();
     let mut results = Vec::new();
     for block in blocks {
-        let NodeBlock { header, chain_id, blob_params, transactions, withdrawals } = block;
+        let NodeBlock { header, chain_id, blob_params, transactions, .. } = block;
         let txs = transactions.iter().map(|raw| TxEnvelope::decode_2718_exact(raw)).collect::<Result<_, _>>()?;
         let env = EvmEnv::for_eth_block(header, &spec, *chain_id, *blob_params);
         let evm = factory.evm_factory().create_evm(&mut state, env);
-        let ctx = EthBlockExecutionCtx {
-            parent_hash: header.parent_hash,
-            parent_beacon_block_root: header.parent_beacon_block_root,
-            ommers: &[],
-            withdrawals: Some(Cow::Borrowed(withdrawals)),
-            extra_data: header.extra_data.clone(),
-            tx_count_hint: Some(transactions.len()),
-            slot_number: None,
-        };
-        let result = factory.create_executor(evm, ctx).execute_block(ready(txs)?);
+        let result = factory.create_executor(evm, ctx(block)).execute_block(ready(txs)?);
         results.push(result.map_err(|error| format!("block {}: {error}", header.number))?);
         state.merge_transitions(BundleRetention::Reverts);
     }
@@ -204,18 +221,15 @@ pub fn difference(one: &Kept, other: &Kept) -> Option<String> {
             ));
         }
     }
-    for (address, account) in &one.bundle.state {
-        if other.bundle.state.get(address) != Some(account) {
-            return Some(format!("account {address}: {account:?} and {:?}", other.bundle.state.get(address)));
+    let addresses: BTreeSet<_> = one.bundle.state.keys().chain(other.bundle.state.keys()).collect();
+    for address in addresses {
+        let [one, other] = [one, other].map(|kept| kept.bundle.state.get(address));
+        if one != other {
+            return Some(format!("account {address}: {one:?} and {other:?}"));
         }
     }
     if one.bundle.reverts != other.bundle.reverts {
         return Some("the reverts".into());
     }
     (one.bundle != other.bundle).then(|| "the bundles".into())
-}
-
-/// Logs of all receipts.
-pub fn logs(kept: &Kept) -> usize {
-    kept.results.iter().flat_map(|result| &result.receipts).map(|receipt| receipt.logs().len()).sum()
 }

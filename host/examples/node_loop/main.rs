@@ -13,7 +13,7 @@ use alloy_evm::eth::{
     receipt_builder::AlloyReceiptBuilder,
     spec::{EthExecutorSpec, EthSpec},
 };
-use chain::{NodeBlock, database, difference, logs, one_by_one, run};
+use chain::{NodeBlock, database, difference, one_by_one, run};
 use lockstep::{
     alloy_evm::{ForkSchedule, LockstepBlockExecutorFactory, recover_txs},
     backend::BackendKind,
@@ -104,12 +104,13 @@ fn compare<S: EthExecutorSpec + Clone + 'static>(
     }
 
     let tally = ours.tally();
+    let logs: usize = kept.results.iter().flat_map(|result| &result.receipts).map(|receipt| receipt.logs().len()).sum();
     println!(
         "block {} and {} more: {} txs, {} logs, {} accounts changed, all equal; {} txs by the device, {} by alloy-evm",
         files[0].block.env.number,
         files.len() - 1,
         tally.report.total().txs + tally.wrapped_txs,
-        logs(&kept),
+        logs,
         kept.bundle.state.len(),
         tally.report.device.txs,
         tally.wrapped_txs

@@ -269,8 +269,7 @@ where
             .into());
         }
         let db = self.wrapped.evm.db_mut();
-        let result = result_of(outcome, |address| db.basic(address))
-            .map_err(|error| InternalBlockExecutionError::other(error))?;
+        let result = result_of(outcome, |address| db.basic(address)).map_err(InternalBlockExecutionError::other)?;
         let tx = tx.tx();
         self.wrapped.commit_transaction(EthTxResult {
             result,
