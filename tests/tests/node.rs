@@ -135,6 +135,28 @@ fn generated_chain(engine: &Engine) -> Result<(), Failed> {
     Ok(())
 }
 
+/// The same chain where the engine reads the state by itself.
+fn on_a_snapshot(engine: &Engine) -> Result<(), Failed> {
+    let case = generated()?;
+    let factory = LockstepBlockExecutorFactory::new(engine.clone(), case.factory()).without_device(true);
+    let mut state = State::builder().with_database_ref(&case.db).with_bundle_update().build();
+    let mut results = Vec::new();
+    for block in &case.blocks {
+        let env = EvmEnv::for_eth_block(&block.header, &case.spec, block.chain_id, block.blob_params);
+        let executor = factory.create_executor(factory.evm_factory().create_evm(&mut state, env), ctx(block));
+        let decode = |raw: &Bytes| TxEnvelope::decode_2718_exact(raw);
+        let txs = block.transactions.iter().map(decode).collect::<Result<Vec<_>, _>>()?;
+        results.push(executor.execute_block_on_snapshot(recover_txs(engine, txs, true)?)?);
+        state.merge_transitions(BundleRetention::Reverts);
+    }
+    let ours = Kept { results, bundle: state.take_bundle() };
+    let tally = factory.tally();
+    match difference(&ours, &case.theirs()?) {
+        None if tally.blocks == FORKS.len() as u64 && tally.wrapped.is_empty() => Ok(()),
+        difference => Err(format!("{difference:?} {tally:?}").into()),
+    }
+}
+
 /// Blocks of the shared data; numbers that follow on each other are one chain.
 fn shared(engine: &Engine, folder: &Path) -> Result<(), Failed> {
     let mut paths = fs::read_dir(folder)?.map(|entry| Ok(entry?.path())).collect::<Result<Vec<_>, std::io::Error>>()?;
@@ -326,6 +348,7 @@ fn left_to_the_wrapped(engine: &Engine) -> Result<(), Failed> {
 fn main() -> ExitCode {
     let mut suite = Suite::default();
     suite.each("generated_chain", generated_chain);
+    suite.each("on_a_snapshot", on_a_snapshot);
     suite.each_on("shared_blocks", "blocks", shared);
     suite.each("errors", errors);
     suite.each("half_by_itself", half_by_itself);

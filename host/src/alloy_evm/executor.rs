@@ -1,15 +1,18 @@
 //! alloy-evm's Ethereum executor with the transactions of a block executed by Lockstep.
 
 use super::{
+    Snapshot,
     served::{Key, serve},
     tally::{Counter, Tally, Wrapped},
 };
 use crate::{
+    block,
     engine::Engine,
     error::ExecuteError,
     evm::{env_of, result_of, transaction_of},
     outcome::TxOutcome,
     report::ExecutionReport,
+    state::StateRef,
     tx::Transaction,
 };
 use alloy_consensus::{Transaction as _, TransactionEnvelope, TxReceipt};
@@ -120,7 +123,8 @@ where
 /// [`EthBlockExecutor`] with another `execute_block`: what comes before the transactions and after them, system calls, requests,
 /// withdrawals, rewards, is the wrapped executor's own work, and so is a transaction that is executed by itself.
 ///
-/// The database is read while the engine works, by the thread that called and by no other: any [`StateDB`] will do. What the engine
+/// The database is read while the engine works, by the thread that called and by no other: any [`StateDB`] will do. One that can be read
+/// by all at once does better in [`LockstepBlockExecutor::execute_block_on_snapshot`]. What the engine
 /// may not or cannot do the wrapped executor does, in place and from the first transaction on; [`Tally`] counts why. That includes
 /// blocks that the engine finds invalid: the error is the wrapped executor's.
 ///
@@ -189,20 +193,11 @@ where
     ) -> Result<BlockExecutionResult<Self::Receipt>, BlockExecutionError> {
         self.apply_pre_execution_changes()?;
         let txs: Vec<_> = transactions.into_iter().map(ExecutableTxParts::into_parts).collect();
-        match self.ask_engine(&txs) {
-            Ok(outcomes) => {
-                for (parts, outcome) in txs.iter().zip(outcomes) {
-                    self.inject(parts, outcome)?;
-                }
-            }
-            Err(why) => {
-                tracing::debug!(block = %self.evm().block().number(), %why, "the wrapped executor takes the block");
-                self.counter.wrapped(why, txs.len());
-                for tx in txs {
-                    self.wrapped.execute_transaction(tx)?;
-                }
-            }
-        }
+        let outcomes = self.ask_engine(&txs, |ask| {
+            let ahead = ahead(ask.transactions, ask.senders, ask.env.beneficiary);
+            serve(ask.evm.db_mut(), ahead, ask.execute)
+        });
+        self.take(txs, outcomes)?;
         self.apply_post_execution_changes()
     }
 }
@@ -215,8 +210,30 @@ where
     <R::Transaction as TransactionEnvelope>::TxType: Send + 'static,
     TxEnv: FromRecoveredTx<R::Transaction> + FromTxWithEncoded<R::Transaction>,
 {
-    /// The engine's outcomes on the database as it is now; nothing is committed.
-    fn ask_engine<T: RecoveredTx<R::Transaction>>(&mut self, txs: &[(TxEnv, T)]) -> Result<Vec<TxOutcome>, Wrapped> {
+    /// [`BlockExecutor::execute_block`] for a database that all threads may read at once: nobody waits for the one that called.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn execute_block_on_snapshot(
+        mut self,
+        transactions: impl IntoIterator<Item = impl ExecutableTx<Self>>,
+    ) -> Result<BlockExecutionResult<R::Receipt>, BlockExecutionError>
+    where
+        E::DB: Snapshot,
+    {
+        self.apply_pre_execution_changes()?;
+        let txs: Vec<_> = transactions.into_iter().map(ExecutableTxParts::into_parts).collect();
+        let outcomes = self.ask_engine(&txs, |ask| (ask.execute)(&ask.evm.db().snapshot()));
+        self.take(txs, outcomes)?;
+        self.apply_post_execution_changes()
+    }
+
+    /// The engine's outcomes on the database as it is now, which `read` makes a state of; nothing is committed.
+    fn ask_engine<T: RecoveredTx<R::Transaction>>(
+        &mut self,
+        txs: &[(TxEnv, T)],
+        read: impl FnOnce(Question<'_, E>) -> Outcomes,
+    ) -> Result<Vec<TxOutcome>, Wrapped> {
         if !self.engages {
             return Err(Wrapped::NoDevice);
         }
@@ -227,16 +244,16 @@ where
         if evm.cfg_env().spec > SpecId::OSAKA {
             return Err(Wrapped::Fork);
         }
-        let env = env_of(evm.cfg_env(), evm.block()).ok_or(Wrapped::Settings)?;
+        let env = &env_of(evm.cfg_env(), evm.block()).ok_or(Wrapped::Settings)?;
         let transactions: Vec<_> =
             txs.iter().map(|(tx, _)| transaction_of(tx)).collect::<Option<_>>().ok_or(Wrapped::TxType)?;
+        let transactions = transactions.as_slice();
         let senders: Vec<_> = txs.iter().map(|(tx, _)| tx.caller).collect();
+        let senders = senders.as_slice();
         let mut report = ExecutionReport::default();
-        let ahead = ahead(&transactions, &senders, env.beneficiary);
-        let outcomes = serve(evm.db_mut(), ahead, |state| {
-            self.engine.execute_transactions(&env, &transactions, &senders, state, &mut report)
-        });
-        match outcomes {
+        let execute =
+            |state: &dyn StateRef| self.engine.execute_transactions(env, transactions, senders, state, &mut report);
+        match read(Question { evm, env, transactions, senders, execute: Box::new(execute) }) {
             Ok(outcomes) => {
                 self.counter.executed(report);
                 Ok(outcomes)
@@ -248,6 +265,22 @@ where
             Err(error) => {
                 tracing::debug!(%error, "the block is invalid");
                 Err(Wrapped::Invalid)
+            }
+        }
+    }
+
+    /// Commits the engine's outcomes, or has the wrapped executor do all.
+    fn take<T: RecoveredTx<R::Transaction>>(
+        &mut self,
+        txs: Vec<(TxEnv, T)>,
+        outcomes: Result<Vec<TxOutcome>, Wrapped>,
+    ) -> Result<(), BlockExecutionError> {
+        match outcomes {
+            Ok(outcomes) => txs.iter().zip(outcomes).try_for_each(|(tx, outcome)| self.inject(tx, outcome)),
+            Err(why) => {
+                tracing::debug!(block = %self.evm().block().number(), %why, "the wrapped executor takes the block");
+                self.counter.wrapped(why, txs.len());
+                txs.into_iter().try_for_each(|tx| self.wrapped.execute_transaction(tx).map(drop))
             }
         }
     }
@@ -278,6 +311,18 @@ where
         });
         Ok(())
     }
+}
+
+/// What the engine says of a block.
+type Outcomes = Result<Vec<TxOutcome>, ExecuteError>;
+
+/// A block for the engine, which is still to be given a state.
+struct Question<'a, E> {
+    evm: &'a mut E,
+    env: &'a block::BlockEnv,
+    transactions: &'a [Transaction],
+    senders: &'a [Address],
+    execute: Box<dyn FnOnce(&dyn StateRef) -> Outcomes + Send + 'a>,
 }
 
 /// What transactions name, and so are likely to read.

@@ -8,10 +8,12 @@
 mod executor;
 mod schedule;
 mod served;
+mod snapshot;
 mod tally;
 mod txs;
 
 pub use executor::{LockstepBlockExecutor, LockstepBlockExecutorFactory};
 pub use schedule::ForkSchedule;
+pub use snapshot::Snapshot;
 pub use tally::{Tally, Wrapped};
 pub use txs::{BlobTx, ReadyTx, TxSignerError, ready_tx, recover_txs};

@@ -98,8 +98,8 @@ fn by_alloy(request: &RecoverRequest) -> Option<Address> {
     if request.low_s && request.s > HALF_ORDER {
         return None;
     }
-    // By name: without one, features that something else may have turned on decide.
-    let key = Signature::new(request.r, request.s, parity).recover_from_prehash_k256(&request.hash).ok()?;
+    // Asked for the key: what gives an address is libsecp256k1 where anything that is built along has that feature.
+    let key = Signature::new(request.r, request.s, parity).recover_from_prehash(&request.hash).ok()?;
     Some(Address::from_public_key(&key))
 }
 
