@@ -217,6 +217,11 @@ impl Engine {
         self.offload.device.as_ref().map_or("revm", |device| device.name())
     }
 
+    /// Whether blocks are given to a device. If not, revm executes them, one transaction after the other.
+    pub fn executes_on_device(&self) -> bool {
+        self.offload.named_device().is_some()
+    }
+
     /// CPU threads in use.
     pub fn threads(&self) -> usize {
         self.offload.pool.current_num_threads()
@@ -277,7 +282,7 @@ impl Engine {
         let mut transactions = self.decode(block)?;
         lap(&mut report.time.decode, &mut clock);
 
-        let senders = self.senders(&mut transactions, block.env.fork)?;
+        let senders = self.recover_senders(&mut transactions, block.env.fork)?;
         lap(&mut report.time.recover, &mut clock);
 
         let outcomes = self.execute_transactions(&block.env, &transactions, &senders, state, &mut report)?;
@@ -443,7 +448,7 @@ impl Engine {
     }
 
     /// The senders, and into each EIP-7702 tuple its authority.
-    fn senders(&self, transactions: &mut [Transaction], fork: Fork) -> Result<Vec<Address>, ExecuteError> {
+    fn recover_senders(&self, transactions: &mut [Transaction], fork: Fork) -> Result<Vec<Address>, ExecuteError> {
         let low_s = fork >= Fork::Homestead;
         let items = transactions.iter().map(|tx| Decoded::of_transaction(tx, low_s)).collect();
         let signers = self.offload.signers(items, &Progress::default()).unwrap_or_default();

@@ -4,6 +4,8 @@ mod beside;
 mod call;
 mod edges;
 mod hashes;
+#[cfg(feature = "alloy-evm")]
+mod node;
 mod system;
 mod trace;
 mod watch;
@@ -44,6 +46,8 @@ pub(crate) use beside::Beside;
 pub use call::reference_call;
 pub(crate) use call::{CallRevm, Called, trace};
 pub use edges::edges_of;
+#[cfg(feature = "alloy-evm")]
+pub(crate) use node::{account_and_code, env_of, result_of, transaction_of};
 pub use revm::database::BundleState;
 pub use system::{sha256, system_call};
 pub use trace::{Ending, Observer, Traced};

@@ -3,6 +3,8 @@
 
 pub mod abi;
 pub mod abi_text;
+#[cfg(feature = "alloy-evm")]
+pub mod alloy_evm;
 pub mod backend;
 #[cfg(feature = "bench")]
 pub mod bench;
@@ -37,6 +39,7 @@ pub mod recover;
 pub mod report;
 pub mod router;
 pub mod sample;
+pub mod senders;
 pub mod signers;
 pub mod simulate;
 pub mod state;

@@ -126,6 +126,8 @@ fn build(targets: &[&str]) -> Result<Vec<Value>, String> {
     let cargo = env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let mut command = Command::new(cargo);
     command.args(["build", "-p", "lockstep", "--message-format", "json-render-diagnostics"]).args(targets);
+    // As these tests have the library, so that it and all below it are not built a second time.
+    command.args(["--features", "alloy-evm"]);
     command.args(["--profile", profile]).current_dir(crate::harness::workspace());
     let output = command.output().map_err(|error| format!("cargo: {error}: set LOCKSTEP_BIN"))?;
     if !output.status.success() {

@@ -160,7 +160,7 @@ impl Senders {
     fn write(&self, folder: &Folder, count: usize) -> Result<String, String> {
         let raws = self.items[..count].iter().map(|item| match item {
             SignerRequest::Raw { bytes, .. } => bytes.as_ref(),
-            SignerRequest::Signature(_) => &[],
+            SignerRequest::Signature(_) | SignerRequest::Transaction { .. } => &[],
         });
         let (bytes, offsets) = strings(raws);
         let mut file = (count as u64).to_le_bytes().to_vec();

@@ -35,11 +35,11 @@ pub struct Step {
     pub delegations: Vec<Delegation>,
 }
 
-type Scene = Result<Vec<Step>, ContractError>;
+pub(super) type Scene = Result<Vec<Step>, ContractError>;
 
 impl Step {
     /// An EIP-1559 transaction. Tips differ, as in life, so that fees do not all look alike.
-    fn new(kind: &'static str, from: &Wallet, to: Option<Address>, input: Bytes) -> Self {
+    pub(super) fn new(kind: &'static str, from: &Wallet, to: Option<Address>, input: Bytes) -> Self {
         let tip = GWEI + u64::from(from.address()[19]) * (GWEI / 100);
         let mut tx = Transaction::blank(TxType::DynamicFee, CHAIN_ID);
         (tx.gas_limit, tx.to, tx.input) = (300_000, to, input);
@@ -48,7 +48,7 @@ impl Step {
         Self { kind, from: from.clone(), tx, delegations: Vec::new() }
     }
 
-    fn call(
+    pub(super) fn call(
         kind: &'static str,
         from: &Wallet,
         to: &Deployed,
@@ -58,16 +58,16 @@ impl Step {
         Ok(Self::new(kind, from, Some(to.address), to.input(signature, args)?))
     }
 
-    fn pay(kind: &'static str, from: &Wallet, to: Address, value: U256) -> Self {
+    pub(super) fn pay(kind: &'static str, from: &Wallet, to: Address, value: U256) -> Self {
         Self::new(kind, from, Some(to), Bytes::new()).gas(21_000).value(value)
     }
 
-    fn value(mut self, value: U256) -> Self {
+    pub(super) fn value(mut self, value: U256) -> Self {
         self.tx.value = value;
         self
     }
 
-    const fn gas(mut self, limit: u64) -> Self {
+    pub(super) const fn gas(mut self, limit: u64) -> Self {
         self.tx.gas_limit = limit;
         self
     }
