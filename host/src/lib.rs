@@ -38,6 +38,8 @@ pub mod record;
 pub mod recover;
 pub mod report;
 pub mod router;
+#[cfg(feature = "rpc")]
+pub mod rpc;
 pub mod sample;
 pub mod signers;
 pub mod simulate;
