@@ -36,7 +36,8 @@ impl Progress {
         self.cancelled.load(Ordering::Relaxed)
     }
 
-    /// Signatures finished so far, in whatever order: senders' and authorities', none for what could not be decoded.
+    /// Signatures, or calls of a simulation, finished so far, in whatever order: senders' and authorities', none for what could
+    /// not be decoded.
     pub fn done(&self) -> usize {
         self.done.load(Ordering::Relaxed)
     }

@@ -206,7 +206,10 @@ impl<'a> Simulator<'a> {
         let run = &run;
         let first = take(FIRST_CHUNK);
         let never_device = self.device.as_ref().is_none_or(|device| device.shared.is_some());
-        if first.len() <= INLINE && never_device {
+        let few = first.len() <= INLINE && never_device;
+        // A few items may be a chunk by their calls or bytes, with more behind them.
+        let mut second = if few { take(FIRST_CHUNK) } else { Vec::new() };
+        if few && second.is_empty() {
             let answers = run(first);
             summary.cancelled = progress.is_cancelled();
             for answer in answers {
@@ -231,7 +234,7 @@ impl<'a> Simulator<'a> {
                         // As large as the answers are, or will be by those of the chunk before.
                         let each = answers.iter().map(&bytes).sum::<usize>() / answers.len().max(1);
                         size = (2 * size).min(CHUNK).min(CHUNK_BYTES / each.max(1)).max(1);
-                        chunk = take(size);
+                        chunk = if second.is_empty() { take(size) } else { std::mem::take(&mut second) };
                     }
                     for answer in std::mem::take(&mut answers) {
                         if give(answer, summary).is_break() {
@@ -249,6 +252,7 @@ impl<'a> Simulator<'a> {
                     }
                 }
             });
+                            summary.cancelled = true;
         }
         let mut totals = self.totals();
         totals.report.time.total = start.elapsed();
@@ -290,7 +294,8 @@ impl<'a> Simulator<'a> {
 
     /// The answers to some of a chunk's calls.
     pub(super) fn chunk_on_cpu(&self, chunk: &Chunk<'a>, indices: &[usize]) -> Vec<Answer> {
-        let answers = self.spread(indices.len(), |cpu, index| self.by_cpu(cpu, chunk, indices[index]));
+        let count = indices.len();
+        let answers = self.spread(count, count, |_| 1, |cpu, index| self.by_cpu(cpu, chunk, indices[index]));
         self.count_cpu(&answers);
         answers
     }
@@ -314,8 +319,9 @@ impl<'a> Simulator<'a> {
 
     pub(super) fn sequences_on_cpu(&self, sequences: &[Sequence]) -> Vec<Vec<Answer>> {
         let Options { wants, stop_on_revert, .. } = self.options;
-        let answers =
-            self.spread(sequences.len(), |cpu, index| cpu.sequence(&sequences[index], *wants, *stop_on_revert));
+        let calls = sequences.iter().map(|sequence| sequence.calls.len()).sum();
+        let run = |cpu: &mut Cpu<'a>, index: usize| cpu.sequence(&sequences[index], *wants, *stop_on_revert);
+        let answers = self.spread(sequences.len(), calls, Vec::len, run);
         self.count_cpu(answers.iter().flatten());
         answers
     }
@@ -331,9 +337,15 @@ impl<'a> Simulator<'a> {
         self.totals.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Runs `count` pieces of work on all threads, each with a revm that its thread keeps. Ends early, with fewer results, where the
-    /// simulation is cancelled.
-    pub(super) fn spread<T: Send>(&self, count: usize, run: impl Fn(&mut Cpu<'a>, usize) -> T + Sync) -> Vec<T> {
+    /// Runs `count` pieces of work, which are so many `calls`, on all threads, each with a revm that its thread keeps; `done_calls`
+    /// says how many calls a result stands for. Ends early, with fewer results, where the simulation is cancelled.
+    fn spread<T: Send>(
+        &self,
+        count: usize,
+        calls: usize,
+        done_calls: impl Fn(&T) -> usize + Sync,
+        run: impl Fn(&mut Cpu<'a>, usize) -> T + Sync,
+    ) -> Vec<T> {
         let next = AtomicUsize::new(0);
         let threads = self.pool.current_num_threads();
         let done = Mutex::new(Vec::new());
@@ -350,7 +362,7 @@ impl<'a> Simulator<'a> {
                 }
                 let block = start..(start + size).min(count);
                 let results: Vec<T> = block.map(|index| run(&mut cpu, index)).collect();
-                self.options.progress.add(results.len());
+                self.options.progress.add(results.iter().map(&done_calls).sum());
                 done.lock().unwrap_or_else(PoisonError::into_inner).push((start, results));
             }
             if self.options.wants.merges_alone()
@@ -359,7 +371,7 @@ impl<'a> Simulator<'a> {
                 self.totals().coverage.merge(&edges);
             }
         };
-        if count <= INLINE {
+        if calls <= INLINE {
             work();
         } else {
             let work = &work;
