@@ -2,7 +2,7 @@
 //! are given out.
 
 use super::{
-    Answer, Call, CallResult, IntoCall, Options, Sequence, Summary, Wants,
+    Answer, Call, CallResult, IntoCall, Options, Sequence, StateOverrides, Summary, Wants,
     balance::Balance,
     cpu::{self, Cpu},
     place::Place,
@@ -15,7 +15,7 @@ use crate::{
     report::ExecutionReport,
     router::Route,
 };
-use alloy_primitives::map::HashMap;
+use alloy_primitives::map::{HashMap, HashSet};
 use rayon::{ThreadPool, prelude::*};
 use std::{
     ops::ControlFlow,
@@ -31,7 +31,7 @@ use std::{
 const FIRST_CHUNK: usize = 256;
 const CHUNK: usize = 16_384;
 
-/// Bytes of calldata beyond which a chunk takes no more calls, and of answers that it is to stay below.
+/// Bytes of calldata and overrides beyond which a chunk takes no more calls, and of answers that it is to stay below.
 const CHUNK_BYTES: usize = 32 << 20;
 
 /// Calls up to which the calling thread does them itself.
@@ -97,7 +97,7 @@ fn count(answer: &Answer, wants: Wants, summary: &mut Summary) {
 }
 
 /// Takes items until they are so many calls, or of more bytes than a chunk may have. An item weighs calls and bytes.
-fn take<T>(items: &mut impl Iterator<Item = T>, calls: usize, weight: impl Fn(&T) -> (usize, usize)) -> Vec<T> {
+fn take<T>(items: &mut impl Iterator<Item = T>, calls: usize, mut weight: impl FnMut(&T) -> (usize, usize)) -> Vec<T> {
     let (mut taken, mut left, mut bytes) = (Vec::new(), calls, 0);
     while left > 0 && bytes < CHUNK_BYTES {
         let Some(item) = items.next() else { break };
@@ -107,6 +107,15 @@ fn take<T>(items: &mut impl Iterator<Item = T>, calls: usize, weight: impl Fn(&T
         taken.push(item);
     }
     taken
+}
+
+/// Overrides that a chunk holds already.
+type Known = HashSet<*const StateOverrides>;
+
+/// Bytes that a call adds to a chunk, more or less.
+fn added_bytes(call: &Call, known: &mut Known) -> usize {
+    let state = call.state.as_ref().filter(|overrides| known.insert(Arc::as_ptr(overrides)));
+    call.bytes() + state.map_or(0, |overrides| overrides.bytes())
 }
 
 impl<'a> Simulator<'a> {
@@ -146,7 +155,10 @@ impl<'a> Simulator<'a> {
         };
         self.chunks(
             &mut summary,
-            |count| take(&mut calls, count, |call| (1, call.as_ref().map_or(0, |call| call.input.len()))),
+            |count| {
+                let mut known = Known::default();
+                take(&mut calls, count, |call| (1, call.as_ref().map_or(0, |call| added_bytes(call, &mut known))))
+            },
             |answer| answer.as_ref().map_or(0, CallResult::bytes),
             |calls: Vec<Result<Call, TxError>>| self.chunk(&self.placed(calls)),
             &mut give,
@@ -171,8 +183,9 @@ impl<'a> Simulator<'a> {
         self.chunks(
             &mut summary,
             |count| {
+                let mut known = Known::default();
                 take(&mut sequences, count, |sequence: &Sequence| {
-                    (sequence.calls.len(), sequence.calls.iter().map(|call| call.input.len()).sum())
+                    (sequence.calls.len(), sequence.calls.iter().map(|call| added_bytes(call, &mut known)).sum())
                 })
             },
             |answers| answers.iter().flatten().map(CallResult::bytes).sum(),
@@ -239,6 +252,7 @@ impl<'a> Simulator<'a> {
                     for answer in std::mem::take(&mut answers) {
                         if give(answer, summary).is_break() {
                             progress.cancel();
+                            summary.cancelled = true;
                             break;
                         }
                     }
@@ -252,7 +266,6 @@ impl<'a> Simulator<'a> {
                     }
                 }
             });
-                            summary.cancelled = true;
         }
         let mut totals = self.totals();
         totals.report.time.total = start.elapsed();
@@ -388,5 +401,27 @@ impl<'a> Simulator<'a> {
             results.extend(block);
         }
         results
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::simulate::AccountOverride;
+
+    #[test]
+    fn overrides_weigh_once_a_chunk() {
+        let overrides = || {
+            let account = AccountOverride { code: Some(vec![0; 1 << 20].into()), ..AccountOverride::default() };
+            Arc::new(StateOverrides { accounts: [(Default::default(), account)].into() })
+        };
+        let taken = |state: &mut dyn FnMut() -> Arc<StateOverrides>| {
+            let mut calls = std::iter::repeat_with(|| Call::default().with_state(state()));
+            let mut known = Known::default();
+            take(&mut calls, 1000, |call| (1, added_bytes(call, &mut known))).len()
+        };
+        assert_eq!(taken(&mut || overrides()), CHUNK_BYTES >> 20);
+        let shared = overrides();
+        assert_eq!(taken(&mut || shared.clone()), 1000);
     }
 }
