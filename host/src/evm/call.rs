@@ -31,8 +31,13 @@ use std::{
     sync::{Arc, Mutex, PoisonError},
 };
 
-/// Accounts that the journal keeps from call to call; with more it starts anew.
+/// Accounts and slots that the journal keeps from call to call; with more it starts anew.
 const MAX_KEPT: usize = 1 << 14;
+const MAX_KEPT_SLOTS: usize = 1 << 18;
+
+/// Gas of calls after which slots are counted: a slot that is read for the first time costs 2,100 (EIP-2929), and more than a
+/// tenth of that before Berlin but for the oldest forks. Calls that revert leave no journal to count by.
+const GAS_TO_COUNT: u64 = 1_000 * MAX_KEPT_SLOTS as u64;
 
 type CallEvm<S, I> = MainnetEvm<EvmContext<Source<S>>, I>;
 
@@ -104,9 +109,6 @@ fn take_back<DB: Database>(journal: &mut Journal<DB>) {
     for address in remade {
         journal.inner.state.remove(&address);
     }
-    if journal.inner.state.len() > MAX_KEPT {
-        journal.inner.state.clear();
-    }
 }
 
 /// What is warm in the running transaction.
@@ -167,6 +169,8 @@ pub(crate) struct CallRevm<S: StateRef> {
     fork: Fork,
     evm: CallEvm<S, Edges>,
     done: Vec<JournalEntry>,
+    /// Gas used since slots were counted.
+    gas: u64,
 }
 
 impl<S: StateRef> std::fmt::Debug for CallRevm<S> {
@@ -183,6 +187,7 @@ impl<S: StateRef> CallRevm<S> {
             fork: env.fork,
             evm: build(env, Source::new(state))?.with_inspector(Edges::default()),
             done: Vec::new(),
+            gas: 0,
         };
         (revm.evm.ctx.cfg, revm.evm.ctx.block) = call_settings(env)?;
         Ok(revm)
@@ -254,6 +259,20 @@ impl<S: StateRef> CallRevm<S> {
         let journal = &mut self.evm.ctx.journaled_state;
         journal.inner.journal = std::mem::take(&mut self.done);
         take_back(journal);
+        self.bound();
+    }
+
+    /// Forgets what has been read where that is too much. Nothing may be changed.
+    fn bound(&mut self) {
+        let state = &self.evm.ctx.journaled_state.inner.state;
+        let mut slots = 0;
+        if self.gas > GAS_TO_COUNT {
+            self.gas = 0;
+            slots = state.values().map(|account| account.storage.len()).sum();
+        }
+        if state.len() > MAX_KEPT || slots > MAX_KEPT_SLOTS {
+            self.forget();
+        }
     }
 
     fn run(&mut self, call: &Call, wants: Wants, changes: Changes) -> Result<Called, TxError> {
@@ -280,6 +299,10 @@ impl<S: StateRef> CallRevm<S> {
         };
         let outcome = outcome(result);
         let access_list = wants.access_list.then(|| self.access_list(call, warm, outcome.contract_address));
+        self.gas = self.gas.saturating_add(outcome.gas_used);
+        if changes == Changes::TakeBack {
+            self.bound();
+        }
         Ok(Called { outcome, access_list, coverage: edges })
     }
 
@@ -339,4 +362,37 @@ pub(crate) fn trace(env: &BlockEnv, state: &dyn StateRef, call: &Call) -> Result
     drop(evm);
     let bytes = std::mem::take(&mut *sink.0.lock().unwrap_or_else(PoisonError::into_inner));
     Ok((outcome, bytes))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        commit::Committed,
+        fixture,
+        simulate::{AccountOverride, StateOverrides},
+    };
+    use alloy_primitives::hex;
+
+    #[test]
+    fn what_is_kept_is_bounded() {
+        let (block, state) = fixture::block();
+        let to = Address::repeat_byte(0x51);
+        // Reads 4,096 slots from the argument on and reverts: PUSH1 0 CALLDATALOAD PUSH2 4096 JUMPDEST SWAP1 DUP1 SLOAD POP
+        // PUSH1 1 ADD SWAP1 PUSH1 1 SWAP1 SUB DUP1 PUSH1 6 JUMPI PUSH1 0 DUP1 REVERT.
+        let code = hex!("6000356110005b90805450600101906001900380600657600080fd");
+        let account = AccountOverride { code: Some(code.to_vec().into()), ..AccountOverride::default() };
+        let mut over = Committed::new(&state);
+        over.apply(&StateOverrides { accounts: [(to, account)].into() }).unwrap();
+        let mut revm = CallRevm::new(&block.env, &over).unwrap();
+        let mut most = 0;
+        for index in 0..200_u64 {
+            let input = U256::from(index << 20).to_be_bytes::<32>();
+            let call = Call::new(Address::ZERO, to, input).with_gas(20_000_000);
+            assert!(revm.call(&call, Wants::default()).unwrap().outcome.gas_used > 4096 * 2100);
+            let state = &revm.evm.ctx.journaled_state.inner.state;
+            most = most.max(state.values().map(|account| account.storage.len()).sum());
+        }
+        assert!((MAX_KEPT_SLOTS / 4..2 * MAX_KEPT_SLOTS).contains(&most), "{most}");
+    }
 }
