@@ -30,7 +30,12 @@ use crate::{
 };
 use alloy_primitives::{Address, B256, Bloom};
 use rayon::{ThreadPool, ThreadPoolBuildError, ThreadPoolBuilder, prelude::*};
-use std::{ops::ControlFlow, sync::Arc, time::Instant};
+use std::{
+    io::{self, Write},
+    ops::ControlFlow,
+    sync::Arc,
+    time::Instant,
+};
 
 /// Transactions that a thread decodes at once.
 const DECODE_CHUNK: usize = 64;
@@ -399,12 +404,19 @@ impl Engine {
         self.simulator(base, options).sequences(sequences, sink)
     }
 
-    /// Runs the last call of a sequence on revm, after those before it, and gives what each step did: lines of JSON by EIP-3155.
+    /// Runs the last call of a sequence on revm, after those before it, and writes to `out` what each step did, as it runs:
+    /// lines of JSON by EIP-3155.
     ///
     /// # Errors
-    /// It is invalid or cannot be read for. Of those before it such a one leaves everything as it is.
-    pub fn trace(&self, base: &Context<'_>, calls: &[Call]) -> Result<(TxOutcome, Vec<u8>), TxError> {
-        simulate::trace(base, calls)
+    /// The inner ones: it is invalid or cannot be read for. Of those before it such a one leaves everything as it is. The outer
+    /// ones are those of `out`, and end the call.
+    pub fn trace(
+        &self,
+        base: &Context<'_>,
+        calls: &[Call],
+        out: Box<dyn Write>,
+    ) -> io::Result<Result<TxOutcome, TxError>> {
+        simulate::trace(base, calls, out)
     }
 
     fn simulator<'a>(&'a self, base: &Context<'a>, options: &'a Options) -> Simulator<'a> {

@@ -9,6 +9,7 @@ mod node;
 mod system;
 mod trace;
 mod watch;
+mod watchful;
 
 use crate::{
     block::{BlobParams, BlockEnv, MAX_BLOBS_PER_TX_OSAKA},

@@ -120,10 +120,14 @@ impl<'a> Runner<'a> {
     /// Puts what a state expects to be read into the snapshot, in bounds: what is left out will park the lane that reads
     /// it. Where there is not room for all, accounts of `targets` come first.
     pub(crate) fn hint(&mut self, of: Numbered<'_>, targets: &HashSet<Address>) {
+        // A layer has the hints of what lies under it: its own keys are read in any case.
+        let of = of.base.map_or(of, |base| Numbered::alone(base.layer.base(), base.number));
         if self.hints_left == 0 || !self.hinted.insert(of.number) {
             return;
         }
         let mut keys = of.state.hints();
+        // Those that are left out took their time too.
+        let looked_at = keys.len();
         if keys.len() > self.hints_left {
             keys.retain(|key| match key {
                 StateKey::Account(address) | StateKey::Slot(address, _) => targets.contains(address),
@@ -131,7 +135,7 @@ impl<'a> Runner<'a> {
             });
             keys.truncate(self.hints_left);
         }
-        self.hints_left -= keys.len();
+        self.hints_left = self.hints_left.saturating_sub(looked_at);
         for key in keys {
             if self.codes.len_bytes() > MAX_HINTED_CODE && matches!(key, StateKey::Account(_)) {
                 continue;
@@ -281,6 +285,7 @@ mod tests {
     use crate::{
         abi::{self, LaneState},
         backend::{BackendKind, Executed},
+        commit::Committed,
         context::{Context, PlacedTx, Terms},
         coverage::Coverage,
         fixture,
@@ -288,6 +293,7 @@ mod tests {
         park::Service,
         plan::Route,
         recover::{RecoverError, RecoverRequest, recover_one, sender_request},
+        state::StateRef,
         tx::Transaction,
     };
 
@@ -329,6 +335,19 @@ mod tests {
             let coverage = (batch.coverage == CoverageMode::Merged).then(edge);
             Ok(Executed { lanes: batch.lanes.iter().map(lane).collect(), coverage, ..Executed::default() })
         }
+    }
+
+    #[test]
+    fn a_layer_is_not_asked_for_hints() {
+        let (block, state) = fixture::block();
+        let layers = [Committed::new(&state), Committed::new(&state)];
+        let context = |layer| Context { env: &block.env, state: layer };
+        let contexts = Contexts::new(&[context(&state), context(&layers[0]), context(&layers[1])]);
+        let codes = Arc::default();
+        let mut runner = Runner::new(Lanes { device: &OneEdge, codes: &codes, cross_check: false }, block.env.fork);
+        (0..3).for_each(|place| runner.hint(contexts.state(place), &HashSet::new()));
+        assert_eq!(runner.hinted, HashSet::from([0]));
+        assert_eq!(MAX_HINTS - runner.hints_left, state.hints().len());
     }
 
     #[test]

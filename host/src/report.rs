@@ -19,7 +19,8 @@ impl RouteCount {
     pub fn add(&mut self, is_call: bool, gas_used: u64) {
         self.txs += 1;
         self.calls += u64::from(is_call);
-        self.gas += gas_used;
+        // Calls may name any gas.
+        self.gas = self.gas.saturating_add(gas_used);
     }
 }
 
@@ -27,7 +28,7 @@ impl std::ops::Add for RouteCount {
     type Output = Self;
 
     fn add(self, other: Self) -> Self {
-        Self { txs: self.txs + other.txs, calls: self.calls + other.calls, gas: self.gas + other.gas }
+        Self { txs: self.txs + other.txs, calls: self.calls + other.calls, gas: self.gas.saturating_add(other.gas) }
     }
 }
 

@@ -31,12 +31,18 @@ impl Progress {
         self.cancelled.store(true, Ordering::Relaxed);
     }
 
+    /// What says so.
+    pub(crate) fn flag(&self) -> Arc<AtomicBool> {
+        Arc::clone(&self.cancelled)
+    }
+
     /// Whether somebody has asked so.
     pub fn is_cancelled(&self) -> bool {
         self.cancelled.load(Ordering::Relaxed)
     }
 
-    /// Signatures finished so far, in whatever order: senders' and authorities', none for what could not be decoded.
+    /// Signatures, or calls of a simulation, finished so far, in whatever order: senders' and authorities', none for what could
+    /// not be decoded.
     pub fn done(&self) -> usize {
         self.done.load(Ordering::Relaxed)
     }

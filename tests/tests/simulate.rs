@@ -344,6 +344,12 @@ fn bounded(engine: &Engine) -> Result<(), Failed> {
         ControlFlow::Continue(())
     });
     ensure(summary.cancelled && summary.calls > 700, || format!("{summary:?}"))?;
+    // Enough of the last chunk, be it on the calling thread or not.
+    for count in [10, 100] {
+        let calls = std::iter::repeat_n(call.clone(), count);
+        let summary = engine.simulate(&base, calls, &Options::default(), |_, _| ControlFlow::Break(()));
+        ensure(summary.cancelled && summary.calls == 1, || format!("{count}: {summary:?}"))?;
+    }
     // Before it has begun.
     let (answers, summary) = engine.simulate_all(&base, std::iter::repeat_n(call.clone(), 5000), &options);
     ensure(summary.cancelled && answers.len() < 5000, || format!("{summary:?}"))
@@ -362,13 +368,25 @@ fn few(engine: &Engine) -> Result<(), Failed> {
             same(index, answer, &reference_call(&env, &state, &call), EVERYTHING)?;
         }
     }
-    let none: [Sequence; 2] = [Sequence::default(), Sequence { calls: vec![call] }];
-    let mut lengths = Vec::new();
-    engine.simulate_sequences(&base, none, &Options::default(), |_, answers| {
-        lengths.push(answers.len());
-        ControlFlow::Continue(())
-    });
-    ensure(lengths == [0, 1], || format!("{lengths:?}"))
+    let empty = [Sequence::default(), Sequence { calls: vec![call.clone()] }];
+    // A chunk's calls and more in one item, or its bytes: what is behind them is answered too.
+    let long = vec![Sequence { calls: vec![call.clone(); 300] }; 3];
+    let huge = Call { input: vec![0; 4 << 20].into(), gas: Some(1_000_000_000), ..call };
+    for sequences in [empty.to_vec(), long] {
+        let due: Vec<usize> = sequences.iter().map(|sequence| sequence.calls.len()).collect();
+        let options = Options::default();
+        let mut lengths = Vec::new();
+        engine.simulate_sequences(&base, sequences, &options, |_, answers| {
+            lengths.push(answers.len());
+            ControlFlow::Continue(())
+        });
+        let calls: usize = due.iter().sum();
+        ensure(lengths == due && options.progress.done() == calls, || {
+            format!("{lengths:?}, {} done", options.progress.done())
+        })?;
+    }
+    let (answers, _) = engine.simulate_all(&base, std::iter::repeat_n(huge, 10), &Options::default());
+    ensure(answers.len() == 10, || format!("{} answers", answers.len()))
 }
 
 /// Every transaction of the shared blocks as a call on the state before its block.

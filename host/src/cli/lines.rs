@@ -19,6 +19,9 @@ const LONGEST_LINE: usize = 64 << 20;
 /// Bytes that tell a block file from lines.
 const HEAD: u64 = 16;
 
+/// What editors and spreadsheets may put before UTF-8.
+const MARK: &[u8] = b"\xef\xbb\xbf";
+
 /// A line's bytes, or what is wrong with it.
 pub(super) type Line = Result<Vec<u8>, String>;
 
@@ -62,6 +65,17 @@ impl Input {
         let rest = mem::replace(&mut self.reader, Box::new(io::empty()));
         self.reader = Box::new(Cursor::new(head).chain(rest));
         self.reader.fill_buf()
+    }
+
+    /// Passes over a byte order mark.
+    ///
+    /// # Errors
+    /// It cannot be read.
+    pub(super) fn skip_mark(&mut self) -> Result<(), String> {
+        if self.head()?.starts_with(MARK) {
+            self.reader.consume(MARK.len());
+        }
+        Ok(())
     }
 
     /// All of it.
@@ -168,6 +182,15 @@ mod tests {
             let mut input = Input { length: None, reader: Box::new(BufReader::with_capacity(1, bytes)) };
             assert_eq!(input.head(), Ok(&bytes[..bytes.len().min(HEAD as usize)]));
             assert_eq!(input.whole(), Ok(bytes.to_vec()));
+        }
+    }
+
+    #[test]
+    fn a_byte_order_mark_is_passed_over() {
+        for (bytes, rest) in [(&b"\xef\xbb\xbf{}"[..], &b"{}"[..]), (b"\xef\xbb", b"\xef\xbb"), (b"", b"")] {
+            let mut input = Input { length: None, reader: Box::new(BufReader::with_capacity(1, bytes)) };
+            input.skip_mark().unwrap();
+            assert_eq!(input.whole(), Ok(rest.to_vec()));
         }
     }
 }

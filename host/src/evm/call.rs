@@ -4,8 +4,8 @@
 use super::{
     EvmContext, Source, build, changes,
     edges::Edges,
-    hashes::{Hashes, KeepsHashes, keccak256_kept},
     outcome, outcome_of, settings, tx_error,
+    watchful::{CallContext, equip},
 };
 use crate::{
     block::BlockEnv,
@@ -21,7 +21,6 @@ use alloy_eips::eip2930::{AccessList as RevmAccessList, AccessListItem};
 use alloy_primitives::{Address, TxKind, U256};
 use revm::{
     Context, Database, ExecuteEvm, Inspector, Journal, MainBuilder, MainnetEvm,
-    bytecode::opcode::KECCAK256,
     context::{BlockEnv as RevmBlock, CfgEnv, ContextSetters, JournalEntry, JournalTr, LocalContextTr, TxEnv},
     context_interface::{
         context::take_error,
@@ -29,30 +28,30 @@ use revm::{
     },
     handler::{EvmTr, FrameResult, Handler, post_execution},
     inspector::{InspectorHandler, inspectors::TracerEip3155},
-    interpreter::{Instruction, interpreter::EthInterpreter},
+    interpreter::interpreter::EthInterpreter,
 };
 use std::{
-    io::{self, Write},
+    io::{self, BufWriter, Write},
     marker::PhantomData,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
 };
 
-/// Accounts that the journal keeps from call to call; with more it starts anew.
+/// Accounts and slots that the journal keeps from call to call; with more it starts anew.
 const MAX_KEPT: usize = 1 << 14;
+const MAX_KEPT_SLOTS: usize = 1 << 18;
 
-/// What KECCAK256 costs before its words.
-const KECCAK256_GAS: u16 = 30;
+/// Gas of calls after which slots are counted: a slot that is read for the first time costs 2,100 (EIP-2929), and more than a
+/// tenth of that before Berlin but for the oldest forks. Calls that revert leave no journal to count by.
+const GAS_TO_COUNT: u64 = 1_000 * MAX_KEPT_SLOTS as u64;
 
-/// As the others', and with hashes that are kept.
-type CallContext<S> = Context<RevmBlock, TxEnv, CfgEnv, Source<S>, Journal<Source<S>>, Hashes>;
+/// Bytes of EVM memory beyond which a call halts as out of gas. They cost 137 thousand million gas: nobody can pay for them in a
+/// block, but a call may name any gas.
+const MEMORY_LIMIT: u64 = 256 << 20;
 
-type CallEvm<S, I> = MainnetEvm<CallContext<S>, I>;
-
-impl<S: StateRef> KeepsHashes for CallContext<S> {
-    fn hashes(&mut self) -> &mut Hashes {
-        &mut self.chain
-    }
-}
+type CallEvm<S, I> = MainnetEvm<CallContext<Source<S>>, I>;
 
 /// What becomes of a call's changes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -107,7 +106,7 @@ impl<S: StateRef, I> Handler for CallHandler<'_, S, I> {
     }
 }
 
-impl<S: StateRef, I: Inspector<CallContext<S>>> InspectorHandler for CallHandler<'_, S, I> {
+impl<S: StateRef, I: Inspector<CallContext<Source<S>>>> InspectorHandler for CallHandler<'_, S, I> {
     type IT = EthInterpreter;
 }
 
@@ -121,9 +120,6 @@ fn take_back<DB: Database>(journal: &mut Journal<DB>) {
     journal.discard_tx();
     for address in remade {
         journal.inner.state.remove(&address);
-    }
-    if journal.inner.state.len() > MAX_KEPT {
-        journal.inner.state.clear();
     }
 }
 
@@ -149,13 +145,14 @@ fn call_settings(env: &BlockEnv) -> Result<(CfgEnv, RevmBlock), Invalid> {
     cfg.disable_base_fee = true;
     cfg.disable_block_gas_limit = true;
     cfg.tx_gas_limit_cap = Some(u64::MAX);
+    cfg.memory_limit = MEMORY_LIMIT;
     // They name no chain, which one with an access list would have to.
     Ok((cfg, block))
 }
 
 fn build_for_calls<S: StateRef>(env: &BlockEnv, state: S) -> Result<CallEvm<S, ()>, Invalid> {
     let (cfg, block) = call_settings(env)?;
-    let context: CallContext<S> = Context::new(Source::new(state), cfg.spec);
+    let context: CallContext<Source<S>> = Context::new(Source::new(state), cfg.spec);
     Ok(context.with_cfg(cfg).with_block(block).build_mainnet())
 }
 
@@ -191,6 +188,8 @@ pub(crate) struct CallRevm<S: StateRef> {
     fork: Fork,
     evm: CallEvm<S, Edges>,
     done: Vec<JournalEntry>,
+    /// Gas used since slots were counted.
+    gas: u64,
 }
 
 impl<S: StateRef> std::fmt::Debug for CallRevm<S> {
@@ -204,12 +203,14 @@ impl<S: StateRef> CallRevm<S> {
     /// As [`super::Revm::new`].
     pub(crate) fn new(env: &BlockEnv, state: S) -> Result<Self, Invalid> {
         let evm = build_for_calls(env, state)?.with_inspector(Edges::default());
-        Ok(Self { fork: env.fork, evm, done: Vec::new() })
+        Ok(Self { fork: env.fork, evm, done: Vec::new(), gas: 0 })
     }
 
-    /// The same with the hashes kept that find slots of mappings: the plain one is what others are measured by.
-    pub(crate) fn keeping_hashes(mut self) -> Self {
-        self.evm.instruction.insert_instruction(KECCAK256, Instruction::new(keccak256_kept), KECCAK256_GAS);
+    /// The same for calls that are told to stop by any of the flags, with an error that says so, and with the hashes kept
+    /// that find slots of mappings. The plain one is what others are measured by.
+    pub(crate) fn equipped(mut self, flags: Vec<Arc<AtomicBool>>) -> Self {
+        equip(&mut self.evm.instruction, true);
+        self.evm.ctx.chain.flags = flags;
         self
     }
 
@@ -279,6 +280,20 @@ impl<S: StateRef> CallRevm<S> {
         let journal = &mut self.evm.ctx.journaled_state;
         journal.inner.journal = std::mem::take(&mut self.done);
         take_back(journal);
+        self.bound();
+    }
+
+    /// Forgets what has been read where that is too much. Nothing may be changed.
+    fn bound(&mut self) {
+        let state = &self.evm.ctx.journaled_state.inner.state;
+        let mut slots = 0;
+        if self.gas > GAS_TO_COUNT {
+            self.gas = 0;
+            slots = state.values().map(|account| account.storage.len()).sum();
+        }
+        if state.len() > MAX_KEPT || slots > MAX_KEPT_SLOTS {
+            self.forget();
+        }
     }
 
     fn run(&mut self, call: &Call, wants: Wants, changes: Changes) -> Result<Called, TxError> {
@@ -305,6 +320,10 @@ impl<S: StateRef> CallRevm<S> {
         };
         let outcome = outcome(result);
         let access_list = wants.access_list.then(|| self.access_list(call, warm, outcome.contract_address));
+        self.gas = self.gas.saturating_add(outcome.gas_used);
+        if changes == Changes::TakeBack {
+            self.bound();
+        }
         Ok(Called { outcome, access_list, coverage: edges })
     }
 
@@ -332,35 +351,74 @@ pub fn reference_call(env: &BlockEnv, state: &dyn StateRef, call: &Call) -> Resu
     Ok(outcome_of(result))
 }
 
-/// Where a tracer writes to.
-#[derive(Clone, Debug, Default)]
-struct Sink(Arc<Mutex<Vec<u8>>>);
+/// Where a tracer writes to, which does not look at errors: the first one stops the call.
+struct Sink {
+    out: Box<dyn Write>,
+    failed: Arc<AtomicBool>,
+    error: Arc<Mutex<Option<io::Error>>>,
+}
 
-impl Write for Sink {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).write(bytes)
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
+impl Sink {
+    fn noted<T>(&self, result: io::Result<T>) -> io::Result<T> {
+        result.map_err(|error| {
+            let kind = error.kind();
+            self.failed.store(true, Ordering::Relaxed);
+            self.error.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(error);
+            kind.into()
+        })
     }
 }
 
-/// Runs a call and gives what each step did: a line of JSON a step and one at the end, by EIP-3155.
+impl Write for Sink {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let written = self.out.write(bytes);
+        self.noted(written)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        let flushed = self.out.flush();
+        self.noted(flushed)
+    }
+}
+
+/// Runs a call and writes what each step did: a line of JSON a step and one at the end, by EIP-3155. Ends early, with the
+/// first error of `out`, where that takes no more.
 ///
 /// # Errors
-/// As [`CallRevm::new`] and [`CallRevm::call`].
-pub(crate) fn trace(env: &BlockEnv, state: &dyn StateRef, call: &Call) -> Result<(TxOutcome, Vec<u8>), TxError> {
-    let sink = Sink::default();
-    let tracer = TracerEip3155::new(Box::new(sink.clone()));
-    let mut evm = build_for_calls(env, state)?.with_inspector(tracer);
+/// As [`CallRevm::new`] and [`CallRevm::call`]; the other those of `out`.
+pub(crate) fn trace(
+    env: &BlockEnv,
+    state: &dyn StateRef,
+    call: &Call,
+    out: Box<dyn Write>,
+) -> io::Result<Result<TxOutcome, TxError>> {
+    let (failed, first_error) = (Arc::new(AtomicBool::new(false)), Arc::default());
+    let sink =
+        Sink { out: Box::new(BufWriter::new(out)), failed: Arc::clone(&failed), error: Arc::clone(&first_error) };
+    let traced = traced(env, state, call, sink, failed);
+    match first_error.lock().unwrap_or_else(PoisonError::into_inner).take() {
+        Some(error) => Err(error),
+        None => Ok(traced),
+    }
+}
+
+fn traced(
+    env: &BlockEnv,
+    state: &dyn StateRef,
+    call: &Call,
+    sink: Sink,
+    failed: Arc<AtomicBool>,
+) -> Result<TxOutcome, TxError> {
+    let mut evm = build_for_calls(env, state)?.with_inspector(TracerEip3155::new(Box::new(sink)));
+    equip(&mut evm.instruction, false);
+    evm.ctx.chain.flags = vec![failed];
     evm.ctx.set_tx(call_env(call, env.gas_limit, env.chain_id));
     let mut done = Vec::new();
     let mut handler =
         CallHandler { changes: Changes::Leave, done: &mut done, list: false, warm: Warm::default(), evm: PhantomData };
     let result = handler.inspect_run(&mut evm).map_err(|error| tx_error(error, TxError::State))?;
     let outcome = TxOutcome { changes: changes(evm.finalize()), ..outcome(result) };
-    drop(evm);
-    let bytes = std::mem::take(&mut *sink.0.lock().unwrap_or_else(PoisonError::into_inner));
-    Ok((outcome, bytes))
+    // What the writer still holds, too, is written before its errors are asked for.
+    evm.inspector.set_writer(Box::new(io::sink()));
+    Ok(outcome)
 }

@@ -18,7 +18,8 @@ const MAX_PROGRAMS: usize = 1 << 16;
 #[derive(Clone, Debug)]
 pub(super) struct Balance {
     route: Route,
-    /// Whether the device's cost has been measured on these very calls.
+    /// Whether the cost has been measured on these very calls.
+    seen_cpu: bool,
     seen_device: bool,
     programs: HashMap<Program, Seen>,
 }
@@ -44,7 +45,7 @@ fn program(call: &Call) -> Program {
 impl Balance {
     /// Starts from what a token transfer costs.
     pub(super) fn new(route: Route) -> Self {
-        Self { route, seen_device: false, programs: HashMap::default() }
+        Self { route, seen_cpu: false, seen_device: false, programs: HashMap::default() }
     }
 
     /// How many of `units` to give to the device.
@@ -60,11 +61,13 @@ impl Balance {
         let cpu = &mut self.route.cpu;
         let each = (seconds - cpu.fixed).max(0.1 * seconds) / units as f64;
         let ratio = each / cpu.each;
-        cpu.each += NEW * (each - cpu.each);
+        let weight = if self.seen_cpu { NEW } else { 1.0 };
+        cpu.each += weight * (each - cpu.each);
         if !self.seen_device {
             // What takes longer here takes longer there.
-            self.route.device.each *= 1.0 + NEW * (ratio - 1.0);
+            self.route.device.each *= 1.0 + weight * (ratio - 1.0);
         }
+        self.seen_cpu = true;
     }
 
     /// Learns from what the device did.
@@ -85,7 +88,7 @@ impl Balance {
             self.programs.clear();
         }
         let seen = self.programs.entry(program(call)).or_insert(Seen { gas: gas_used, declined });
-        *seen = Seen { gas: (seen.gas + gas_used) / 2, declined };
+        *seen = Seen { gas: seen.gas.midpoint(gas_used), declined };
     }
 
     /// The indices of calls, those that go to the device first, `share` of them at most; and how many these are. Long calls
@@ -94,7 +97,7 @@ impl Balance {
         let seen =
             |index: &usize| calls[*index].map(|call| self.programs.get(&program(call)).copied().unwrap_or_default());
         let gas = |index: &usize| seen(index).map_or(0, |seen| seen.gas);
-        let sum: u64 = (0..calls.len()).map(|index| gas(&index)).sum();
+        let sum = (0..calls.len()).map(|index| gas(&index)).fold(0, u64::saturating_add);
         let long = (sum / calls.len().max(1) as u64).saturating_mul(LONG).max(1);
         let (mut fit, mut rest): (Vec<usize>, Vec<usize>) =
             (0..calls.len()).partition(|index| seen(index).is_some_and(|seen| !seen.declined && seen.gas < long));

@@ -69,6 +69,11 @@ impl Call {
         self
     }
 
+    /// Bytes of what can be of any length, more or less, without the overrides.
+    pub(crate) fn bytes(&self) -> usize {
+        self.input.len() + self.access_list.iter().map(|(_, keys)| 32 * keys.len() + 64).sum::<usize>()
+    }
+
     /// As the transaction that a lane takes: of type 0, or 1 where it has an access list, at a gas price of zero.
     pub(crate) fn transaction(&self, nonce: u64, gas_limit: u64, chain_id: u64) -> Transaction {
         let tx_type = if self.access_list.is_empty() { TxType::Legacy } else { TxType::AccessList };

@@ -11,11 +11,14 @@ use crate::{
     fork::Fork,
     outcome::TxStatus,
 };
+use std::sync::{Arc, atomic::AtomicBool};
 
 /// What one thread keeps from call to call.
 #[derive(Debug)]
 pub(super) struct Cpu<'a> {
     base: Place<'a>,
+    /// Any of them stops a call.
+    flags: Vec<Arc<AtomicBool>>,
     revm: Option<CallRevm<Layer<'a>>>,
     /// Whether revm stands at the base; else it stands at `elsewhere`, or at a place that is gone.
     at_base: bool,
@@ -38,8 +41,8 @@ pub(super) fn result(called: Called, wants: Wants) -> CallResult {
 }
 
 impl<'a> Cpu<'a> {
-    pub(super) const fn new(base: Place<'a>) -> Self {
-        Self { base, revm: None, at_base: false, elsewhere: None }
+    pub(super) const fn new(base: Place<'a>, flags: Vec<Arc<AtomicBool>>) -> Self {
+        Self { base, flags, revm: None, at_base: false, elsewhere: None }
     }
 
     /// revm at a place: made where there is none, else led there.
@@ -48,7 +51,8 @@ impl<'a> Cpu<'a> {
         if let Some(revm) = &mut self.revm {
             revm.enter(&place.env, place.state.clone())?;
         }
-        let new = || CallRevm::new(&place.env, place.state.clone()).map(CallRevm::keeping_hashes);
+        let flags = || self.flags.clone();
+        let new = || CallRevm::new(&place.env, place.state.clone()).map(|revm| revm.equipped(flags()));
         Ok(match self.revm.take() {
             Some(revm) => self.revm.insert(revm),
             None => self.revm.insert(new()?),

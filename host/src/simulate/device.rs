@@ -36,7 +36,7 @@ impl<'a> Work for Calls<'_, 'a> {
     type Revm = Cpu<'a>;
 
     fn revm(&self) -> Cpu<'a> {
-        Cpu::new(self.simulator.base.clone())
+        self.simulator.cpu()
     }
 
     fn run(&self, cpu: &mut Cpu<'a>, index: usize) -> Result<Called, TxError> {

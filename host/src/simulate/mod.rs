@@ -37,6 +37,8 @@ use crate::{
     submit::Progress,
 };
 
+use std::io::{self, Write};
+
 /// How to simulate.
 #[derive(Clone, Debug, Default)]
 pub struct Options {
@@ -65,15 +67,19 @@ pub struct Summary {
     pub report: ExecutionReport,
 }
 
-/// The last call's outcome and trace.
-pub(crate) fn trace(base: &Context<'_>, calls: &[Call]) -> Result<(TxOutcome, Vec<u8>), TxError> {
-    let (last, before) = calls.split_last().ok_or_else(|| Invalid::new("calls", "there is none"))?;
+/// The last call's outcome, its trace to `out`.
+pub(crate) fn trace(base: &Context<'_>, calls: &[Call], out: Box<dyn Write>) -> io::Result<Result<TxOutcome, TxError>> {
+    let Some((last, before)) = calls.split_last() else {
+        return Ok(Err(Invalid::new("calls", "there is none").into()));
+    };
     let mut place = place::Place::base(base);
-    let mut cpu = cpu::Cpu::new(place.clone());
+    let mut cpu = cpu::Cpu::new(place.clone(), Vec::new());
     for call in before {
         // One that cannot be made leaves everything as it is.
         let _ = cpu.step(&mut place, call, Wants::default());
     }
-    let place = place.of(last)?;
-    evm::trace(&place.env, place.state.as_state(), last)
+    match place.of(last) {
+        Ok(place) => evm::trace(&place.env, place.state.as_state(), last, out),
+        Err(error) => Ok(Err(error)),
+    }
 }

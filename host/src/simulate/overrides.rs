@@ -36,6 +36,21 @@ pub struct StateOverrides {
     pub accounts: BTreeMap<Address, AccountOverride>,
 }
 
+impl StateOverrides {
+    /// Bytes that they take, more or less.
+    pub(crate) fn bytes(&self) -> usize {
+        let slots = |storage: &StorageOverride| match storage {
+            StorageOverride::Keep => 0,
+            StorageOverride::Diff(slots) | StorageOverride::Replace(slots) => slots.len(),
+        };
+        let account = |account: &AccountOverride| {
+            let code = account.code.as_ref().map_or(0, |code| code.len());
+            size_of::<AccountOverride>() + code + 2 * size_of::<U256>() * slots(&account.storage)
+        };
+        self.accounts.values().map(account).sum()
+    }
+}
+
 /// Fields of the block that are not as the block has them.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub struct BlockOverrides {

@@ -2,11 +2,11 @@
 //! to the one before are given out.
 
 use super::{
-    Answer, Call, CallResult, IntoCall, Options, Sequence, Summary, Wants,
+    Answer, Call, CallResult, IntoCall, Options, Sequence, StateOverrides, Summary, Wants,
     balance::Balance,
     cpu::{self, Cpu},
     place::Place,
-    stream::BLOCK,
+    stream::{BLOCK, BLOCK_BYTES},
 };
 use crate::{
     context::Context,
@@ -16,7 +16,7 @@ use crate::{
     report::ExecutionReport,
     router::Route,
 };
-use alloy_primitives::map::HashMap;
+use alloy_primitives::map::{HashMap, HashSet};
 use rayon::{ThreadPool, prelude::*};
 use std::{
     ops::ControlFlow,
@@ -32,7 +32,7 @@ use std::{
 const FIRST_CHUNK: usize = 256;
 const CHUNK: usize = 16_384;
 
-/// Bytes of calldata beyond which a chunk takes no more calls, and of answers that it is to stay below.
+/// Bytes of calldata and overrides beyond which a chunk takes no more calls, and of answers that it is to stay below.
 const CHUNK_BYTES: usize = 32 << 20;
 
 /// Calls up to which the calling thread does them itself.
@@ -47,7 +47,7 @@ pub(crate) struct Simulator<'a> {
     pub(super) totals: Mutex<Totals>,
     device: Option<Device<'a>>,
     /// The reader has had enough.
-    stopped: AtomicBool,
+    stopped: Arc<AtomicBool>,
 }
 
 /// A device to simulate on.
@@ -97,9 +97,14 @@ fn count(answer: &Answer, wants: Wants, summary: &mut Summary) {
 }
 
 /// Takes items until they are so many calls, or of more bytes than a chunk may have. An item weighs calls and bytes.
-fn take<T>(items: &mut impl Iterator<Item = T>, calls: usize, weight: impl Fn(&T) -> (usize, usize)) -> Vec<T> {
+fn take<T>(
+    items: &mut impl Iterator<Item = T>,
+    calls: usize,
+    most: usize,
+    mut weight: impl FnMut(&T) -> (usize, usize),
+) -> Vec<T> {
     let (mut taken, mut left, mut bytes) = (Vec::new(), calls, 0);
-    while left > 0 && bytes < CHUNK_BYTES {
+    while left > 0 && bytes < most {
         let Some(item) = items.next() else { break };
         let (item_calls, item_bytes) = weight(&item);
         left = left.saturating_sub(item_calls.max(1));
@@ -107,6 +112,15 @@ fn take<T>(items: &mut impl Iterator<Item = T>, calls: usize, weight: impl Fn(&T
         taken.push(item);
     }
     taken
+}
+
+/// Overrides that a chunk holds already.
+type Known = HashSet<*const StateOverrides>;
+
+/// Bytes that a call adds to a chunk, more or less.
+fn added_bytes(call: &Call, known: &mut Known) -> usize {
+    let state = call.state.as_ref().filter(|overrides| known.insert(Arc::as_ptr(overrides)));
+    call.bytes() + state.map_or(0, |overrides| overrides.bytes())
 }
 
 impl<'a> Simulator<'a> {
@@ -127,14 +141,12 @@ impl<'a> Simulator<'a> {
             runner: Mutex::new(Runner::new(lanes, base.env.fork).keeping(options.wants.access_list, coverage)),
             shared,
         });
-        Self {
-            pool,
-            base: Place::base(base),
-            options,
-            totals: Mutex::default(),
-            device,
-            stopped: AtomicBool::new(false),
-        }
+        Self { pool, base: Place::base(base), options, totals: Mutex::default(), device, stopped: Arc::default() }
+    }
+
+    /// For a thread.
+    pub(super) fn cpu(&self) -> Cpu<'a> {
+        Cpu::new(self.base.clone(), vec![Arc::clone(&self.stopped), self.options.progress.flag()])
     }
 
     /// Whether nobody waits for answers any more.
@@ -163,7 +175,10 @@ impl<'a> Simulator<'a> {
         };
         self.all(
             &mut summary,
-            |count| take(&mut calls, count, |call| (1, call.as_ref().map_or(0, |call| call.input.len()))),
+            |count, most| {
+                let mut known = Known::default();
+                take(&mut calls, count, most, |call| (1, call.as_ref().map_or(0, |call| added_bytes(call, &mut known))))
+            },
             |answer| answer.as_ref().map_or(0, CallResult::bytes),
             |cpu, calls| self.block(cpu, self.placed(calls)),
             |calls, device| self.chunk_with_device(&self.placed(calls), device),
@@ -186,12 +201,14 @@ impl<'a> Simulator<'a> {
             next += 1;
             sink(next - 1, answers)
         };
-        let weight = |sequence: &Sequence| {
-            (sequence.calls.len(), sequence.calls.iter().map(|call| call.input.len()).sum::<usize>())
-        };
         self.all(
             &mut summary,
-            |count| take(&mut sequences, count, weight),
+            |count, most| {
+                let mut known = Known::default();
+                take(&mut sequences, count, most, |sequence: &Sequence| {
+                    (sequence.calls.len(), sequence.calls.iter().map(|call| added_bytes(call, &mut known)).sum())
+                })
+            },
             |answers| answers.iter().flatten().map(CallResult::bytes).sum(),
             |cpu, sequences| self.sequence_block(cpu, sequences),
             |sequences: Vec<Sequence>, device| self.sequences_with_device(&sequences, device),
@@ -214,8 +231,8 @@ impl<'a> Simulator<'a> {
     fn all<T: Send, R: Send>(
         &self,
         summary: &mut Summary,
-        mut take: impl FnMut(usize) -> Vec<T>,
-        bytes: impl Fn(&R) -> usize,
+        mut take: impl FnMut(usize, usize) -> Vec<T>,
+        bytes: impl Fn(&R) -> usize + Sync,
         on_cpu: impl Fn(&mut Cpu<'a>, Vec<T>) -> Vec<R> + Sync,
         with_device: impl Fn(Vec<T>, &Device<'a>) -> Vec<R> + Sync,
         give: &mut impl FnMut(R, &mut Summary) -> ControlFlow<()>,
@@ -226,8 +243,8 @@ impl<'a> Simulator<'a> {
                 self.chunks(summary, Vec::new(), take, bytes, |work| with_device(work, device), give);
             }
             device => {
-                let mut first = take(INLINE);
-                let mut second = take(BLOCK - INLINE);
+                let mut first = take(INLINE, BLOCK_BYTES);
+                let mut second = take(BLOCK - INLINE, BLOCK_BYTES);
                 let all = second.is_empty();
                 first.append(&mut second);
                 if all {
@@ -236,7 +253,13 @@ impl<'a> Simulator<'a> {
                     self.chunks(summary, first, take, bytes, |work| with_device(work, device), give);
                 } else {
                     let mut first = Some(first);
-                    self.stream(summary, |count| first.take().unwrap_or_else(|| take(count)), bytes, on_cpu, give);
+                    self.stream(
+                        summary,
+                        |count, most| first.take().unwrap_or_else(|| take(count, most)),
+                        bytes,
+                        on_cpu,
+                        give,
+                    );
                 }
             }
         }
@@ -251,7 +274,7 @@ impl<'a> Simulator<'a> {
         on_cpu: impl Fn(&mut Cpu<'a>, Vec<T>) -> Vec<R>,
         give: &mut impl FnMut(R, &mut Summary) -> ControlFlow<()>,
     ) {
-        let mut cpu = Cpu::new(self.base.clone());
+        let mut cpu = self.cpu();
         let results = on_cpu(&mut cpu, work);
         self.merge_edges(&mut cpu);
         summary.cancelled = self.is_stopped();
@@ -265,15 +288,15 @@ impl<'a> Simulator<'a> {
         &self,
         summary: &mut Summary,
         first: Vec<T>,
-        mut take: impl FnMut(usize) -> Vec<T>,
-        bytes: impl Fn(&R) -> usize,
+        mut take: impl FnMut(usize, usize) -> Vec<T>,
+        bytes: impl Fn(&R) -> usize + Sync,
         run: impl Fn(Vec<T>) -> Vec<R> + Sync,
         give: &mut impl FnMut(R, &mut Summary) -> ControlFlow<()>,
     ) {
         let run = &run;
         self.pool.in_place_scope(|scope| {
             let (mut chunk, mut size) = (first, FIRST_CHUNK);
-            chunk.append(&mut take(size));
+            chunk.append(&mut take(size, CHUNK_BYTES));
             let mut answers = Vec::new();
             loop {
                 let running = (!chunk.is_empty()).then(|| {
@@ -286,8 +309,10 @@ impl<'a> Simulator<'a> {
                 if running.is_some() {
                     // As large as the answers are, or will be by those of the chunk before.
                     let each = answers.iter().map(&bytes).sum::<usize>() / answers.len().max(1);
-                    size = (2 * size).min(CHUNK).min(CHUNK_BYTES / each.max(1)).max(1);
-                    chunk = take(size);
+                    // Before there are any, no larger.
+                    let grown = if answers.is_empty() { size } else { 2 * size };
+                    size = grown.min(CHUNK).min(CHUNK_BYTES / each.max(1)).max(1);
+                    chunk = take(size, CHUNK_BYTES);
                 }
                 for answer in std::mem::take(&mut answers) {
                     if give(answer, summary).is_break() {
@@ -355,7 +380,8 @@ impl<'a> Simulator<'a> {
 
     /// The answers to some of a chunk's calls.
     pub(super) fn chunk_on_cpu(&self, chunk: &Chunk<'a>, indices: &[usize]) -> Vec<Answer> {
-        let answers = self.spread(indices.len(), |cpu, index| self.by_cpu(cpu, chunk, indices[index]));
+        let count = indices.len();
+        let answers = self.spread(count, count, |_| 1, |cpu, index| self.by_cpu(cpu, chunk, indices[index]));
         self.count_cpu(&answers);
         answers
     }
@@ -372,8 +398,9 @@ impl<'a> Simulator<'a> {
 
     pub(super) fn sequences_on_cpu(&self, sequences: &[Sequence]) -> Vec<Vec<Answer>> {
         let Options { wants, stop_on_revert, .. } = self.options;
-        let answers =
-            self.spread(sequences.len(), |cpu, index| cpu.sequence(&sequences[index], *wants, *stop_on_revert));
+        let calls = sequences.iter().map(|sequence| sequence.calls.len()).sum();
+        let run = |cpu: &mut Cpu<'a>, index: usize| cpu.sequence(&sequences[index], *wants, *stop_on_revert);
+        let answers = self.spread(sequences.len(), calls, Vec::len, run);
         self.count_cpu(answers.iter().flatten());
         answers
     }
@@ -398,15 +425,21 @@ impl<'a> Simulator<'a> {
         self.totals.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Runs `count` pieces of work on all threads, each with a revm that its thread keeps. Ends early, with fewer results, where the
-    /// simulation is cancelled.
-    pub(super) fn spread<T: Send>(&self, count: usize, run: impl Fn(&mut Cpu<'a>, usize) -> T + Sync) -> Vec<T> {
+    /// Runs `count` pieces of work, which are so many `calls`, on all threads, each with a revm that its thread keeps; `done_calls`
+    /// says how many calls a result stands for. Ends early, with fewer results, where the simulation is cancelled.
+    fn spread<T: Send>(
+        &self,
+        count: usize,
+        calls: usize,
+        done_calls: impl Fn(&T) -> usize + Sync,
+        run: impl Fn(&mut Cpu<'a>, usize) -> T + Sync,
+    ) -> Vec<T> {
         let next = AtomicUsize::new(0);
         let threads = self.pool.current_num_threads();
         let done = Mutex::new(Vec::new());
         let work = || {
             // revm cannot be sent to another thread, so it lives no longer than this.
-            let mut cpu = Cpu::new(self.base.clone());
+            let mut cpu = self.cpu();
             loop {
                 // Smaller towards the end, so that all threads end together.
                 let left = count.saturating_sub(next.load(Ordering::Relaxed));
@@ -417,12 +450,12 @@ impl<'a> Simulator<'a> {
                 }
                 let block = start..(start + size).min(count);
                 let results: Vec<T> = block.map(|index| run(&mut cpu, index)).collect();
-                self.options.progress.add(results.len());
+                self.options.progress.add(results.iter().map(&done_calls).sum());
                 done.lock().unwrap_or_else(PoisonError::into_inner).push((start, results));
             }
             self.merge_edges(&mut cpu);
         };
-        if count <= INLINE {
+        if calls <= INLINE {
             work();
         } else {
             let work = &work;
@@ -439,5 +472,27 @@ impl<'a> Simulator<'a> {
             results.extend(block);
         }
         results
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::simulate::AccountOverride;
+
+    #[test]
+    fn overrides_weigh_once_a_chunk() {
+        let overrides = || {
+            let account = AccountOverride { code: Some(vec![0; 1 << 20].into()), ..AccountOverride::default() };
+            Arc::new(StateOverrides { accounts: [(Default::default(), account)].into() })
+        };
+        let taken = |state: &mut dyn FnMut() -> Arc<StateOverrides>| {
+            let mut calls = std::iter::repeat_with(|| Call::default().with_state(state()));
+            let mut known = Known::default();
+            take(&mut calls, 1000, |call| (1, added_bytes(call, &mut known))).len()
+        };
+        assert_eq!(taken(&mut || overrides()), CHUNK_BYTES >> 20);
+        let shared = overrides();
+        assert_eq!(taken(&mut || shared.clone()), 1000);
     }
 }

@@ -36,7 +36,8 @@ impl Samples {
         let file = BlockFile::parse(SAMPLE)?;
         let token = address("Token 0");
         let call = |index: usize| {
-            let to = Address::repeat_byte((index % RECEIVERS) as u8);
+            // The token refuses the address zero.
+            let to = Address::repeat_byte((index % RECEIVERS) as u8 + 1);
             // Nothing is moved, in all the steps that it takes: everybody has as much.
             let input = [&TRANSFER[..], to.into_word().as_slice(), &U256::ZERO.to_be_bytes::<32>()].concat();
             Call::new(Address::with_last_byte(1), token, input).with_gas(200_000)

@@ -14,13 +14,17 @@ pub(super) const BLOCK: usize = 64;
 /// Blocks under way for each thread.
 const AHEAD: usize = 16;
 
-/// Bytes that answers under way may come to, as far as those before them tell.
-const AHEAD_BYTES: usize = 64 << 20;
+/// Bytes of answers that wait to be given out, beyond which no block is begun; and of a block's calls, and of its answers as far as
+/// those before it tell.
+const HELD_BYTES: usize = 64 << 20;
+pub(super) const BLOCK_BYTES: usize = 4 << 20;
 
 /// Blocks to do and blocks done, by number.
 struct Queue<T, R> {
     todo: VecDeque<(usize, Vec<T>)>,
-    done: BTreeMap<usize, Vec<R>>,
+    done: BTreeMap<usize, (Vec<R>, usize)>,
+    /// Bytes of those done.
+    held: usize,
     /// Threads at work. One that finds nothing to do ends, and is started anew for the next block: the pool is for others too.
     active: usize,
     /// A thread has panicked: its block will never be done.
@@ -37,24 +41,37 @@ impl<T, R> Shared<T, R> {
         self.queue.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The next block; with none left the thread is no more at work.
+    /// The next block; with none left, or as much done as may wait, the thread is no more at work. Blocks are begun in order,
+    /// so that the one that is waited for is done or under way.
     fn next(&self) -> Option<(usize, Vec<T>)> {
         let mut queue = self.queue();
-        let block = queue.todo.pop_front();
+        let block = if queue.held <= HELD_BYTES { queue.todo.pop_front() } else { None };
         queue.active -= usize::from(block.is_none());
         block
     }
 
-    fn done(&self, number: usize, results: Vec<R>) {
-        self.queue().done.insert(number, results);
+    /// Whether a thread more is to start.
+    fn starts(&self, threads: usize) -> bool {
+        let mut queue = self.queue();
+        let starts = queue.active < threads && !queue.todo.is_empty() && queue.held <= HELD_BYTES;
+        queue.active += usize::from(starts);
+        starts
+    }
+
+    fn done(&self, number: usize, results: Vec<R>, bytes: usize) {
+        let mut queue = self.queue();
+        queue.held += bytes;
+        queue.done.insert(number, (results, bytes));
+        drop(queue);
         self.news.notify_one();
     }
 
-    /// The results of a block, once they are there; `None` where a thread has panicked.
-    fn wait(&self, number: usize) -> Option<Vec<R>> {
+    /// The results of a block and their bytes, once they are there; `None` where a thread has panicked.
+    fn wait(&self, number: usize) -> Option<(Vec<R>, usize)> {
         let mut queue = self.queue();
         loop {
             if let Some(results) = queue.done.remove(&number) {
+                queue.held -= results.1;
                 return Some(results);
             }
             if queue.failed {
@@ -83,56 +100,56 @@ impl<'a> Simulator<'a> {
     pub(super) fn stream<T: Send, R: Send>(
         &self,
         summary: &mut Summary,
-        mut take: impl FnMut(usize) -> Vec<T>,
-        bytes: impl Fn(&R) -> usize,
+        mut take: impl FnMut(usize, usize) -> Vec<T>,
+        bytes: impl Fn(&R) -> usize + Sync,
         run: impl Fn(&mut Cpu<'a>, Vec<T>) -> Vec<R> + Sync,
         give: &mut impl FnMut(R, &mut Summary) -> ControlFlow<()>,
     ) {
-        let queue = Queue { todo: VecDeque::new(), done: BTreeMap::new(), active: 0, failed: false };
+        let queue = Queue { todo: VecDeque::new(), done: BTreeMap::new(), held: 0, active: 0, failed: false };
         let shared = Shared { queue: Mutex::new(queue), news: Condvar::new() };
         let work = || {
             let _alarm = Alarm(&shared);
             // revm cannot be sent to another thread, so it lives no longer than this.
-            let mut cpu = Cpu::new(self.base.clone());
+            let mut cpu = self.cpu();
             while let Some((number, block)) = shared.next() {
                 let results = if self.is_stopped() { Vec::new() } else { run(&mut cpu, block) };
-                shared.done(number, results);
+                let size = results.iter().map(&bytes).sum();
+                shared.done(number, results, size);
             }
             self.merge_edges(&mut cpu);
         };
         let (shared, work) = (&shared, &work);
         let threads = self.pool.current_num_threads();
         self.pool.in_place_scope(|scope| {
-            let (mut next, mut given, mut ahead) = (0, 0, AHEAD * threads);
+            let (mut next, mut given, mut size) = (0, 0, 8);
             let mut more = true;
             loop {
-                while more && next - given < ahead {
-                    let block = take(BLOCK);
+                while more && next - given < AHEAD * threads {
+                    let block = take(size, BLOCK_BYTES);
                     more = !block.is_empty();
                     if more {
-                        let mut queue = shared.queue();
-                        queue.todo.push_back((next, block));
-                        let starts = queue.active < threads;
-                        queue.active += usize::from(starts);
-                        drop(queue);
-                        if starts {
-                            scope.spawn(move |_| work());
-                        }
+                        shared.queue().todo.push_back((next, block));
                         next += 1;
+                    }
+                    if shared.starts(threads) {
+                        scope.spawn(move |_| work());
                     }
                 }
                 if given == next {
                     return;
                 }
                 // Where a thread has panicked the scope tells.
-                let Some(results) = shared.wait(given) else { return };
+                let Some((results, results_bytes)) = shared.wait(given) else { return };
                 given += 1;
                 if self.is_stopped() {
                     summary.cancelled = true;
                     return;
                 }
-                let size: usize = results.iter().map(&bytes).sum();
-                ahead = (AHEAD_BYTES / size.max(1)).clamp(2 * threads, AHEAD * threads);
+                while shared.starts(threads) {
+                    scope.spawn(move |_| work());
+                }
+                let each = results_bytes / results.len().max(1);
+                size = (BLOCK_BYTES / each.max(1)).clamp(1, BLOCK);
                 for result in results {
                     if give(result, summary).is_break() {
                         summary.cancelled = true;

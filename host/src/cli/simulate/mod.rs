@@ -186,6 +186,7 @@ type Batched<T> = Receiver<Result<(Vec<T>, usize), String>>;
 /// The lines of an input and its length; a header has been read, and fits.
 fn lines_of(args: &Args, mut input: Input) -> Result<(Lines, Option<u64>), String> {
     let length = input.length;
+    input.skip_mark()?;
     let is_json = args.template.is_none()
         && match extension(args.calls.as_deref()) {
             Some("jsonl" | "ndjson" | "json") => true,

@@ -1,17 +1,13 @@
 //! `--trace`: one call on revm, step by step.
 
-use super::{super::print, Args, Batched, Exit, Failure, Lines, complain};
+use super::{Args, Batched, Exit, Failure, Lines, complain};
 use lockstep::{
     context::Context,
     engine::Engine,
     error::TxError,
     simulate::{Answer, Call, Options, Sequence},
 };
-use std::{
-    io::{self, Write},
-    ops::ControlFlow,
-    str::FromStr,
-};
+use std::{io, ops::ControlFlow, str::FromStr};
 
 /// Which call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -50,16 +46,14 @@ pub(super) fn run(
             prefix(engine, base, args, sequence, at).map_err(|reason| format!("index {}: {reason}", at.index))
         }),
     };
-    let traced = calls
-        .and_then(|calls| engine.trace(base, &calls).map_err(|error: TxError| format!("index {}: {error}", at.index)));
+    let traced = match calls {
+        Ok(calls) => engine
+            .trace(base, &calls, Box::new(io::stdout()))?
+            .map_err(|error: TxError| format!("index {}: {error}", at.index)),
+        Err(reason) => Err(reason),
+    };
     match traced {
-        Ok((_, lines)) => {
-            io::stdout().write_all(&lines)?;
-            if !lines.ends_with(b"\n") {
-                print("")?;
-            }
-            Ok(Exit::Ok)
-        }
+        Ok(_) => Ok(Exit::Ok),
         Err(reason) => {
             complain(format_args!("{name}: {reason}"));
             Ok(Exit::Bad)
