@@ -489,7 +489,7 @@ mod tests {
         let taken = |state: &mut dyn FnMut() -> Arc<StateOverrides>| {
             let mut calls = std::iter::repeat_with(|| Call::default().with_state(state()));
             let mut known = Known::default();
-            take(&mut calls, 1000, |call| (1, added_bytes(call, &mut known))).len()
+            take(&mut calls, 1000, CHUNK_BYTES, |call| (1, added_bytes(call, &mut known))).len()
         };
         assert_eq!(taken(&mut || overrides()), CHUNK_BYTES >> 20);
         let shared = overrides();
