@@ -6,6 +6,7 @@ pub mod calls;
 pub mod contracts;
 pub mod creates;
 pub mod devices;
+pub mod flat_block;
 pub mod fuzz;
 pub mod generated;
 pub mod harness;
