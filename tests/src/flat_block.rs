@@ -253,6 +253,8 @@ impl Results {
             ((Address::from_slice(self.item("slot_addresses", 20, at)), word("slot_keys", at)), word("slot_values", at))
         });
         let mut slots: HashMap<_, _> = slots.collect();
+        let strangers = accounts.keys().filter(|owner| !committed.owns(&StateKey::Account(**owner)));
+        equal("accounts that nobody touched", strangers.count(), 0)?;
         for key in committed.own_keys() {
             match key {
                 StateKey::Account(owner) => {

@@ -3,7 +3,7 @@
 
 use alloy_primitives::Address;
 use libtest_mimic::Failed;
-use lockstep::{backend::BackendKind, block_file::BlockFile, engine::Engine, signers::SignerRequest};
+use lockstep::{backend::BackendKind, block_file::BlockFile, engine::Engine, sample::SAMPLE, signers::SignerRequest};
 use lockstep_tests::{
     binary::{self, Folder, Outcome, Ran, ensure, equal, run_program},
     flat_block::{Results, sections_of, strings},
@@ -16,8 +16,8 @@ use std::{
     time::Instant,
 };
 
-/// A name, the programs that it takes, and the test, which is given the folder of blocks.
-type Test = (&'static str, &'static [&'static str], fn(&Path) -> Outcome);
+/// A name, the programs that it takes, and the test, which is given blocks.
+type Test = (&'static str, &'static [&'static str], fn(&[BlockFile]) -> Outcome);
 
 const TESTS: &[Test] = &[
     ("c::recover_by_the_shared_library", &["cc"], |blocks| recover_in_c(blocks, Link::Shared)),
@@ -34,17 +34,26 @@ const TESTS: &[Test] = &[
 
 fn main() -> ExitCode {
     let mut suite = Suite::default();
-    if env::var_os("LOCKSTEP_BIN").is_some() || cfg!(windows) {
-        suite.skip("capi", "cargo", "there is no source tree to build from, or no C compiler of the usual kind".into());
+    let why_not = if cfg!(windows) {
+        Some("not tried with the compilers of Windows")
+    } else {
+        env::var_os("LOCKSTEP_BIN").map(|_| "LOCKSTEP_BIN is set: there is no source tree to build from")
+    };
+    if let Some(reason) = why_not {
+        suite.skip("capi", "cargo", reason.into());
         return suite.run();
+    }
+    // Without the shared data, the sample has to do.
+    let blocks = harness::data("blocks");
+    if let Err(reason) = &blocks {
+        suite.skip("shared_blocks", "data", reason.clone());
     }
     suite.test("the_header_is_fresh", header);
     for (name, programs, test) in TESTS {
-        let missing = programs.iter().find(|program| find(program).is_none());
-        match (missing, harness::data("blocks")) {
-            (Some(program), _) => suite.skip(*name, program, format!("no {program} on the path")),
-            (None, Err(reason)) => suite.skip(*name, "data", reason),
-            (None, Ok(blocks)) => suite.test(*name, move || test(&blocks)),
+        let blocks = blocks.clone().ok();
+        match programs.iter().find(|program| find(program).is_none()) {
+            Some(program) => suite.skip(*name, program, format!("no {program} on the path")),
+            None => suite.test(*name, move || test(&read(blocks.as_deref())?)),
         }
     }
     suite.run()
@@ -107,35 +116,40 @@ fn compile(folder: &Folder, source: &str, link: Link, flags: &[&str]) -> Result<
     if output.status.success() { Ok(program) } else { Err(String::from_utf8_lossy(&output.stderr).into_owned()) }
 }
 
-fn block_files(blocks: &Path) -> Result<Vec<PathBuf>, String> {
-    let entries = fs::read_dir(blocks).map_err(|error| error.to_string())?;
-    let mut files: Vec<_> = entries.filter_map(|entry| Some(entry.ok()?.path())).collect();
-    files.retain(|path| path.to_string_lossy().ends_with(".json.zst"));
-    files.sort();
-    Ok(files)
+/// The sample, and the shared blocks.
+fn read(folder: Option<&Path>) -> Result<Vec<BlockFile>, Failed> {
+    let mut blocks = vec![BlockFile::parse(SAMPLE)?];
+    if let Some(folder) = folder {
+        let mut paths: Vec<_> = fs::read_dir(folder)?.filter_map(|entry| Some(entry.ok()?.path())).collect();
+        paths.retain(|path| path.to_string_lossy().ends_with(".json.zst"));
+        paths.sort();
+        for path in paths {
+            blocks.push(BlockFile::read(&path)?);
+        }
+    }
+    Ok(blocks)
 }
 
-/// The transactions of all shared blocks: as requests, and as the file that the examples read.
+/// The transactions of all blocks: as requests, and as the file that the examples read.
 struct Senders {
     items: Vec<SignerRequest>,
     senders: Vec<Address>,
 }
 
 impl Senders {
-    fn read(blocks: &Path) -> Result<Self, Failed> {
-        let mut all = Self { items: Vec::new(), senders: Vec::new() };
-        for path in block_files(blocks)? {
-            let file = BlockFile::read(&path)?;
-            all.senders.extend(file.claims.iter().map(|claim| claim.sender));
-            let items = file.block.transactions.into_iter();
+    fn new(blocks: &[BlockFile]) -> Self {
+        let raws = blocks.iter().flat_map(|file| &file.block.transactions);
+        let claims = blocks.iter().flat_map(|file| &file.claims);
+        Self {
             // The oldest are from before Homestead.
-            all.items.extend(items.map(|bytes| SignerRequest::Raw { bytes, low_s: false }));
+            items: raws.map(|bytes| SignerRequest::Raw { bytes: bytes.clone(), low_s: false }).collect(),
+            senders: claims.map(|claim| claim.sender).collect(),
         }
-        Ok(all)
     }
 
     /// Little-endian: the number, the offsets, the bytes, and the senders that are expected.
-    fn write(&self, folder: &Folder, count: usize) -> Result<String, String> {
+    fn write(&self, folder: &Folder, most: usize) -> Result<String, String> {
+        let count = self.items.len().min(most);
         let raws = self.items[..count].iter().map(|item| match item {
             SignerRequest::Raw { bytes, .. } => bytes.as_ref(),
             SignerRequest::Signature(_) => &[],
@@ -173,15 +187,18 @@ impl Senders {
     }
 }
 
-/// Runs an example beside the Rust library, in turn, and tells both rates. Under a neighbour's load a ratio says little, so only a
-/// gross one fails.
+/// Runs an example, which checks what it finds. With `LOCKSTEP_CAPI_ROUNDS`, which wants a machine with nothing else to do, as often, in turn
+/// with the Rust library: it must not be slower by more than 5 %.
 #[expect(clippy::print_stdout, reason = "the rates are what is asked for")]
-fn beside_rust(blocks: &Path, run: impl Fn(&str) -> Result<Ran, String>) -> Outcome {
+fn beside_rust(blocks: &[BlockFile], run: impl Fn(&str) -> Result<Ran, String>) -> Outcome {
     let folder = Folder::new("senders")?;
-    let senders = Senders::read(blocks)?;
-    let file = senders.write(&folder, senders.items.len())?;
+    let senders = Senders::new(blocks);
+    let file = senders.write(&folder, usize::MAX)?;
+    let Some(rounds) = env::var("LOCKSTEP_CAPI_ROUNDS").ok().and_then(|rounds| rounds.parse::<u32>().ok()) else {
+        number_before(&run(&file)?.exits(0)?.stdout, " a second")?;
+        return Ok(());
+    };
     let engine = Engine::builder().backend(BackendKind::Cpu).build()?;
-    let rounds = env::var("LOCKSTEP_CAPI_ROUNDS").ok().and_then(|rounds| rounds.parse().ok()).unwrap_or(3);
     let (mut rust, mut rust_single, mut other, mut other_single) = (0_f64, f64::INFINITY, 0_f64, f64::INFINITY);
     for _ in 0..rounds {
         let (rate, single) = senders.rate(&engine)?;
@@ -196,7 +213,7 @@ fn beside_rust(blocks: &Path, run: impl Fn(&str) -> Result<Ran, String>) -> Outc
     if other_single.is_finite() {
         println!("one alone: {other_single:.0} ns, Rust {rust_single:.0} ns: {:.3}", other_single / rust_single);
     }
-    ensure(other > 0.5 * rust, || "less than half the rate of the Rust library".into())
+    ensure(other >= 0.95 * rust, || "less than 95 % of the Rust library's rate".into())
 }
 
 fn number_before(text: &str, unit: &str) -> Result<f64, String> {
@@ -205,12 +222,12 @@ fn number_before(text: &str, unit: &str) -> Result<f64, String> {
     number.ok_or_else(|| format!("no number of{unit} in {text:?}"))
 }
 
-fn recover_in_c(blocks: &Path, link: Link) -> Outcome {
+fn recover_in_c(blocks: &[BlockFile], link: Link) -> Outcome {
     let folder = Folder::new("c")?;
     let program = compile(&folder, "host/capi/examples/recover.c", link, &[])?;
     beside_rust(blocks, |file| run_program(&program, &[file]))?;
     // A wrong sender is noticed, and so is another version.
-    let mut senders = Senders::read(blocks)?;
+    let mut senders = Senders::new(blocks);
     senders.senders[1] = Address::ZERO;
     let ran = run_program(&program, &[&senders.write(&folder, 3)?])?.exits(1)?;
     ensure(ran.stderr.contains("transaction 1: another sender"), || format!("{ran:?}"))
@@ -238,7 +255,7 @@ fn run_command(mut command: Command) -> Result<Ran, String> {
     Ok(Ran { code: output.status.code(), stdout: text(output.stdout), stderr: text(output.stderr) })
 }
 
-fn recover_in_go(blocks: &Path) -> Outcome {
+fn recover_in_go(blocks: &[BlockFile]) -> Outcome {
     let folder = Folder::new("go")?;
     let library = shared()?;
     let mut command = with_library(Command::new("go"), library);
@@ -254,7 +271,7 @@ fn recover_in_go(blocks: &Path) -> Outcome {
     })
 }
 
-fn recover_in_csharp(blocks: &Path) -> Outcome {
+fn recover_in_csharp(blocks: &[BlockFile]) -> Outcome {
     let folder = Folder::new("csharp")?;
     let library = shared()?;
     // A copy: the compiler writes beside its sources.
@@ -272,7 +289,7 @@ fn recover_in_csharp(blocks: &Path) -> Outcome {
     })
 }
 
-fn recover_in_python(blocks: &Path) -> Outcome {
+fn recover_in_python(blocks: &[BlockFile]) -> Outcome {
     let python = find("python3").unwrap_or_default();
     let library = shared()?.display().to_string();
     let script = workspace().join("host/capi/examples/recover.py").display().to_string();
@@ -281,10 +298,10 @@ fn recover_in_python(blocks: &Path) -> Outcome {
 
 /// `LOCKSTEP_HAMMER_SECONDS` for more than CI has time for.
 #[expect(clippy::print_stdout, reason = "the memory in use is what is asked for")]
-fn threads(blocks: &Path) -> Outcome {
+fn threads(blocks: &[BlockFile]) -> Outcome {
     let folder = Folder::new("threads")?;
     let program = compile(&folder, "tests/capi/hammer.c", Link::Shared, &[])?;
-    let senders = Senders::read(blocks)?;
+    let senders = Senders::new(blocks);
     let seconds = env::var("LOCKSTEP_HAMMER_SECONDS").unwrap_or_else(|_| "2".into());
     let ran = run_program(&program, &[&senders.write(&folder, 4000)?, &seconds, "64"])?.exits(0)?;
     print!("{}", ran.stdout);
@@ -297,10 +314,10 @@ fn threads(blocks: &Path) -> Outcome {
     }
 }
 
-fn address_sanitizer(blocks: &Path) -> Outcome {
+fn address_sanitizer(blocks: &[BlockFile]) -> Outcome {
     let folder = Folder::new("asan")?;
     let flags = ["-fsanitize=address,undefined", "-fno-sanitize-recover=all"];
-    let senders = Senders::read(blocks)?;
+    let senders = Senders::new(blocks);
     let file = senders.write(&folder, 2000)?;
     for (source, arguments) in
         [("host/capi/examples/recover.c", &[file.as_str()][..]), ("tests/capi/hammer.c", &[&file, "1", "8"])]
@@ -312,10 +329,10 @@ fn address_sanitizer(blocks: &Path) -> Outcome {
     Ok(())
 }
 
-fn valgrind(blocks: &Path) -> Outcome {
+fn valgrind(blocks: &[BlockFile]) -> Outcome {
     let folder = Folder::new("valgrind")?;
     let program = compile(&folder, "host/capi/examples/recover.c", Link::Shared, &[])?;
-    let file = Senders::read(blocks)?.write(&folder, 100)?;
+    let file = Senders::new(blocks).write(&folder, 100)?;
     let valgrind = find("valgrind").unwrap_or_default();
     let program = program.display().to_string();
     let ran = run_program(&valgrind, &["-q", "--error-exitcode=9", &program, &file])?.exits(0)?;
@@ -349,29 +366,27 @@ fn exports() -> Outcome {
 }
 
 /// All shared blocks by a C program, each result compared with the engine's.
-fn blocks_in_c(blocks: &Path) -> Outcome {
+fn blocks_in_c(blocks: &[BlockFile]) -> Outcome {
     let folder = Folder::new("blocks")?;
     let program = compile(&folder, "tests/capi/execute.c", Link::Shared, &[])?;
     let engine = Engine::builder().backend(BackendKind::Cpu).build()?;
-    for path in block_files(blocks)? {
-        let file = BlockFile::read(&path)?;
-        let (input, output) = (folder.write("in", sections_of(&file))?, folder.at("out"));
+    for (index, file) in blocks.iter().enumerate() {
+        let (input, output) = (folder.write("in", sections_of(file))?, folder.at("out"));
         run_program(&program, &[&input, &output])?.exits(0)?;
         let results = Results::parse(&fs::read(&output).map_err(|error| error.to_string())?)?;
         let expected = engine.execute_block(&file.block, &file.state)?;
-        let at = |failed: Failed| Failed::from(format!("{}: {}", path.display(), failed.message().unwrap_or_default()));
+        let at = |failed: Failed| {
+            Failed::from(format!("block {}: {}", file.block.env.number, failed.message().unwrap_or_default()))
+        };
         results.compare(&expected).map_err(at)?;
-        results.compare_state(&file, &expected).map_err(at)?;
-        // The comparison proves nothing if it cannot fail.
-        if path.ends_with(COMPARED_WRONG) {
+        results.compare_state(file, &expected).map_err(at)?;
+        // The comparison proves nothing if it cannot fail. The sample has changes of all kinds.
+        if index == 0 {
             for (column, wrong) in results.each_wrong() {
-                let found = wrong.compare(&expected).is_err() || wrong.compare_state(&file, &expected).is_err();
+                let found = wrong.compare(&expected).is_err() || wrong.compare_state(file, &expected).is_err();
                 ensure(found, || format!("a wrong value in {column} is taken for right"))?;
             }
         }
     }
     Ok(())
 }
-
-/// A block with logs, outputs, creations and changes of all kinds.
-const COMPARED_WRONG: &str = "19426587.json.zst";
