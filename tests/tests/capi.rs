@@ -7,7 +7,7 @@ use lockstep::{backend::BackendKind, block_file::BlockFile, engine::Engine, samp
 use lockstep_tests::{
     binary::{self, Folder, Outcome, Ran, ensure, equal, run_program},
     flat_block::{Results, sections_of, strings},
-    harness::{self, Suite, workspace},
+    harness::{self, Suite, Target, workspace},
 };
 use std::{
     env, fs,
@@ -22,7 +22,7 @@ type Test = (&'static str, &'static [&'static str], fn(&[BlockFile]) -> Outcome)
 const TESTS: &[Test] = &[
     ("c::recover_by_the_shared_library", &["cc"], |blocks| recover_in_c(blocks, Link::Shared)),
     ("c::recover_by_the_static_library", &["cc"], |blocks| recover_in_c(blocks, Link::Static)),
-    ("c::blocks", &["cc"], blocks_in_c),
+    ("cpu::c::blocks", &["cc"], |blocks| blocks_in_c(blocks, Target::Cpu)),
     ("c::threads", &["cc"], threads),
     ("c::address_sanitizer", &["cc"], address_sanitizer),
     ("c::valgrind", &["cc", "valgrind"], valgrind),
@@ -55,6 +55,11 @@ fn main() -> ExitCode {
             Some(program) => suite.skip(*name, program, format!("no {program} on the path")),
             None => suite.test(*name, move || test(&read(blocks.as_deref())?)),
         }
+    }
+    match (find("cc"), harness::device(Target::Wgpu)) {
+        (None, _) => suite.skip("wgpu::c::blocks", "cc", "no cc on the path".into()),
+        (_, Err(reason)) => suite.skip("wgpu::c::blocks", "wgpu", reason),
+        (Some(_), Ok(_)) => suite.test("wgpu::c::blocks", || blocks_in_c(&read(None)?, Target::Wgpu)),
     }
     suite.run()
 }
@@ -319,9 +324,12 @@ fn address_sanitizer(blocks: &[BlockFile]) -> Outcome {
     let flags = ["-fsanitize=address,undefined", "-fno-sanitize-recover=all"];
     let senders = Senders::new(blocks);
     let file = senders.write(&folder, 2000)?;
-    for (source, arguments) in
-        [("host/capi/examples/recover.c", &[file.as_str()][..]), ("tests/capi/hammer.c", &[&file, "1", "8"])]
-    {
+    let (input, output) = (folder.write("in", sections_of(&blocks[0]))?, folder.at("out"));
+    for (source, arguments) in [
+        ("host/capi/examples/recover.c", &[file.as_str()][..]),
+        ("tests/capi/execute.c", &[&input, &output, "cpu"]),
+        ("tests/capi/hammer.c", &[&file, "1", "8"]),
+    ] {
         let program = compile(&folder, source, Link::Shared, &flags)?;
         let ran = run_program(&program, arguments)?.exits(0)?;
         ensure(ran.stderr.is_empty(), || format!("{ran:?}"))?;
@@ -365,14 +373,14 @@ fn exports() -> Outcome {
     equal("symbols", exported, declared.iter().map(String::as_str).collect())
 }
 
-/// All shared blocks by a C program, each result compared with the engine's.
-fn blocks_in_c(blocks: &[BlockFile]) -> Outcome {
+/// Blocks by a C program, each result compared with the engine's.
+fn blocks_in_c(blocks: &[BlockFile], target: Target) -> Outcome {
     let folder = Folder::new("blocks")?;
     let program = compile(&folder, "tests/capi/execute.c", Link::Shared, &[])?;
     let engine = Engine::builder().backend(BackendKind::Cpu).build()?;
     for (index, file) in blocks.iter().enumerate() {
         let (input, output) = (folder.write("in", sections_of(file))?, folder.at("out"));
-        run_program(&program, &[&input, &output])?.exits(0)?;
+        run_program(&program, &[&input, &output, target.name()])?.exits(0)?;
         let results = Results::parse(&fs::read(&output).map_err(|error| error.to_string())?)?;
         let expected = engine.execute_block(&file.block, &file.state)?;
         let at = |failed: Failed| {
