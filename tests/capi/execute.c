@@ -1,6 +1,6 @@
 /* Executes a block that is given in sections, and writes the results in sections: 8 bytes of length, the bytes, and zeros up to a multiple of 8.
  *
- *     execute IN OUT
+ *     execute IN OUT cpu|wgpu
  *
  * Both are in the order of the fields of the structs; capi.rs writes the one and reads the other. */
 #include <lockstep.h>
@@ -41,7 +41,7 @@ static lockstep_code check(lockstep_code code, lockstep_code expected) {
 }
 
 int main(int argc, char **argv) {
-  if (argc != 3) return 2;
+  if (argc != 4) return 2;
   FILE *file = fopen(argv[1], "rb");
   if (file == NULL || fseek(file, 0, SEEK_END) != 0) return perror(argv[1]), 2;
   size_t size = (size_t)ftell(file);
@@ -63,7 +63,7 @@ int main(int argc, char **argv) {
   state.codes.bytes = section(), state.codes.offsets = numbers();
   state.block_numbers = numbers(), state.block_hashes = section();
 
-  lockstep_options options = {.backend = LOCKSTEP_BACKEND_CPU};
+  lockstep_options options = {.backend = strcmp(argv[3], "wgpu") == 0 ? LOCKSTEP_BACKEND_WGPU : LOCKSTEP_BACKEND_CPU};
   lockstep_handle lockstep;
   check(lockstep_create(LOCKSTEP_ABI_VERSION, &options, &lockstep), LOCKSTEP_CODE_OK);
   lockstep_results results = {.wants = LOCKSTEP_WANT_OUTPUTS | LOCKSTEP_WANT_LOGS | LOCKSTEP_WANT_CHANGES};

@@ -7,6 +7,7 @@ pub mod contracts;
 pub mod covered;
 pub mod creates;
 pub mod devices;
+pub mod flat_block;
 pub mod fuzz;
 pub mod generated;
 pub mod harness;

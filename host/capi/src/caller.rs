@@ -43,20 +43,25 @@ impl<'a> Items<'a> {
         self.offsets.len().saturating_sub(1)
     }
 
-    fn ranges(self) -> impl Iterator<Item = std::ops::Range<usize>> + use<'a> {
-        self.offsets.windows(2).map(|ends| ends[0] as usize..ends[1] as usize)
-    }
-
     pub(crate) fn iter(self) -> impl Iterator<Item = &'a [u8]> {
-        self.ranges().map(move |range| &self.bytes[range])
+        self.offsets.windows(2).map(move |ends| &self.bytes[ends[0] as usize..ends[1] as usize])
     }
 
-    /// Copies that share one allocation.
+    /// Copies, of which some that are neighbours share an allocation.
     pub(crate) fn to_bytes(self) -> impl Iterator<Item = Bytes> + use<'a> {
-        let whole = Bytes::copy_from_slice(self.bytes);
-        self.ranges().map(move |range| whole.slice(range))
+        let groups = (0..self.len()).step_by(SHARED);
+        groups.flat_map(move |first| {
+            let offsets = &self.offsets[first..=(first + SHARED).min(self.len())];
+            let (start, end) = (offsets[0] as usize, offsets[offsets.len() - 1] as usize);
+            let whole = Bytes::copy_from_slice(&self.bytes[start..end]);
+            offsets.windows(2).map(move |ends| whole.slice(ends[0] as usize - start..ends[1] as usize - start))
+        })
     }
 }
+
+/// Strings that share an allocation. One for all would have one counter for all, over which threads would fight; the engine's threads
+/// take as many items at once.
+const SHARED: usize = 64;
 
 impl Caller {
     /// # Safety

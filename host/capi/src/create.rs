@@ -116,11 +116,22 @@ pub unsafe extern "C" fn lockstep_devices(
 fn list() -> Vec<lockstep_device> {
     let cpu = format!("revm and {}", recover::Engine::best());
     let mut devices = vec![device(lockstep_backend::Cpu, 0, "cpu", &cpu, "")];
-    #[cfg(feature = "wgpu")]
-    for (index, adapter) in lockstep::backend::wgpu::list().into_iter().enumerate() {
-        devices.push(device(lockstep_backend::Wgpu, index, adapter.device_type, &adapter.name, &adapter.driver));
-    }
+    devices.append(&mut adapters());
     devices
+}
+
+#[cfg(feature = "wgpu")]
+fn adapters() -> Vec<lockstep_device> {
+    let adapters = lockstep::backend::wgpu::list().into_iter().enumerate();
+    let device = |(index, adapter): (usize, lockstep::backend::wgpu::AdapterDescription)| {
+        device(lockstep_backend::Wgpu, index, adapter.device_type, &adapter.name, &adapter.driver)
+    };
+    adapters.map(device).collect()
+}
+
+#[cfg(not(feature = "wgpu"))]
+fn adapters() -> Vec<lockstep_device> {
+    Vec::new()
 }
 
 fn device(backend: lockstep_backend, index: usize, kind: &str, name: &str, driver: &str) -> lockstep_device {

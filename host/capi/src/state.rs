@@ -8,7 +8,7 @@ use crate::{
         LOCKSTEP_BLOB_PARAMS, LOCKSTEP_BLOB_PRICE, lockstep_block_env, lockstep_code, lockstep_fork, lockstep_state,
     },
 };
-use alloy_primitives::{Address, B256, KECCAK256_EMPTY, U256};
+use alloy_primitives::{Address, B256, Bytes, KECCAK256_EMPTY, U256};
 use lockstep::{
     block::{BlobParams, BlockEnv},
     fork::Fork,
@@ -103,11 +103,11 @@ pub(crate) fn state(entry: &Entry, caller: Caller, input: &lockstep_state) -> Ou
     Ok(state)
 }
 
-/// A code is known by its hash in all of the engine, so the hash is ours.
+/// A code is known by its hash in all of the engine, so the hash is ours. It may be kept for long, so its memory is its own.
 fn insert_codes(entry: &Entry, state: &mut MemoryState, codes: Items<'_>) {
     let hashes = entry.engine.keccak256(&codes.iter().collect::<Vec<_>>());
-    for (hash, code) in hashes.into_iter().zip(codes.to_bytes()) {
-        state.insert_code(hash, code);
+    for (hash, code) in hashes.into_iter().zip(codes.iter()) {
+        state.insert_code(hash, Bytes::copy_from_slice(code));
     }
 }
 

@@ -2,6 +2,7 @@
 #![expect(unsafe_code, reason = "calls functions of C")]
 
 mod answers;
+mod cost;
 mod wrong;
 
 use crate::{create::*, types::*};
