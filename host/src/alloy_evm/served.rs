@@ -82,6 +82,16 @@ impl Known {
         Ok(())
     }
 
+    /// Whether a value is known.
+    fn has(&self, key: &Key) -> bool {
+        match key {
+            Key::Account(address) => self.accounts.contains_key(address),
+            Key::Slot(address, slot) => self.slots.contains_key(&(*address, *slot)),
+            Key::Code(hash) => self.codes.contains_key(hash),
+            Key::BlockHash(number) => self.block_hashes.contains_key(number),
+        }
+    }
+
     /// Adds what another one knows.
     fn extend(&mut self, other: Self) {
         self.accounts.extend(other.accounts);
@@ -145,8 +155,10 @@ pub(super) fn serve<D: Database, T: Send>(
 ) -> T {
     let mut known = Known::default();
     for key in ahead {
-        // Read or not, whoever needs it will see.
-        let _ = known.read(db, key);
+        if !known.has(&key) {
+            // Read or not, whoever needs it will see.
+            let _ = known.read(db, key);
+        }
     }
     let known = RwLock::new(known);
     let (ask, questions): (_, Receiver<Question>) = channel();
