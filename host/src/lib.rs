@@ -57,3 +57,8 @@ mod waves;
 #[cfg(doctest)]
 #[doc = include_str!("../../README.md")]
 struct Readme;
+
+/// Compiles and runs the examples of `docs/rust.md`.
+#[cfg(all(doctest, feature = "alloy-evm"))]
+#[doc = include_str!("../../docs/rust.md")]
+struct PlainRust;

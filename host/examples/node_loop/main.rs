@@ -46,7 +46,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let mut files = if paths.is_empty() {
         vec![BlockFile::parse(SAMPLE)?]
     } else {
-        paths.iter().map(|path| BlockFile::read(Path::new(path))).collect::<Result<_, _>>()?
+        paths.iter().map(read).collect::<Result<_, _>>()?
     };
     files.sort_by_key(|file| (file.block.env.chain_id, file.block.env.number));
 
@@ -73,6 +73,10 @@ fn main() -> Result<(), Box<dyn Error>> {
         rate(totals.ours)
     );
     Ok(())
+}
+
+fn read(path: &String) -> Result<BlockFile, String> {
+    BlockFile::read(Path::new(path)).map_err(|error| format!("{path}: {error}"))
 }
 
 /// Runs a chain through both executors.

@@ -30,12 +30,12 @@ use alloy_evm::{
     },
     revm::{
         Database, Inspector,
-        context::{Block, BlockEnv, Cfg, TxEnv, result::HaltReason},
+        context::{Block as _, BlockEnv, Cfg, TxEnv, result::HaltReason},
         inspector::NoOpInspector,
         primitives::hardfork::SpecId,
     },
 };
-use alloy_primitives::{Address, B256, Log, U256};
+use alloy_primitives::{Address, Log, U256};
 use std::{any::type_name, fmt};
 
 /// Makes executors as [`EthBlockExecutorFactory`] does, whose `execute_block` runs the transactions through an [`Engine`].
@@ -113,8 +113,8 @@ where
             wrapped: self.wrapped.create_executor(evm, ctx),
             engine: &self.engine,
             counter: &self.counter,
-            // An `I` that borrows has no `TypeId`. Equal names of different types would need two versions of one crate.
             engages: self.without_device || self.engine.executes_on_device(),
+            // An `I` that borrows has no `TypeId`. Equal names of different types would need two versions of one crate.
             inspected: type_name::<I>() != type_name::<NoOpInspector>(),
         }
     }
@@ -124,9 +124,10 @@ where
 /// withdrawals, rewards, is the wrapped executor's own work, and so is a transaction that is executed by itself.
 ///
 /// The database is read while the engine works, by the thread that called and by no other: any [`StateDB`] will do. One that can be read
-/// by all at once does better in [`LockstepBlockExecutor::execute_block_on_snapshot`]. What the engine
-/// may not or cannot do the wrapped executor does, in place and from the first transaction on; [`Tally`] counts why. That includes
-/// blocks that the engine finds invalid: the error is the wrapped executor's.
+/// by all at once does better in [`LockstepBlockExecutor::execute_block_on_snapshot`].
+///
+/// What the engine may not or cannot do the wrapped executor does, in place and from the first transaction on; [`Tally`] counts why.
+/// That includes blocks that the engine finds invalid: the error is the wrapped executor's.
 ///
 /// A state hook or an inspector of state changes sees what changed, not what was only read.
 pub struct LockstepBlockExecutor<'a, E, Spec, R: ReceiptBuilder> {
@@ -193,9 +194,10 @@ where
     ) -> Result<BlockExecutionResult<Self::Receipt>, BlockExecutionError> {
         self.apply_pre_execution_changes()?;
         let txs: Vec<_> = transactions.into_iter().map(ExecutableTxParts::into_parts).collect();
-        let outcomes = self.ask_engine(&txs, |ask| {
-            let ahead = ahead(ask.transactions, ask.senders, ask.env.beneficiary);
-            serve(ask.evm.db_mut(), ahead, ask.execute)
+        let outcomes = self.block(&txs).and_then(|block| {
+            let engine = self.engine;
+            let ran = serve(self.wrapped.evm.db_mut(), block.ahead(), |state| block.execute(engine, state));
+            self.counted(ran)
         });
         self.take(txs, outcomes)?;
         self.apply_post_execution_changes()
@@ -223,48 +225,47 @@ where
     {
         self.apply_pre_execution_changes()?;
         let txs: Vec<_> = transactions.into_iter().map(ExecutableTxParts::into_parts).collect();
-        let outcomes = self.ask_engine(&txs, |ask| (ask.execute)(&ask.evm.db().snapshot()));
+        let outcomes = self.block(&txs).and_then(|block| {
+            let ran = block.execute(self.engine, &self.wrapped.evm.db().snapshot());
+            self.counted(ran)
+        });
         self.take(txs, outcomes)?;
         self.apply_post_execution_changes()
     }
 
-    /// The engine's outcomes on the database as it is now, which `read` makes a state of; nothing is committed.
-    fn ask_engine<T: RecoveredTx<R::Transaction>>(
-        &mut self,
-        txs: &[(TxEnv, T)],
-        read: impl FnOnce(Question<'_, E>) -> Outcomes,
-    ) -> Result<Vec<TxOutcome>, Wrapped> {
+    /// A block as the engine takes it, if it may.
+    fn block<T>(&self, txs: &[(TxEnv, T)]) -> Result<Block, Wrapped> {
         if !self.engages {
             return Err(Wrapped::NoDevice);
         }
         if self.inspected {
             return Err(Wrapped::Inspector);
         }
-        let evm = &mut self.wrapped.evm;
+        let evm = &self.wrapped.evm;
         if evm.cfg_env().spec > SpecId::OSAKA {
             return Err(Wrapped::Fork);
         }
-        let env = &env_of(evm.cfg_env(), evm.block()).ok_or(Wrapped::Settings)?;
-        let transactions: Vec<_> =
-            txs.iter().map(|(tx, _)| transaction_of(tx)).collect::<Option<_>>().ok_or(Wrapped::TxType)?;
-        let transactions = transactions.as_slice();
-        let senders: Vec<_> = txs.iter().map(|(tx, _)| tx.caller).collect();
-        let senders = senders.as_slice();
-        let mut report = ExecutionReport::default();
-        let execute =
-            |state: &dyn StateRef| self.engine.execute_transactions(env, transactions, senders, state, &mut report);
-        match read(Question { evm, env, transactions, senders, execute: Box::new(execute) }) {
+        Ok(Block {
+            env: env_of(evm.cfg_env(), evm.block()).ok_or(Wrapped::Settings)?,
+            transactions: txs.iter().map(|(tx, _)| transaction_of(tx)).collect::<Option<_>>().ok_or(Wrapped::TxType)?,
+            senders: txs.iter().map(|(tx, _)| tx.caller).collect(),
+        })
+    }
+
+    /// What the engine said, with its report added to the tally.
+    fn counted(&self, (outcomes, report): Ran) -> Result<Vec<TxOutcome>, Wrapped> {
+        match outcomes {
             Ok(outcomes) => {
                 self.counter.executed(report);
                 Ok(outcomes)
             }
-            Err(error @ ExecuteError::State { .. }) => {
-                tracing::warn!(%error, "the database could not be read");
-                Err(Wrapped::State)
-            }
             Err(error) => {
-                tracing::debug!(%error, "the block is invalid");
-                Err(Wrapped::Invalid)
+                tracing::warn!(block = %self.evm().block().number(), %error, "not executed by the engine");
+                Err(match error {
+                    ExecuteError::State { .. } => Wrapped::State,
+                    ExecuteError::Evm { .. } => Wrapped::Evm,
+                    _ => Wrapped::Invalid,
+                })
             }
         }
     }
@@ -313,27 +314,35 @@ where
     }
 }
 
-/// What the engine says of a block.
-type Outcomes = Result<Vec<TxOutcome>, ExecuteError>;
-
-/// A block for the engine, which is still to be given a state.
-struct Question<'a, E> {
-    evm: &'a mut E,
-    env: &'a block::BlockEnv,
-    transactions: &'a [Transaction],
-    senders: &'a [Address],
-    execute: Box<dyn FnOnce(&dyn StateRef) -> Outcomes + Send + 'a>,
+/// A block as the engine takes it.
+struct Block {
+    env: block::BlockEnv,
+    transactions: Vec<Transaction>,
+    senders: Vec<Address>,
 }
 
-/// What transactions name, and so are likely to read.
-fn ahead<'a>(txs: &'a [Transaction], senders: &'a [Address], beneficiary: Address) -> impl Iterator<Item = Key> + 'a {
-    let named = |tx: &'a Transaction| {
-        let slots = |(address, keys): &'a (Address, Vec<B256>)| {
-            keys.iter().map(|key| Key::Slot(*address, U256::from_be_bytes(key.0)))
+/// What the engine made of it, and how.
+type Ran = (Result<Vec<TxOutcome>, ExecuteError>, ExecutionReport);
+
+impl Block {
+    fn execute(&self, engine: &Engine, state: &dyn StateRef) -> Ran {
+        let mut report = ExecutionReport::default();
+        let ran = engine.execute_transactions(&self.env, &self.transactions, &self.senders, state, &mut report);
+        (ran, report)
+    }
+
+    /// What the transactions name, and so are likely to read.
+    fn ahead(&self) -> impl Iterator<Item = Key> {
+        let named = |tx: &Transaction| {
+            let mut keys: Vec<_> = tx.to.map(Key::Account).into_iter().collect();
+            keys.extend(tx.authorizations.iter().filter_map(|tuple| tuple.authority.flatten()).map(Key::Account));
+            for (address, slots) in &tx.access_list {
+                keys.push(Key::Account(*address));
+                keys.extend(slots.iter().map(|slot| Key::Slot(*address, U256::from_be_bytes(slot.0))));
+            }
+            keys
         };
-        let addresses = tx.access_list.iter().map(|(address, _)| *address).chain(tx.to);
-        let authorities = tx.authorizations.iter().filter_map(|tuple| tuple.authority.flatten());
-        addresses.chain(authorities).map(Key::Account).chain(tx.access_list.iter().flat_map(slots))
-    };
-    senders.iter().copied().chain([beneficiary]).map(Key::Account).chain(txs.iter().flat_map(named))
+        let senders = self.senders.iter().copied().chain([self.env.beneficiary]).map(Key::Account);
+        senders.chain(self.transactions.iter().flat_map(named))
+    }
 }

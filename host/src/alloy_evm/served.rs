@@ -60,11 +60,14 @@ impl Known {
         match key {
             Key::Account(address) => {
                 let account = db.basic(address).map_err(error)?.map(account_and_code);
-                // A code that came with its account may be nowhere else yet: one created since the database was written.
-                if let Some((AccountInfo { code_hash, .. }, Some(code))) = &account {
-                    self.codes.insert(*code_hash, code.clone());
+                self.accounts.insert(address, account.as_ref().map(|(info, _)| *info));
+                match account {
+                    // A code that came with its account may be nowhere else yet: one created since the database was written.
+                    Some((info, Some(code))) if info.has_code() => drop(self.codes.insert(info.code_hash, code)),
+                    // Who asks for an account with code asks for the code next.
+                    Some((info, None)) if info.has_code() => self.read(db, Key::Code(info.code_hash))?,
+                    _ => {}
                 }
-                self.accounts.insert(address, account.map(|(info, _)| info));
             }
             Key::Slot(address, slot) => {
                 self.slots.insert((address, slot), db.storage(address, slot).map_err(error)?);
@@ -77,6 +80,16 @@ impl Known {
             }
         }
         Ok(())
+    }
+
+    /// Whether a value is known.
+    fn has(&self, key: &Key) -> bool {
+        match key {
+            Key::Account(address) => self.accounts.contains_key(address),
+            Key::Slot(address, slot) => self.slots.contains_key(&(*address, *slot)),
+            Key::Code(hash) => self.codes.contains_key(hash),
+            Key::BlockHash(number) => self.block_hashes.contains_key(number),
+        }
     }
 
     /// Adds what another one knows.
@@ -142,8 +155,10 @@ pub(super) fn serve<D: Database, T: Send>(
 ) -> T {
     let mut known = Known::default();
     for key in ahead {
-        // Read or not, whoever needs it will see.
-        let _ = known.read(db, key);
+        if !known.has(&key) {
+            // Read or not, whoever needs it will see.
+            let _ = known.read(db, key);
+        }
     }
     let known = RwLock::new(known);
     let (ask, questions): (_, Receiver<Question>) = channel();

@@ -23,6 +23,8 @@ pub enum Wrapped {
     TxType,
     /// The database could not be read.
     State,
+    /// revm gave up, inside the engine.
+    Evm,
     /// A transaction may not stand at its place.
     Invalid,
 }
@@ -36,6 +38,7 @@ impl fmt::Display for Wrapped {
             Self::Inspector => "inspector",
             Self::TxType => "tx type",
             Self::State => "state",
+            Self::Evm => "evm",
             Self::Invalid => "invalid",
         })
     }
