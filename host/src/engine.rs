@@ -12,6 +12,7 @@ use crate::{
     intrinsic::check_intrinsic,
     lanes::Lanes,
     lower::CodeCache,
+    metrics,
     offload::Offload,
     outcome::TxOutcome,
     plan::is_call,
@@ -305,10 +306,13 @@ impl Engine {
             let reason = format!("{} for {} transactions", senders.len(), transactions.len());
             return Err(ExecuteError::Block(Invalid::new("senders", reason)));
         }
-        match self.lanes() {
+        let before = metrics::before(report);
+        let outcomes = match self.lanes() {
             Some(lanes) => waves::execute(env, transactions, senders, state, lanes, report),
             None => execute_in_order(env, transactions, senders, state, report),
-        }
+        }?;
+        metrics::executed(before, report);
+        Ok(outcomes)
     }
 
     /// Executes transactions that have nothing to do with each other, each alone on the state of its context: calls on one
@@ -326,7 +330,10 @@ impl Engine {
         txs: &[PlacedTx<'_>],
         report: &mut ExecutionReport,
     ) -> Vec<Result<TxOutcome, TxError>> {
-        independent::execute(contexts, txs, &self.offload.pool, self.lanes(), report)
+        let before = metrics::before(report);
+        let results = independent::execute(contexts, txs, &self.offload.pool, self.lanes(), report);
+        metrics::executed(before, report);
+        results
     }
 
     /// Answers calls against one snapshot, each alone, exactly as revm does call by call. Calls are taken as they are needed

@@ -28,6 +28,11 @@ pub mod keccak;
 mod lanes;
 pub mod lower;
 pub mod memory;
+#[cfg(feature = "metrics")]
+pub mod metrics;
+#[cfg(not(feature = "metrics"))]
+#[path = "no_metrics.rs"]
+mod metrics;
 mod offload;
 pub mod opcode;
 pub mod outcome;
@@ -54,3 +59,8 @@ mod waves;
 #[cfg(doctest)]
 #[doc = include_str!("../../README.md")]
 struct Readme;
+
+/// The same for the page on nodes.
+#[cfg(all(doctest, feature = "rpc"))]
+#[doc = include_str!("../../docs/rpc.md")]
+struct RpcPage;
