@@ -73,6 +73,7 @@ mod tests {
     use lockstep::{
         fork::Fork,
         recover::{authority_request, recover_one, sender_request},
+        tx::TxType,
     };
 
     /// One transaction of each type, and a legacy one without EIP-155, with something in every field that the type has.

@@ -6,7 +6,7 @@ pub mod scenes;
 pub mod world;
 
 use crate::contracts::ContractError;
-use alloy_primitives::{Address, B256, Bloom, Bytes, U256, hex, map::AddressMap};
+use alloy_primitives::{Address, Bloom, Bytes, U256, hex, map::AddressMap};
 use lockstep::{
     block::{BlobParams, Block, BlockEnv},
     block_file::{BlockFile, Expected, ExpectedResult, TxClaim},
@@ -132,7 +132,7 @@ fn env(world: &World) -> BlockEnv {
 }
 
 /// All scenes at once, each in its own order and spread over the whole block.
-fn interleave(scenes: Vec<Vec<Step>>) -> Vec<Step> {
+pub fn interleave(scenes: Vec<Vec<Step>>) -> Vec<Step> {
     let mut placed = Vec::new();
     for scene in scenes {
         let len = scene.len() as u64;
@@ -144,7 +144,7 @@ fn interleave(scenes: Vec<Vec<Step>>) -> Vec<Step> {
 }
 
 /// Numbers each sender's transactions and each authority's tuples in block order, then signs.
-fn sign(steps: Vec<Step>) -> Vec<Bytes> {
+pub fn sign(steps: Vec<Step>) -> Vec<Bytes> {
     let mut nonces: AddressMap<u64> = AddressMap::default();
     let mut next = |address: Address| {
         let nonce = nonces.entry(address).or_default();
