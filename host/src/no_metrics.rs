@@ -21,9 +21,14 @@ pub(crate) fn batch<T>(_: Work, _: &'static str, _: usize, run: impl FnOnce() ->
     run()
 }
 
-pub(crate) const fn before(_: &ExecutionReport) {}
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Before;
 
-pub(crate) const fn executed((): (), _: &ExecutionReport) {}
+pub(crate) const fn before(_: &ExecutionReport) -> Before {
+    Before
+}
+
+pub(crate) const fn executed(_: Before, _: &ExecutionReport) {}
 
 #[cfg(feature = "rpc")]
 pub(crate) const fn answered(_: usize) {}
