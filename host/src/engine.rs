@@ -218,6 +218,11 @@ impl Engine {
         self.offload.device.as_ref().map_or("revm", |device| device.name())
     }
 
+    /// Whether blocks are given to a device. If not, revm executes them, one transaction after the other.
+    pub fn executes_on_device(&self) -> bool {
+        self.offload.named_device().is_some()
+    }
+
     /// CPU threads in use.
     pub fn threads(&self) -> usize {
         self.offload.pool.current_num_threads()
@@ -278,7 +283,7 @@ impl Engine {
         let mut transactions = self.decode(block)?;
         lap(&mut report.time.decode, &mut clock);
 
-        let senders = self.senders(&mut transactions, block.env.fork)?;
+        let senders = self.recover_senders(&mut transactions, block.env.fork)?;
         lap(&mut report.time.recover, &mut clock);
 
         let outcomes = self.execute_transactions(&block.env, &transactions, &senders, state, &mut report)?;
@@ -308,7 +313,7 @@ impl Engine {
         }
         let before = metrics::before(report);
         let outcomes = match self.lanes() {
-            Some(lanes) => waves::execute(env, transactions, senders, state, lanes, report),
+            Some(lanes) => waves::execute(env, transactions, senders, state, &self.offload.pool, lanes, report),
             None => execute_in_order(env, transactions, senders, state, report),
         }?;
         metrics::executed(before, report);
@@ -404,7 +409,7 @@ impl Engine {
     /// Runs the last call of a sequence on revm, after those before it, and gives what each step did: lines of JSON by EIP-3155.
     ///
     /// # Errors
-    /// One of the calls is invalid or cannot be read for.
+    /// It is invalid or cannot be read for. Of those before it such a one leaves everything as it is.
     pub fn trace(&self, base: &Context<'_>, calls: &[Call]) -> Result<(TxOutcome, Vec<u8>), TxError> {
         simulate::trace(base, calls)
     }
@@ -450,7 +455,7 @@ impl Engine {
     }
 
     /// The senders, and into each EIP-7702 tuple its authority.
-    fn senders(&self, transactions: &mut [Transaction], fork: Fork) -> Result<Vec<Address>, ExecuteError> {
+    fn recover_senders(&self, transactions: &mut [Transaction], fork: Fork) -> Result<Vec<Address>, ExecuteError> {
         let low_s = fork >= Fork::Homestead;
         let items = transactions.iter().map(|tx| Decoded::of_transaction(tx, low_s)).collect();
         let signers = self.offload.signers(items, &Progress::default()).unwrap_or_default();

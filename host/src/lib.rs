@@ -3,6 +3,8 @@
 
 pub mod abi;
 pub mod abi_text;
+#[cfg(feature = "alloy-evm")]
+pub mod alloy_evm;
 pub mod backend;
 #[cfg(feature = "bench")]
 pub mod bench;
@@ -46,6 +48,7 @@ pub mod router;
 #[cfg(feature = "rpc")]
 pub mod rpc;
 pub mod sample;
+pub mod senders;
 pub mod signers;
 pub mod simulate;
 pub mod state;

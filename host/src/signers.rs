@@ -20,6 +20,20 @@ pub enum SignerRequest {
     },
     /// A signature and the hash that was signed.
     Signature(RecoverRequest),
+    /// A signed transaction that is decoded already.
+    Transaction {
+        /// Its signature.
+        sender: RecoverRequest,
+        /// That of each EIP-7702 tuple, in order; `None` where its parity alone makes the tuple invalid.
+        authorities: Vec<Option<RecoverRequest>>,
+    },
+}
+
+impl SignerRequest {
+    /// A signed transaction by its bytes. See [`SignerRequest::Raw`].
+    pub fn raw(bytes: &Bytes, low_s: bool) -> Self {
+        Self::Raw { bytes: bytes.clone(), low_s }
+    }
 }
 
 /// Who signed an item.
@@ -108,12 +122,13 @@ impl Decoded {
             .iter()
             .filter_map(|item| match item {
                 SignerRequest::Raw { bytes, .. } => Some(bytes),
-                SignerRequest::Signature(_) => None,
+                SignerRequest::Signature(_) | SignerRequest::Transaction { .. } => None,
             })
             .collect();
         let mut transactions = Transaction::decode_for_recovery(&raws).into_iter();
         let decoded = items.iter().map(|item| match item {
             SignerRequest::Signature(request) => Self::Item(*request, Vec::new()),
+            SignerRequest::Transaction { sender, authorities } => Self::Item(*sender, authorities.clone()),
             SignerRequest::Raw { low_s, .. } => match transactions.next() {
                 Some(Ok(tx)) => Self::of_transaction(&tx, *low_s),
                 Some(Err(error)) => Self::Bad(error),

@@ -75,21 +75,43 @@ pub enum WaitError<T> {
     Cancelled(#[from] Cancelled),
 }
 
+/// The side that owes the answer to a [`Pending`]. Dropped without one, the handle gives [`Cancelled`].
+pub(crate) struct Promise<T> {
+    sender: SyncSender<Caught<Option<T>>>,
+    progress: Progress,
+}
+
+impl<T> Promise<T> {
+    /// The handle and its other side.
+    pub(crate) fn new() -> (Self, Pending<T>) {
+        let (sender, answer) = sync_channel(1);
+        let progress = Progress::default();
+        (Self { sender, progress: progress.clone() }, Pending { answer, progress })
+    }
+
+    pub(crate) const fn progress(&self) -> &Progress {
+        &self.progress
+    }
+
+    /// Gives the answer; `None` means cancelled, an error a panic that whoever waits is to have.
+    pub(crate) fn settle(self, answer: Caught<Option<T>>) {
+        // Nobody waits any more if this fails.
+        let _ = self.sender.send(answer);
+    }
+}
+
 impl<T: Send + 'static> Pending<T> {
     /// Hands `work` to `spawn`. `None` from the work means that it saw the cancellation.
     pub(crate) fn start(
         work: impl FnOnce(&Progress) -> Option<T> + Send + 'static,
         spawn: impl FnOnce(Box<dyn FnOnce() + Send>),
     ) -> Self {
-        let (sender, answer): (SyncSender<Caught<Option<T>>>, _) = sync_channel(1);
-        let progress = Progress::default();
-        let inside = progress.clone();
+        let (promise, pending) = Promise::new();
         spawn(Box::new(move || {
-            let result = panic::catch_unwind(AssertUnwindSafe(|| work(&inside)));
-            // Nobody waits any more if this fails.
-            let _ = sender.send(result);
+            let answer = panic::catch_unwind(AssertUnwindSafe(|| work(promise.progress())));
+            promise.settle(answer);
         }));
-        Self { answer, progress }
+        pending
     }
 
     /// Waits for the end.

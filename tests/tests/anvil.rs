@@ -1,7 +1,7 @@
 //! A real node beside us: anvil gets the scenes of the sample and creations of our contracts as signed transactions, mines them into
 //! several blocks, and what we read of it must replay on every backend to the node's own receipts and state.
 
-use alloy_primitives::{Address, B256, Bytes, U256, bytes, hex, keccak256};
+use alloy_primitives::{Address, B256, Bytes, U256, bytes, hex, keccak256, map::AddressMap};
 use libtest_mimic::Failed;
 use lockstep::{
     block_file::BlockFile,
@@ -142,7 +142,7 @@ fn make(hardfork: Hardfork) -> Result<Chain, Failed> {
     let sent = steps.len();
     // Blob transactions then need no blobs. With them anvil's transactions root would be over blobs and all, which no other node's is.
     node.call("anvil_autoImpersonateAccount", &json!([true]))?;
-    let mut waiting = sample::sign(steps);
+    let mut waiting = sample::sign(steps, &mut AddressMap::default());
     let mut timestamp = TIMESTAMP;
     let mut refused = Vec::new();
     // What is refused for its nonce or funds may be taken after the next block.

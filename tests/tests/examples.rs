@@ -5,10 +5,11 @@ use lockstep_tests::{binary::run_example, harness::Suite};
 use std::{env, process::ExitCode};
 
 /// Each example, and what it says besides its rate.
-const EXAMPLES: [(&str, &[&str]); 4] = [
+const EXAMPLES: [(&str, &[&str]); 5] = [
     ("quote_pool", &["1000000 are best sold as 348200 + 651800", "20000 quotes in "]),
     ("scan_balances", &["33333 of 100000 accounts hold ", "100000 balances in "]),
     ("find_liquidatable", &["at a price of 2.00: 2938 of 50000 can be", "at a price of 1.80: 7648 of 50000 can be"]),
+    ("node_loop", &["block 1000000 and 0 more: 273 txs, ", ", all equal; ", "273 txs, recovery included: "]),
     ("fuzz_function", &["12 edges by ", "reverts with 0x: 0x4c4f434b4544", "reverts with 0xdb42144d: 0x08c84c21"]),
 ];
 

@@ -7,12 +7,14 @@ use lockstep::{
     encode,
     engine::Engine,
     recover::{ORDER, RecoverError},
+    senders::{Collector, CollectorOptions, SenderOptions},
     signers::{SignerError, SignerRequest, Signers},
     submit::{Cancelled, WaitError},
     tx::{Authorization, Signature, Transaction, TxType},
 };
 use lockstep_tests::{harness::Suite, sign::Wallet, vectors};
 use std::{
+    cell::Cell,
     process::ExitCode,
     thread,
     time::{Duration, Instant},
@@ -187,6 +189,79 @@ fn deadline_and_cancel(engine: &Engine) -> Result<(), Failed> {
     check(&cases[..100], &engine.submit(items(&cases[..100])).wait()?)
 }
 
+/// A loop's iterator: order kept, errors at their place, never more taken ahead than was said.
+fn as_an_iterator(engine: &Engine) -> Result<(), Failed> {
+    let cases: Vec<_> = (0..300).map(case).collect();
+    for (chunk, ahead) in [(1, 1), (7, 3), (64, 2), (300, 1), (1000, 2)] {
+        let taken = Cell::new(0);
+        let txs = cases.iter().inspect(|_| taken.set(taken.get() + 1));
+        let senders = engine.senders(txs, |(item, _)| item.clone(), SenderOptions { chunk, ahead });
+        if taken.get() != 0 {
+            return Err("it began before anybody asked".into());
+        }
+        let mut results = Vec::new();
+        for (index, (tx, signers)) in senders.enumerate() {
+            if !std::ptr::eq(tx, &raw const cases[index]) {
+                return Err(format!("item {index} is another one").into());
+            }
+            // The batch that is being read, and those under way.
+            if taken.get() > (index / chunk + 1 + ahead) * chunk {
+                return Err(format!("{} taken at {index}, by {chunk} and {ahead}", taken.get()).into());
+            }
+            results.push(signers);
+        }
+        check(&cases, &results)?;
+    }
+    // Left early, the rest is neither taken nor waited for.
+    let first = engine.senders(0.., |n| case(*n).0, SenderOptions { chunk: 20, ahead: 2 }).take(30);
+    check(&cases[..30], &first.map(|(_, signers)| signers).collect::<Vec<_>>())
+}
+
+/// Many submit a little each, some lose patience, and everybody gets the answers to their own items.
+fn collected(engine: &Engine) -> Result<(), Failed> {
+    let options = CollectorOptions { within: Duration::from_millis(2), most: 100, queue: 4 };
+    let collector = Collector::new(engine.clone(), options)?;
+    let run = |thread: usize| {
+        for n in 0..40 {
+            let first = 1000 * thread + 10 * n;
+            let cases: Vec<_> = (first..first + n % 4).map(case).collect();
+            let pending = collector.submit(items(&cases));
+            match n % 10 {
+                5 => drop(pending),
+                7 => pending.progress().cancel(),
+                _ => {
+                    let results = pending.wait_until(Instant::now() + Duration::from_secs(120));
+                    let results = results.map_err(|error| error.to_string())?;
+                    check(&cases, &results).map_err(|failed| failed.message().unwrap_or_default().to_owned())?;
+                }
+            }
+        }
+        Ok(())
+    };
+    let run = &run;
+    let ran = thread::scope(|scope| {
+        let threads: Vec<_> = (0..8).map(|n| scope.spawn(move || run(n))).collect();
+        threads.into_iter().map(|thread| thread.join().unwrap_or(Err("panicked".into()))).collect::<Vec<_>>()
+    });
+    ran.into_iter().try_for_each(|result: Result<(), String>| result.map_err(Failed::from))
+}
+
+/// One batch under way and one submission in the queue: there is no room for a third.
+fn a_full_queue(engine: &Engine) -> Result<(), Failed> {
+    let collector = Collector::new(engine.clone(), CollectorOptions { within: Duration::ZERO, most: 1, queue: 1 })?;
+    let cases: Vec<_> = (0..5000).map(signed).collect();
+    let large = collector.submit(items(&cases));
+    // Waits until the first one has left the queue.
+    let small = collector.submit(items(&cases[..3]));
+    match collector.try_submit(items(&cases[3..5])) {
+        Err(refused) if refused.0 == items(&cases[3..5]) => {}
+        other => return Err(format!("not refused: {other:?}").into()),
+    }
+    check(&cases, &large.wait()?)?;
+    check(&cases[..3], &small.wait()?)?;
+    check(&cases[3..5], &collector.try_submit(items(&cases[3..5]))?.wait()?)
+}
+
 /// The comparison proves nothing if it cannot fail.
 fn the_check_sees_wrong_results() -> Result<(), Failed> {
     let engine = Engine::builder().build()?;
@@ -219,5 +294,8 @@ fn main() -> ExitCode {
     suite.each("the_low_s_flag", the_low_s_flag);
     suite.each("submitted_from_many_threads", submitted_from_many_threads);
     suite.each("deadline_and_cancel", deadline_and_cancel);
+    suite.each("as_an_iterator", as_an_iterator);
+    suite.each("collected", collected);
+    suite.each("a_full_queue", a_full_queue);
     suite.run()
 }

@@ -12,7 +12,6 @@ use crate::{
     engine::Engine,
     recover::{self, HALF_ORDER, RecoverError, RecoverRequest, recover_batch, recover_parallel},
 };
-use alloy_consensus::crypto::secp256k1::{recover_signer, recover_signer_unchecked};
 use alloy_primitives::{Address, Signature, keccak256};
 use k256::ecdsa::{RecoveryId, VerifyingKey};
 use rayon::ThreadPool;
@@ -88,7 +87,7 @@ fn by_k256(request: &RecoverRequest) -> Option<Address> {
     Some(Address::from_slice(&keccak256(&key.to_encoded_point(false).as_bytes()[1..])[12..]))
 }
 
-/// What alloy-consensus does for a transaction's sender where nobody has turned its feature `secp256k1` on.
+/// What alloy does for a transaction's sender where nobody has turned its feature `secp256k1` on.
 fn by_alloy(request: &RecoverRequest) -> Option<Address> {
     // Transactions have no other ids.
     let parity = match request.recovery_id {
@@ -96,9 +95,12 @@ fn by_alloy(request: &RecoverRequest) -> Option<Address> {
         1 => true,
         _ => return None,
     };
-    let signature = Signature::new(request.r, request.s, parity);
-    let recover = if request.low_s { recover_signer } else { recover_signer_unchecked };
-    recover(&signature, request.hash).ok()
+    if request.low_s && request.s > HALF_ORDER {
+        return None;
+    }
+    // Asked for the key: what gives an address is libsecp256k1 where anything that is built along has that feature.
+    let key = Signature::new(request.r, request.s, parity).recover_from_prehash(&request.hash).ok()?;
+    Some(Address::from_public_key(&key))
 }
 
 /// The engines that `choice` asks for.

@@ -2,6 +2,7 @@
 //!
 //! Its fork is Prague, the oldest one with all transaction types: type 4 came with it, and so did the calldata floor of EIP-7623.
 
+pub mod chain;
 pub mod scenes;
 pub mod world;
 
@@ -83,7 +84,7 @@ pub fn build() -> Result<Sample, SampleError> {
     let steps = interleave(scenes::all(&world)?);
     let kinds: Vec<_> = steps.iter().map(|step| step.kind).collect();
     let senders: Vec<_> = steps.iter().map(|step| step.from.address()).collect();
-    let raw = sign(steps);
+    let raw = sign(steps, &mut AddressMap::default());
     let txs: Vec<_> = raw.iter().map(|raw| Transaction::decode(raw)).collect::<Result<_, _>>()?;
 
     let recorder = Recorder::new(&world.state);
@@ -143,9 +144,8 @@ pub fn interleave(scenes: Vec<Vec<Step>>) -> Vec<Step> {
     placed.into_iter().map(|(_, step)| step).collect()
 }
 
-/// Numbers each sender's transactions and each authority's tuples in block order, then signs.
-pub fn sign(steps: Vec<Step>) -> Vec<Bytes> {
-    let mut nonces: AddressMap<u64> = AddressMap::default();
+/// Numbers each sender's transactions and each authority's tuples in block order, from `nonces` on, then signs.
+pub fn sign(steps: Vec<Step>, nonces: &mut AddressMap<u64>) -> Vec<Bytes> {
     let mut next = |address: Address| {
         let nonce = nonces.entry(address).or_default();
         *nonce += 1;

@@ -35,7 +35,7 @@ pub struct Step {
     pub delegations: Vec<Delegation>,
 }
 
-type Scene = Result<Vec<Step>, ContractError>;
+pub(super) type Scene = Result<Vec<Step>, ContractError>;
 
 impl Step {
     /// An EIP-1559 transaction. Tips differ, as in life, so that fees do not all look alike.
@@ -48,7 +48,7 @@ impl Step {
         Self { kind, from: from.clone(), tx, delegations: Vec::new() }
     }
 
-    fn call(
+    pub(super) fn call(
         kind: &'static str,
         from: &Wallet,
         to: &Deployed,
@@ -58,11 +58,11 @@ impl Step {
         Ok(Self::new(kind, from, Some(to.address), to.input(signature, args)?))
     }
 
-    fn pay(kind: &'static str, from: &Wallet, to: Address, value: U256) -> Self {
+    pub(super) fn pay(kind: &'static str, from: &Wallet, to: Address, value: U256) -> Self {
         Self::new(kind, from, Some(to), Bytes::new()).gas(21_000).value(value)
     }
 
-    fn value(mut self, value: U256) -> Self {
+    pub(super) fn value(mut self, value: U256) -> Self {
         self.tx.value = value;
         self
     }
