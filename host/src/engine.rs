@@ -12,6 +12,7 @@ use crate::{
     intrinsic::check_intrinsic,
     lanes::Lanes,
     lower::CodeCache,
+    metrics,
     offload::Offload,
     outcome::TxOutcome,
     plan::is_call,
@@ -315,10 +316,13 @@ impl Engine {
             let reason = format!("{} for {} transactions", senders.len(), transactions.len());
             return Err(ExecuteError::Block(Invalid::new("senders", reason)));
         }
-        match self.lanes() {
+        let before = metrics::before(report);
+        let outcomes = match self.lanes() {
             Some(lanes) => waves::execute(env, transactions, senders, state, &self.offload.pool, lanes, report),
             None => execute_in_order(env, transactions, senders, state, report),
-        }
+        }?;
+        metrics::executed(before, report);
+        Ok(outcomes)
     }
 
     /// Executes transactions that have nothing to do with each other, each alone on the state of its context: calls on one
@@ -336,7 +340,10 @@ impl Engine {
         txs: &[PlacedTx<'_>],
         report: &mut ExecutionReport,
     ) -> Vec<Result<TxOutcome, TxError>> {
-        independent::execute(contexts, txs, &self.offload.pool, self.lanes(), report)
+        let before = metrics::before(report);
+        let results = independent::execute(contexts, txs, &self.offload.pool, self.lanes(), report);
+        metrics::executed(before, report);
+        results
     }
 
     /// Answers calls against one snapshot, each alone, exactly as revm does call by call. Calls are taken as they are needed

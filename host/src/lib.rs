@@ -30,6 +30,11 @@ pub mod keccak;
 mod lanes;
 pub mod lower;
 pub mod memory;
+#[cfg(feature = "metrics")]
+pub mod metrics;
+#[cfg(not(feature = "metrics"))]
+#[path = "no_metrics.rs"]
+mod metrics;
 mod offload;
 pub mod opcode;
 pub mod outcome;
@@ -62,3 +67,8 @@ struct Readme;
 #[cfg(all(doctest, feature = "alloy-evm"))]
 #[doc = include_str!("../../docs/rust.md")]
 struct PlainRust;
+
+/// The same for the page on nodes.
+#[cfg(all(doctest, feature = "rpc"))]
+#[doc = include_str!("../../docs/rpc.md")]
+struct RpcPage;

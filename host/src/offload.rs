@@ -3,6 +3,7 @@
 use crate::{
     backend::{Backend, BackendError, BackendKind},
     keccak,
+    metrics::{self, Work},
     recover::{self, PARALLEL_FROM, RecoverError, RecoverRequest},
     router::{self, Route, Router},
     signers::{Decoded, SignerRequest, SignerResults},
@@ -84,7 +85,7 @@ impl Offload {
                 slice.split_at(share),
                 on_device,
                 |requests| self.recover_on_cpu(requests, progress),
-                "recover",
+                Work::Recover,
             ));
             if progress.is_cancelled() {
                 return None;
@@ -96,7 +97,8 @@ impl Offload {
     fn recover_on_cpu(&self, requests: &[RecoverRequest], progress: &Progress) -> Recovered {
         let run = || recover::recover_until(recover::Engine::best(), requests, progress);
         // A pool costs more than the work.
-        if requests.len() < PARALLEL_FROM { run() } else { self.pool.install(run) }
+        let all = || if requests.len() < PARALLEL_FROM { run() } else { self.pool.install(run) };
+        metrics::batch(Work::Recover, BackendKind::Cpu.name(), requests.len(), all, |_| true)
     }
 
     /// Keccak-256 of each message, in order.
@@ -117,13 +119,14 @@ impl Offload {
             messages.split_at(share),
             |messages| device.keccak256(messages),
             |messages| self.keccak256_on_cpu(messages),
-            "keccak256",
+            Work::Keccak256,
         )
     }
 
     fn keccak256_on_cpu(&self, messages: &[&[u8]]) -> Vec<B256> {
         let run = || keccak::keccak256_parallel(keccak::Engine::best(), messages);
-        if messages.len() <= keccak::CHUNK { run() } else { self.pool.install(run) }
+        let all = || if messages.len() <= keccak::CHUNK { run() } else { self.pool.install(run) };
+        metrics::batch(Work::Keccak256, BackendKind::Cpu.name(), messages.len(), all, |_| true)
     }
 
     /// The signers of decoded items, in order; `None` if cancelled.
@@ -161,13 +164,14 @@ impl Offload {
 
 /// The first part by `device`, the second by `cpu`, at the same time; all by `cpu` where the device fails.
 fn both<T: Sync, R: Send>(
-    Offload { pool, beside, .. }: &Offload,
+    Offload { pool, beside, device: named, .. }: &Offload,
     (first, second): (&[T], &[T]),
     device: impl Fn(&[T]) -> Result<Vec<R>, BackendError> + Sync,
     cpu: impl Fn(&[T]) -> Vec<R>,
-    what: &str,
+    work: Work,
 ) -> Vec<R> {
-    let on_device = || {
+    let what = work.name();
+    let run = || {
         device(first)
             .and_then(|results| match results.len() {
                 // One too few would shift everybody's answer after it.
@@ -175,6 +179,10 @@ fn both<T: Sync, R: Send>(
                 _ => Ok(results),
             })
             .inspect_err(|error| tracing::warn!(%error, what, "the device failed, the CPU takes over"))
+    };
+    let on_device = || {
+        let backend = named.as_ref().map_or(BackendKind::Auto, |device| device.kind());
+        metrics::batch(work, backend.name(), first.len(), run, Result::is_ok)
     };
     if first.is_empty() {
         return cpu(second);

@@ -1,5 +1,6 @@
 //! What the suites share: data, devices, and generated programs.
 
+pub mod anvil;
 pub mod arithmetic;
 pub mod binary;
 pub mod calls;

@@ -82,6 +82,8 @@ fn help() -> Outcome {
     let ran = run(&["--help"])?.exits(0)?;
     for word in VERBS.into_iter().chain([
         "bench",
+        "fetch",
+        "--metrics",
         "--backend",
         "--device",
         "--threads",
@@ -92,7 +94,7 @@ fn help() -> Outcome {
     ]) {
         ensure(ran.stdout.contains(word), || format!("no {word} in: {}", ran.stdout))?;
     }
-    for verb in VERBS.into_iter().chain(["bench"]) {
+    for verb in VERBS.into_iter().chain(["bench", "fetch"]) {
         ensure(run(&[verb, "--help"])?.exits(0)?.stdout.contains("--json"), || format!("{verb} --help"))?;
     }
     let version = run(&["--version"])?.exits(0)?;

@@ -79,7 +79,7 @@ pub(super) fn run(common: &Common, args: &Args) -> Result<Exit, Failure> {
         print(json!({
             "schema": "lockstep-fetch/1", "file": path.display().to_string(), "number": args.block, "fork": file.block.env.fork.name(),
             "txs": file.block.transactions.len(), "ok": verdict.is_none(), "mismatch": verdict, "cached": fetched.cached,
-            "proven": fetched.proven, "keys": fetched.keys, "rounds": fetched.rounds, "calls": fetched.calls,
+            "proven": (!fetched.cached).then_some(fetched.proven), "keys": fetched.keys, "rounds": fetched.rounds, "calls": fetched.calls,
         }))?;
     } else {
         print(line(&path, &fetched, verdict.is_none()))?;

@@ -7,6 +7,8 @@ mod devices;
 mod fetch;
 mod keccak;
 mod lines;
+#[cfg(feature = "metrics")]
+mod metrics;
 #[cfg(feature = "rpc")]
 mod node;
 mod recover;
@@ -67,6 +69,10 @@ struct Common {
     /// Log to stderr: off, error, warn, info, debug or trace
     #[arg(long, global = true, default_value = "warn", value_name = "LEVEL", value_parser = level_parser())]
     log: LevelFilter,
+    /// Serve what is counted, as Prometheus' text, on loopback while the program runs
+    #[cfg(feature = "metrics")]
+    #[arg(long, global = true, value_name = "PORT|ADDR", value_parser = metrics::parse_address)]
+    metrics: Option<std::net::SocketAddr>,
 }
 
 #[derive(Debug, Subcommand)]
@@ -136,6 +142,13 @@ enum Failure {
 pub fn run() -> ExitCode {
     let Cli { common, verb } = Cli::parse();
     tracing_subscriber::fmt().with_max_level(common.log).with_writer(io::stderr).with_target(false).init();
+    #[cfg(feature = "metrics")]
+    if let Some(address) = common.metrics
+        && let Err(cause) = metrics::serve(address)
+    {
+        complain(format_args!("--metrics {address}: {cause}"));
+        return ExitCode::from(Exit::Bad as u8);
+    }
     let result = match verb {
         Verb::Replay(args) => replay::run(&common, &args),
         Verb::Recover(args) => recover::run(&common, &args),

@@ -56,12 +56,12 @@ impl RemoteBlock {
     pub(crate) fn read(client: &Client, number: u64) -> Result<Self, RpcError> {
         let Some(before) = number.checked_sub(1) else {
             let reason = "the genesis block has no parent, and so no state to execute it on".into();
-            return Err(RpcError::new(number, "header", BLOCK, Cause::Wrong(reason)));
+            return Err(RpcError::new(number, "header", BLOCK, Cause::Impossible(reason)));
         };
         let mut answers = client.batch(number, &[block_request(number, true), block_request(before, false)])?;
-        let parent = read_header(&answers.pop().unwrap_or_default(), before)?;
-        let block = answers.pop().unwrap_or_default();
+        let (before_block, block) = (answers.pop().unwrap_or_default(), answers.pop().unwrap_or_default());
         let header = read_header(&block, number)?;
+        let parent = read_header(&before_block, before)?;
         let wrong = |key: &str, reason: String| RpcError::new(number, key, BLOCK, Cause::Wrong(reason));
         if header.parent_hash != parent.hash {
             let reason = format!("the parent is {}, but block {before} is {}", header.parent_hash, parent.hash);
@@ -122,10 +122,10 @@ impl RemoteBlock {
         Block { env: env.clone(), transactions: self.raw.clone() }
     }
 
-    /// Recovers the senders, each of which must be the one that the node names.
+    /// Recovers the senders.
     pub(crate) fn senders(&self, fork: Fork) -> Result<Vec<Address>, RpcError> {
         let wrong = |tx: usize, reason: String| {
-            RpcError::new(self.header.number, format!("transaction {tx}"), BLOCK, Cause::Wrong(reason))
+            RpcError::new(self.header.number, format!("transaction {tx}"), BLOCK, Cause::Impossible(reason))
         };
         let sender = |(at, tx): (usize, &Transaction)| {
             recover_one(&sender_request(tx, fork)).map_err(|cause| wrong(at, cause.to_string()))

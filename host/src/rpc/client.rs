@@ -1,6 +1,7 @@
 //! JSON-RPC over HTTP: batches on a few connections at once, asked again with growing pauses while the fault may pass.
 
 use super::error::{Cause, RpcError};
+use crate::metrics;
 use serde_json::{Value, json};
 use std::{
     sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering},
@@ -160,6 +161,7 @@ impl Client {
             let (at, fault) = match self.attempt(requests) {
                 Ok(results) => {
                     self.calls.fetch_add(requests.len() as u64, Ordering::Relaxed);
+                    metrics::answered(requests.len());
                     return Ok(results);
                 }
                 Err(failed) => failed,
@@ -176,6 +178,7 @@ impl Client {
                 return Err(RpcError { block, key: request.key.clone(), method: request.method, cause });
             }
             tracing::debug!(method = request.method, key = request.key, cause = %fault.cause, ?pause, "asking again");
+            metrics::asked_again();
             thread::sleep(pause);
             pause = (pause * 2).min(LONGEST_PAUSE);
             attempt += 1;

@@ -26,7 +26,13 @@ pub enum Cause {
     /// The node has no such method.
     #[error("the node has no such method")]
     Unsupported,
-    /// The node has thrown away, or never had, the state or block that is asked for.
+    /// There is no such block, or none here yet.
+    #[error("the node has no block {0}")]
+    Absent(u64),
+    /// It cannot be done, whatever the node answers.
+    #[error("{0}")]
+    Impossible(String),
+    /// The node has thrown away, or never had, the state that is asked for.
     #[error("the node does not have it: {0}; an archive node does, and any full node for recent blocks")]
     Pruned(String),
     /// The answer contradicts what is known for sure.

@@ -192,7 +192,7 @@ impl Source {
             }
         }
         let reason = format!("after {MOST_ROUNDS} rounds something is still missing");
-        Err(RpcError::new(env.number, "state", TRACE, Cause::Wrong(reason)))
+        Err(RpcError::new(env.number, "state", TRACE, Cause::Impossible(reason)))
     }
 
     /// The keys that the node's own execution of the block touches, where it can tell. Only the keys are taken: values are those of
@@ -261,7 +261,7 @@ fn run(
     senders: &[Address],
 ) -> Result<(MemoryState, Vec<Option<TxOutcome>>), RpcError> {
     let wrong =
-        |key: String, cause: String| RpcError::new(env.number, key, "eth_getBlockByNumber", Cause::Wrong(cause));
+        |key: String, cause: String| RpcError::new(env.number, key, "eth_getBlockByNumber", Cause::Impossible(cause));
     let mut before = Committed::new(view);
     let mut call = |contract: Address, input: Bytes| {
         let outcome = system_call(env, &before, contract, input)

@@ -30,7 +30,7 @@ impl Header {
     pub(crate) fn read(block: &Value, number: u64, method: &'static str) -> Result<Self, RpcError> {
         let wrong = |cause| RpcError::new(number, "header", method, cause);
         if block.is_null() {
-            return Err(wrong(Cause::Pruned("no block of this number".into())));
+            return Err(wrong(Cause::Absent(number)));
         }
         let malformed = RpcError::malformed(number, "header", method);
         let (header, actual) = decode(&Node::root(block)).map_err(malformed)?;

@@ -66,7 +66,7 @@ impl Schedule {
             (None, None, Some(told)) => told,
             (None, None, None) => {
                 let reason = format!("the forks of chain {} are not known here: name one with --fork", self.chain_id);
-                return Err(RpcError::new(number, "fork", "eth_config", Cause::Wrong(reason)));
+                return Err(RpcError::new(number, "fork", "eth_config", Cause::Impossible(reason)));
             }
         };
         Ok(rules)

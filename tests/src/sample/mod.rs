@@ -133,7 +133,7 @@ fn env(world: &World) -> BlockEnv {
 }
 
 /// All scenes at once, each in its own order and spread over the whole block.
-fn interleave(scenes: Vec<Vec<Step>>) -> Vec<Step> {
+pub fn interleave(scenes: Vec<Vec<Step>>) -> Vec<Step> {
     let mut placed = Vec::new();
     for scene in scenes {
         let len = scene.len() as u64;
@@ -145,7 +145,7 @@ fn interleave(scenes: Vec<Vec<Step>>) -> Vec<Step> {
 }
 
 /// Numbers each sender's transactions and each authority's tuples in block order, from `nonces` on, then signs.
-fn sign(steps: Vec<Step>, nonces: &mut AddressMap<u64>) -> Vec<Bytes> {
+pub fn sign(steps: Vec<Step>, nonces: &mut AddressMap<u64>) -> Vec<Bytes> {
     let mut next = |address: Address| {
         let nonce = nonces.entry(address).or_default();
         *nonce += 1;

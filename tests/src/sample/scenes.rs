@@ -39,7 +39,7 @@ pub(super) type Scene = Result<Vec<Step>, ContractError>;
 
 impl Step {
     /// An EIP-1559 transaction. Tips differ, as in life, so that fees do not all look alike.
-    pub(super) fn new(kind: &'static str, from: &Wallet, to: Option<Address>, input: Bytes) -> Self {
+    pub fn new(kind: &'static str, from: &Wallet, to: Option<Address>, input: Bytes) -> Self {
         let tip = GWEI + u64::from(from.address()[19]) * (GWEI / 100);
         let mut tx = Transaction::blank(TxType::DynamicFee, CHAIN_ID);
         (tx.gas_limit, tx.to, tx.input) = (300_000, to, input);
@@ -67,7 +67,9 @@ impl Step {
         self
     }
 
-    pub(super) const fn gas(mut self, limit: u64) -> Self {
+    /// With another gas limit.
+    #[must_use]
+    pub const fn gas(mut self, limit: u64) -> Self {
         self.tx.gas_limit = limit;
         self
     }

@@ -1,0 +1,150 @@
+//! What is counted while work goes on, for the recorder of the crate `metrics` that the program has installed. Names, labels and units:
+//! `docs/metrics.md`. Without [`enable`] nothing is counted, and nothing costs anything.
+
+use crate::{fallback::FallbackReason, report::ExecutionReport, report::RouteCount};
+use ::metrics::{Unit, counter, describe_counter, describe_histogram, histogram};
+use std::{
+    collections::BTreeMap,
+    sync::atomic::{AtomicBool, Ordering},
+    time::Instant,
+};
+
+static ENABLED: AtomicBool = AtomicBool::new(false);
+
+const RECOVERIES: &str = "lockstep_recoveries_total";
+const HASHES: &str = "lockstep_hashes_total";
+const BATCH_SECONDS: &str = "lockstep_batch_seconds";
+const DEVICE_ERRORS: &str = "lockstep_device_errors_total";
+const TXS: &str = "lockstep_txs_total";
+const CALLS: &str = "lockstep_calls_total";
+const GAS: &str = "lockstep_gas_total";
+const FALLBACKS: &str = "lockstep_fallbacks_total";
+const CONFLICTS: &str = "lockstep_conflicts_total";
+const EXECUTE_SECONDS: &str = "lockstep_execute_seconds";
+const RPC_CALLS: &str = "lockstep_rpc_calls_total";
+const RPC_RETRIES: &str = "lockstep_rpc_retries_total";
+
+/// Counts from now on. Install the recorder first.
+pub fn enable() {
+    describe_counter!(RECOVERIES, "Signatures whose signer was looked for, by backend.");
+    describe_counter!(HASHES, "Messages hashed with Keccak-256 in batches, by backend.");
+    describe_histogram!(BATCH_SECONDS, Unit::Seconds, "One batch of recoveries or hashes on one backend.");
+    describe_counter!(DEVICE_ERRORS, "Batches that a device failed and the CPU did instead.");
+    describe_counter!(TXS, "Transactions executed, by the route of the accepted result.");
+    describe_counter!(CALLS, "Those whose target had code.");
+    describe_counter!(GAS, "Receipt gas of executed transactions, by route.");
+    describe_counter!(FALLBACKS, "Transactions that a device was asked to run and that revm ran, by reason.");
+    describe_counter!(CONFLICTS, "Lanes whose result was stale at their turn.");
+    describe_histogram!(
+        EXECUTE_SECONDS,
+        Unit::Seconds,
+        "Executing one block, or one batch of independent transactions."
+    );
+    describe_counter!(RPC_CALLS, "JSON-RPC calls that a node has answered.");
+    describe_counter!(RPC_RETRIES, "HTTP requests to a node that were sent again.");
+    ENABLED.store(true, Ordering::Relaxed);
+}
+
+fn is_enabled() -> bool {
+    ENABLED.load(Ordering::Relaxed)
+}
+
+/// What a batch is made of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Work {
+    Recover,
+    Keccak256,
+}
+
+impl Work {
+    pub(crate) const fn name(self) -> &'static str {
+        match self {
+            Self::Recover => "recover",
+            Self::Keccak256 => "keccak256",
+        }
+    }
+}
+
+/// Runs a batch of `items` on a backend, counted if `count` finds that it was done.
+pub(crate) fn batch<T>(
+    work: Work,
+    backend: &'static str,
+    items: usize,
+    run: impl FnOnce() -> T,
+    count: impl FnOnce(&T) -> bool,
+) -> T {
+    if !is_enabled() || items == 0 {
+        return run();
+    }
+    let start = Instant::now();
+    let result = run();
+    if count(&result) {
+        let name = match work {
+            Work::Recover => RECOVERIES,
+            Work::Keccak256 => HASHES,
+        };
+        counter!(name, "backend" => backend).increment(items as u64);
+        histogram!(BATCH_SECONDS, "work" => work.name(), "backend" => backend).record(start.elapsed());
+    } else {
+        counter!(DEVICE_ERRORS, "work" => work.name()).increment(1);
+    }
+    result
+}
+
+/// What a report counted before more is added to it.
+#[derive(Debug)]
+pub(crate) struct Before {
+    device: RouteCount,
+    cpu: RouteCount,
+    fallbacks: BTreeMap<FallbackReason, u64>,
+    conflicts: u64,
+    start: Instant,
+}
+
+/// Call before executing into `report`; `None` where nothing is counted.
+pub(crate) fn before(report: &ExecutionReport) -> Option<Before> {
+    is_enabled().then(|| Before {
+        device: report.device,
+        cpu: report.cpu,
+        fallbacks: report.fallbacks.clone(),
+        conflicts: report.conflicts,
+        start: Instant::now(),
+    })
+}
+
+/// Counts what came into `report` since.
+pub(crate) fn executed(before: Option<Before>, report: &ExecutionReport) {
+    let Some(before) = before else { return };
+    for (route, was, is) in [("device", before.device, report.device), ("cpu", before.cpu, report.cpu)] {
+        counter!(TXS, "route" => route).increment(is.txs - was.txs);
+        counter!(CALLS, "route" => route).increment(is.calls - was.calls);
+        counter!(GAS, "route" => route).increment(is.gas - was.gas);
+    }
+    for (reason, count) in &report.fallbacks {
+        let new = count - before.fallbacks.get(reason).copied().unwrap_or_default();
+        if new > 0 {
+            counter!(FALLBACKS, "reason" => reason.name()).increment(new);
+            if *reason == FallbackReason::DeviceError {
+                counter!(DEVICE_ERRORS, "work" => "execute").increment(1);
+            }
+        }
+    }
+    counter!(CONFLICTS).increment(report.conflicts - before.conflicts);
+    histogram!(EXECUTE_SECONDS).record(before.start.elapsed());
+}
+
+/// A node has answered.
+#[cfg(feature = "rpc")]
+pub(crate) fn answered(calls: usize) {
+    if is_enabled() {
+        counter!(RPC_CALLS).increment(calls as u64);
+    }
+}
+
+/// A node is asked again.
+#[cfg(feature = "rpc")]
+pub(crate) fn asked_again() {
+    if is_enabled() {
+        counter!(RPC_RETRIES).increment(1);
+    }
+}
