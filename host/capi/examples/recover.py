@@ -83,15 +83,15 @@ def main(path, file):
     signers = Signers(
         addresses=Out(ctypes.addressof(addresses), 20 * count), statuses=Out(ctypes.addressof(statuses), count)
     )
-    best = float("inf")
+    best = least = float("inf")
     for _ in range(5):
-        begin = time.perf_counter()
+        begin, used = time.perf_counter(), time.process_time()
         # ctypes gives up the interpreter's lock meanwhile: other threads of Python run on.
         check(library, library.lockstep_recover(handle, byref(signatures), byref(signers)))
-        best = min(best, time.perf_counter() - begin)
+        best, least = min(best, time.perf_counter() - begin), min(least, time.process_time() - used)
         if bytes(statuses) != bytes([OK]) * count or bytes(addresses) != expected:
             raise RuntimeError("another sender than expected")
-    print(f"{count} senders in {best:.6f} s: {count / best:.0f} a second")
+    print(f"{count} senders in {best:.6f} s: {count / best:.0f} a second, {least / count * 1e9:.1f} ns of CPU time each")
     check(library, library.lockstep_destroy(handle))
 
 
