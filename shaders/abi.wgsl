@@ -60,6 +60,10 @@ const ENV_NUMBER = 0x2u;
 const WORKGROUP = 0x20u;
 const RECOVER_LOW_S = 0x1u;
 const COUNTERS = 0x5u;
+const COVERAGE_OFF = 0x0u;
+const COVERAGE_MERGED = 0x1u;
+const COVERAGE_EACH = 0x2u;
+const COVERAGE_BITS = 0x10000u;
 const FALLBACK_FORK = 0x100u;
 const FALLBACK_OPCODE = 0x101u;
 const FALLBACK_PRECOMPILE = 0x102u;
@@ -190,7 +194,8 @@ const PARAMS_P256 = 0xfu;
 const PARAMS_RULES = 0x10u;
 const PARAMS_FIRST = 0x11u;
 const PARAMS_LISTED = 0x12u;
-const PARAMS_WORDS = 0x14u;
+const PARAMS_COVERAGE = 0x13u;
+const PARAMS_WORDS = 0x18u;
 const TX_BLOBS_OFFSET = 0x0u;
 const TX_BLOBS = 0x1u;
 const TX_BLOCK = 0x2u;
@@ -312,7 +317,11 @@ struct Params {
     rules: u32,
     first: u32,
     listed: u32,
+    coverage: u32,
     pad0: u32,
+    pad1: u32,
+    pad2: u32,
+    pad3: u32,
 }
 
 struct TxRecord {

@@ -18,6 +18,7 @@
 
 //#include "lane.wgsl"
 //#include "frame.wgsl"
+//#include "coverage.wgsl"
 
 @compute @workgroup_size(32)
 fn execute(@builtin(global_invocation_id) id: vec3<u32>) {

@@ -23,7 +23,7 @@
 @group(0) @binding(6) var<storage, read_write> memory: array<u32>;
 // OverlayEntry as three rows, params.slots of them; LogEntry as ten, params.logs of them; JournalRecord as three.
 @group(0) @binding(7) var<storage, read_write> overlay: array<vec4<u32>>;
-// Running lanes, steps, parked lanes, work, lanes that fall back.
+// Running lanes, steps, parked lanes, work, lanes that fall back; then maps of edges, see coverage.wgsl.
 @group(0) @binding(8) var<storage, read_write> counters: array<atomic<u32>>;
 // Opcode rows; two words of each mean something.
 @group(0) @binding(9) var<uniform> opcodes: array<vec4<u32>, 256>;

@@ -74,6 +74,8 @@ loop {
     var cost = (row1 & 0xffffu) + select(0u, 3u, joined);
     var done = height - sp + 1u;
     var next_pc = pc + 1u + select(0u, 1u + len, joined);
+    // Where a jump leads to.
+    var leads_to = next_pc;
     var r = b;
     if (class_ == CLASS_ALU) {
         r = u256_zero();
@@ -92,6 +94,7 @@ loop {
                 valid = ((codes[frame.jumps_base + (near_a >> 5u)] >> (near_a & 31u)) & 1u) == 1u;
             }
             if (!valid) { status = STATUS_INVALID_JUMP; }
+            leads_to = near_a;
             next_pc = near_a + 1u;
             cost += 1u;
             done += 1u;
@@ -115,6 +118,11 @@ loop {
     if (status != STATUS_RUNNING) { break; }
     gas_hi -= select(0u, 1u, gas_lo < cost);
     gas_lo -= cost;
+
+    if (params.coverage != COVERAGE_OFF) {
+        let origin = pc + select(0u, 1u + len, joined);
+        if (op == OP_JUMP || op == OP_JUMPI) { coverage_add(frame.code_base, origin, leads_to, lane); }
+    }
 
     // What was the top goes to its place under the new one; SWAP has another place for it.
     let swaps = class_ == CLASS_SWAP;

@@ -86,8 +86,16 @@ abi_structs! {
         first: u32,
         /// Behind its last place; invocations from there on do nothing.
         listed: u32,
+        /// `COVERAGE_*`: which maps of edges stand behind the counters.
+        coverage: u32,
         /// Nothing in the kernel reads it; the tests select a seeded fault by it.
         pad0: u32,
+        /// Keeps the size a multiple of 16 bytes, as do the others.
+        pad1: u32,
+        /// See `pad1`.
+        pad2: u32,
+        /// See `pad1`.
+        pad3: u32,
     }
 
     /// One lane's transaction in the batch arena: what is the same in every frame.
@@ -468,4 +476,13 @@ abi_consts! {
     RECOVER_LOW_S = 1;
     /// Words of a counter set: running lanes, steps, parked lanes, work, lanes that ended with `FALLBACK_*`.
     COUNTERS = 5;
+
+    /// No maps of edges.
+    COVERAGE_OFF = 0;
+    /// One for all lanes of the batch.
+    COVERAGE_MERGED = 1;
+    /// One a lane, in the order of the lanes.
+    COVERAGE_EACH = 2;
+    /// Bits of a map.
+    COVERAGE_BITS = crate::coverage::Coverage::BITS;
 }

@@ -137,7 +137,7 @@ impl BlockFile {
         }
         let value: Value =
             serde_json::from_slice(text).map_err(|cause| BlockFileError::new("file", format!("not JSON: {cause}")))?;
-        read_file(Node { value: &value, path: String::new(), tx: None })
+        read_file(Node::root(&value))
     }
 
     /// The file's JSON with keys in order, so that equal files are equal bytes.
@@ -227,14 +227,19 @@ fn expected_json(expected: &Expected) -> Value {
 }
 
 /// A JSON value that knows where it stands.
-struct Node<'a> {
-    value: &'a Value,
+pub(crate) struct Node<'a> {
+    pub(crate) value: &'a Value,
     path: String,
     tx: Option<usize>,
 }
 
 impl<'a> Node<'a> {
-    fn error(&self, reason: impl fmt::Display) -> BlockFileError {
+    /// The top of a document.
+    pub(crate) const fn root(value: &'a Value) -> Self {
+        Node { value, path: String::new(), tx: None }
+    }
+
+    pub(crate) fn error(&self, reason: impl fmt::Display) -> BlockFileError {
         BlockFileError {
             tx: self.tx,
             field: if self.path.is_empty() { "file".into() } else { self.path.clone() },
@@ -247,19 +252,19 @@ impl<'a> Node<'a> {
         Node { value, path, tx: self.tx }
     }
 
-    fn object(&self) -> Result<&'a Map<String, Value>, BlockFileError> {
+    pub(crate) fn object(&self) -> Result<&'a Map<String, Value>, BlockFileError> {
         self.value.as_object().ok_or_else(|| self.error("not an object"))
     }
 
     /// A required member.
-    fn get(&self, key: &str) -> Result<Self, BlockFileError> {
+    pub(crate) fn get(&self, key: &str) -> Result<Self, BlockFileError> {
         let value = self.object()?.get(key).unwrap_or(&Value::Null);
         let child = self.child(key, value);
         if value.is_null() { Err(child.error("missing")) } else { Ok(child) }
     }
 
     /// A member that may be absent or null.
-    fn optional(&self, key: &str) -> Result<Option<Self>, BlockFileError> {
+    pub(crate) fn optional(&self, key: &str) -> Result<Option<Self>, BlockFileError> {
         Ok(self.object()?.get(key).filter(|value| !value.is_null()).map(|value| self.child(key, value)))
     }
 
@@ -268,37 +273,44 @@ impl<'a> Node<'a> {
     }
 
     /// The elements of an array that has one element a transaction.
-    fn per_tx(&self) -> Result<impl ExactSizeIterator<Item = Self>, BlockFileError> {
+    pub(crate) fn per_tx(&self) -> Result<impl ExactSizeIterator<Item = Self>, BlockFileError> {
         let values = self.value.as_array().ok_or_else(|| self.error("not an array"))?;
         Ok(values.iter().enumerate().map(|(index, value)| Node { value, path: self.path.clone(), tx: Some(index) }))
     }
 
-    fn text(&self) -> Result<&'a str, BlockFileError> {
+    /// The elements of any other array.
+    #[cfg(feature = "rpc")]
+    pub(crate) fn elements(&self) -> Result<impl ExactSizeIterator<Item = Self>, BlockFileError> {
+        let values = self.value.as_array().ok_or_else(|| self.error("not an array"))?;
+        Ok(values.iter().enumerate().map(|(index, value)| self.child(&index.to_string(), value)))
+    }
+
+    pub(crate) fn text(&self) -> Result<&'a str, BlockFileError> {
         self.value.as_str().ok_or_else(|| self.error("not a string"))
     }
 
-    fn u256(&self) -> Result<U256, BlockFileError> {
+    pub(crate) fn u256(&self) -> Result<U256, BlockFileError> {
         quantity(self.text()?)
             .ok_or_else(|| self.error(format!("{} is not a hex quantity of at most 256 bits", self.value)))
     }
 
-    fn u64(&self) -> Result<u64, BlockFileError> {
+    pub(crate) fn u64(&self) -> Result<u64, BlockFileError> {
         let value = self.u256()?;
         u64::try_from(value).map_err(|_| self.error(format!("{value} exceeds 64 bits")))
     }
 
     /// A JSON number, or a hex string.
-    fn count(&self) -> Result<u64, BlockFileError> {
+    pub(crate) fn count(&self) -> Result<u64, BlockFileError> {
         self.value.as_u64().map_or_else(|| self.u64(), Ok)
     }
 
-    fn bytes(&self) -> Result<Bytes, BlockFileError> {
+    pub(crate) fn bytes(&self) -> Result<Bytes, BlockFileError> {
         let digits = self.text()?.strip_prefix("0x").ok_or_else(|| self.error("hex without 0x"))?;
         hex::decode(digits).map(Bytes::from).map_err(|cause| self.error(cause))
     }
 
     /// Exactly as many bytes as the type has.
-    fn fixed<T: for<'b> TryFrom<&'b [u8]>>(&self) -> Result<T, BlockFileError> {
+    pub(crate) fn fixed<T: for<'b> TryFrom<&'b [u8]>>(&self) -> Result<T, BlockFileError> {
         let bytes = self.bytes()?;
         T::try_from(&bytes).map_err(|_| self.error(format!("{} bytes where {} are due", bytes.len(), size_of::<T>())))
     }
@@ -343,7 +355,8 @@ fn read_file(root: Node<'_>) -> Result<BlockFile, BlockFileError> {
     })
 }
 
-fn read_env(root: &Node<'_>, header: &Node<'_>) -> Result<BlockEnv, BlockFileError> {
+/// The environment from `chainId`, `fork`, `blobParams` of `root` and the header.
+pub(crate) fn read_env(root: &Node<'_>, header: &Node<'_>) -> Result<BlockEnv, BlockFileError> {
     let fork_node = root.get("fork")?;
     let fork: Fork = fork_node.text()?.parse().map_err(|cause| fork_node.error(cause))?;
     let blob_params = match root.optional("blobParams")? {

@@ -1,13 +1,42 @@
 //! Which edges of the control flow were taken, in a bitmap of fixed size, the same on every backend.
 //!
 //! An edge is a jump that arrives (JUMP, and JUMPI where it is taken: the JUMPDEST is paid for) or a JUMPI that is not
-//! taken. It has a place in the bitmap by the code hash of what runs, the position of the jump and where it leads to;
-//! several edges may share a place. Edges of frames that fail count too: they were run.
+//! taken and is paid for, which leads to the byte behind it, whatever is there. It has a place in the bitmap by the code
+//! hash of what runs (the init code's, the delegate's), the position of the jump itself and where it leads to; several
+//! edges may share a place. Edges of frames that fail count too: they were run.
 
+use crate::abi;
 use alloy_primitives::B256;
+use std::fmt;
+
+/// Which maps a batch of lanes gives.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[repr(u32)]
+pub enum CoverageMode {
+    /// None.
+    #[default]
+    Off = abi::COVERAGE_OFF,
+    /// One of all lanes, out of which no edge can be taken again: for lanes that revm would start too, on the state that they
+    /// run on (see [`crate::validate::starts`]). What a lane took before it fell back, or before it ran again as a larger
+    /// one, is the beginning of what revm or the larger one takes.
+    Merged = abi::COVERAGE_MERGED,
+    /// One a lane.
+    Each = abi::COVERAGE_EACH,
+}
+
+impl CoverageMode {
+    /// Maps of a batch of `lanes`.
+    pub const fn maps(self, lanes: usize) -> usize {
+        match self {
+            Self::Off => 0,
+            Self::Merged => 1,
+            Self::Each => lanes,
+        }
+    }
+}
 
 /// A set of edges.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct Coverage {
     words: [u32; Self::WORDS],
 }
@@ -15,6 +44,13 @@ pub struct Coverage {
 impl Default for Coverage {
     fn default() -> Self {
         Self { words: [0; Self::WORDS] }
+    }
+}
+
+/// The places, which tell more than 2,048 words do.
+impl fmt::Debug for Coverage {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_set().entries(self.places()).finish()
     }
 }
 
@@ -29,6 +65,19 @@ impl Coverage {
 
     /// Words of the map, lowest bit first.
     pub const WORDS: usize = Self::BITS as usize / 32;
+
+    /// Bytes of the map.
+    pub const BYTES: u64 = Self::BITS as u64 / 8;
+
+    /// The map that a device gives.
+    ///
+    /// # Panics
+    /// `words` are not [`Coverage::WORDS`].
+    pub fn from_words(words: &[u32]) -> Self {
+        let mut coverage = Self::default();
+        coverage.words.copy_from_slice(words);
+        coverage
+    }
 
     /// The bit of an edge, as `coverage.wgsl` computes it.
     pub const fn place(salt: u32, from: u32, to: u32) -> u32 {

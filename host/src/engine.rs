@@ -311,7 +311,7 @@ impl Engine {
             return Err(ExecuteError::Block(Invalid::new("senders", reason)));
         }
         match self.lanes() {
-            Some(lanes) => waves::execute(env, transactions, senders, state, lanes, report),
+            Some(lanes) => waves::execute(env, transactions, senders, state, &self.offload.pool, lanes, report),
             None => execute_in_order(env, transactions, senders, state, report),
         }
     }
@@ -402,7 +402,7 @@ impl Engine {
     /// Runs the last call of a sequence on revm, after those before it, and gives what each step did: lines of JSON by EIP-3155.
     ///
     /// # Errors
-    /// One of the calls is invalid or cannot be read for.
+    /// It is invalid or cannot be read for. Of those before it such a one leaves everything as it is.
     pub fn trace(&self, base: &Context<'_>, calls: &[Call]) -> Result<(TxOutcome, Vec<u8>), TxError> {
         simulate::trace(base, calls)
     }

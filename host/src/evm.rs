@@ -1,6 +1,9 @@
 //! The only module that names revm: the oracle, the fallback, and the conversions in both directions.
 
+mod beside;
 mod call;
+mod edges;
+mod hashes;
 #[cfg(feature = "alloy-evm")]
 mod node;
 mod system;
@@ -39,8 +42,10 @@ use revm::{
     state::{Account, AccountInfo as RevmAccountInfo, EvmState, EvmStorageSlot, TransactionId},
 };
 
+pub(crate) use beside::Beside;
 pub use call::reference_call;
 pub(crate) use call::{CallRevm, Called, trace};
+pub use edges::edges_of;
 #[cfg(feature = "alloy-evm")]
 pub(crate) use node::{account_and_code, env_of, result_of, transaction_of};
 pub use revm::database::BundleState;

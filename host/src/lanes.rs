@@ -3,7 +3,8 @@
 
 use crate::{
     backend::{Backend, BackendError},
-    context::Contexts,
+    context::{Context, Contexts},
+    coverage::CoverageMode,
     fallback::FallbackReason,
     fork::Fork,
     lower::{CodeArena, CodeCache, LaneResult, Lowering, Numbered, SnapshotTable},
@@ -12,7 +13,7 @@ use crate::{
     plan::{self, Lane, LaneClass, LaneLimits},
     report::{ExecutionReport, lap},
     state::{StateError, StateKey},
-    validate::{End, Speculation, warm_keys},
+    validate::{self, End, Speculation, warm_keys},
 };
 use alloy_primitives::{Address, B256};
 use std::{collections::HashSet, sync::Arc, time::Instant};
@@ -61,6 +62,8 @@ pub(crate) struct Runner<'a> {
     hinted: HashSet<u32>,
     /// Keys that may still be taken from hints.
     hints_left: usize,
+    /// Which edges lanes note: lane by lane they are in the result, merged in the report.
+    coverage: CoverageMode,
 }
 
 impl<'a> Runner<'a> {
@@ -78,12 +81,13 @@ impl<'a> Runner<'a> {
             snapshot: SnapshotTable::default(),
             hinted: HashSet::new(),
             hints_left: MAX_HINTS,
+            coverage: CoverageMode::Off,
         }
     }
 
-    /// The same, which says of each lane what it has made warm, if `warm`.
-    pub(crate) fn keeping(self, warm: bool) -> Self {
-        Self { warm, ..self }
+    /// The same, which says of each lane what it has made warm, if `warm`, and of each or all which edges they took.
+    pub(crate) fn keeping(self, warm: bool, coverage: CoverageMode) -> Self {
+        Self { warm, coverage, ..self }
     }
 
     /// Whether revm is to run beside every lane.
@@ -102,9 +106,15 @@ impl<'a> Runner<'a> {
         &self.large
     }
 
+    /// Limits of a batch.
+    fn limits_of(&self, class: LaneClass) -> LaneLimits {
+        let limits = if class == LaneClass::Small { self.small } else { self.large };
+        limits.covering(self.coverage)
+    }
+
     /// Lanes that a run takes at most.
     pub(crate) fn most_lanes(&self) -> usize {
-        self.small.lanes.max(self.large.lanes).max(1)
+        self.limits_of(LaneClass::Small).lanes.max(self.limits_of(LaneClass::Large).lanes).max(1)
     }
 
     /// Puts what a state expects to be read into the snapshot, in bounds: what is left out will park the lane that reads
@@ -161,20 +171,30 @@ impl<'a> Runner<'a> {
     /// `declined` is told of lanes that are revm's, by index, while others go on.
     pub(crate) fn run(
         &mut self,
-        lanes: Vec<&Lane<'_>>,
+        mut lanes: Vec<&Lane<'_>>,
         contexts: &Contexts<'_>,
         declined: Declined<'_>,
         report: &mut ExecutionReport,
         clock: &mut Instant,
     ) -> Vec<(usize, Option<Speculation>)> {
         let mut results = Vec::with_capacity(lanes.len());
+        if self.coverage == CoverageMode::Merged {
+            // Edges that revm would not come to could not be taken out of the map.
+            let starts = |lane: &&Lane<'_>| {
+                let Context { env, state } = contexts.get(lane.context);
+                validate::starts(lane, env, *state).unwrap_or(false)
+            };
+            let left_out = lanes.extract_if(.., |lane| !starts(&*lane));
+            results.extend(left_out.map(|lane| (lane.index, Some(Speculation::not_run()))));
+        }
+        let [small_lanes, large_lanes] = [LaneClass::Small, LaneClass::Large].map(|class| self.limits_of(class).lanes);
         // What fits one batch of large lanes never has to run again.
-        let (small, mut large) = if lanes.len() <= self.large.lanes {
+        let (small, mut large) = if lanes.len() <= large_lanes {
             (Vec::new(), lanes)
         } else {
             lanes.into_iter().partition(|lane| self.starts_small(lane))
         };
-        for lanes in small.chunks(self.small.lanes.max(1)) {
+        for lanes in small.chunks(small_lanes.max(1)) {
             let ran = self.batch(lanes, LaneClass::Small, contexts, declined, report, clock);
             for (lane, result) in ran {
                 match &result {
@@ -186,7 +206,7 @@ impl<'a> Runner<'a> {
                 }
             }
         }
-        for lanes in large.chunks(self.large.lanes.max(1)) {
+        for lanes in large.chunks(large_lanes.max(1)) {
             let ran = self.batch(lanes, LaneClass::Large, contexts, declined, report, clock);
             results.extend(ran.into_iter().map(|(lane, result)| (lane.index, result)));
         }
@@ -209,8 +229,9 @@ impl<'a> Runner<'a> {
     ) -> Vec<(&'l Lane<'tx>, Option<Speculation>)> {
         let mut lanes = lanes.to_vec();
         lanes.sort_by_cached_key(|lane| (program(lane), lane.tx.input.len()));
-        let limits = if class == LaneClass::Small { self.small } else { self.large };
-        let batch = self.lowering.batch(contexts, limits, &lanes, &self.codes, &self.snapshot);
+        let limits = self.limits_of(class);
+        let mut batch = self.lowering.batch(contexts, limits, &lanes, &self.codes, &self.snapshot);
+        batch.coverage = self.coverage;
         lap(&mut report.time.lower, clock);
         let places = lanes.iter().map(|lane| lane.context).collect();
         let mut tell = |place: usize, reason: FallbackReason| {
@@ -251,5 +272,98 @@ impl<'a> Runner<'a> {
             (lane, Some(speculation))
         };
         lanes.into_iter().zip(run.lanes).map(detached).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        abi::{self, LaneState},
+        backend::{BackendKind, Executed},
+        context::{Context, PlacedTx, Terms},
+        coverage::Coverage,
+        fixture,
+        lower::Batch,
+        park::Service,
+        plan::Route,
+        recover::{RecoverError, RecoverRequest, recover_one, sender_request},
+        tx::Transaction,
+    };
+
+    /// Its lanes end at once, and every one has taken the same edge.
+    #[derive(Debug)]
+    struct OneEdge;
+
+    fn edge() -> Box<Coverage> {
+        let mut edge = Box::<Coverage>::default();
+        edge.add(1, 2, 3);
+        edge
+    }
+
+    impl Backend for OneEdge {
+        fn kind(&self) -> BackendKind {
+            BackendKind::Cpu
+        }
+
+        fn name(&self) -> &str {
+            "one edge"
+        }
+
+        fn keccak256(&self, _: &[&[u8]]) -> Result<Vec<B256>, BackendError> {
+            Ok(Vec::new())
+        }
+
+        fn recover(&self, _: &[RecoverRequest]) -> Result<Vec<Result<Address, RecoverError>>, BackendError> {
+            Ok(Vec::new())
+        }
+
+        fn execute(&self, batch: &Batch, _: &mut dyn Service) -> Result<Executed, BackendError> {
+            let lane = |state: &LaneState| LaneResult {
+                state: LaneState { status: abi::STATUS_STOP, entries: 0, ..*state },
+                entries: Vec::new(),
+                logs: Vec::new(),
+                output: Vec::new(),
+                coverage: (batch.coverage == CoverageMode::Each).then(edge),
+            };
+            let coverage = (batch.coverage == CoverageMode::Merged).then(edge);
+            Ok(Executed { lanes: batch.lanes.iter().map(lane).collect(), coverage, ..Executed::default() })
+        }
+    }
+
+    #[test]
+    fn edges_come_as_they_are_asked_for() {
+        let (block, state) = fixture::block();
+        let txs: Vec<_> = block.transactions.iter().map(|raw| Transaction::decode(raw).unwrap()).collect();
+        let context = Context { env: &block.env, state: &state };
+        let contexts = Contexts::one(&block.env, &state);
+        let codes = Arc::default();
+        let run = |coverage| {
+            let lanes = Lanes { device: &OneEdge, codes: &codes, cross_check: false };
+            let mut runner = Runner { coverage, ..Runner::new(lanes, block.env.fork) };
+            let lane = |(index, tx)| {
+                let sender = recover_one(&sender_request(tx, block.env.fork)).unwrap();
+                let placed = PlacedTx { tx, sender, context: 0 };
+                match plan::route(index, placed, &context, Terms::Transaction, runner.limits()) {
+                    Ok(Route::Device(lane)) => *lane,
+                    route => panic!("{route:?}"),
+                }
+            };
+            let lanes: Vec<_> = txs.iter().enumerate().map(lane).collect();
+            lanes.iter().for_each(|lane| runner.prepare(lane, &contexts).unwrap());
+            let mut report = ExecutionReport::default();
+            let lanes = lanes.iter().collect();
+            let mut ran = runner.run(lanes, &contexts, &mut |_, _| {}, &mut report, &mut Instant::now());
+            ran.sort_unstable_by_key(|(index, _)| *index);
+            let ends = ran.into_iter().map(|(_, result)| result.map(|result| (result.end, result.coverage)));
+            (ends.map(Option::unwrap).collect::<Vec<_>>(), report.coverage)
+        };
+        let done = |coverage| (End::Done(crate::outcome::TxStatus::Success), coverage);
+        let all = |coverage: Option<Box<Coverage>>| vec![done(coverage); 4];
+        assert_eq!(run(CoverageMode::Off), (all(None), None));
+        assert_eq!(run(CoverageMode::Each), (all(Some(edge())), None));
+        // Two have a nonce to wait for: alone on this state they are invalid, and run nothing.
+        let parked = || (End::Parked, None);
+        assert_eq!(run(CoverageMode::Merged), (vec![done(None), parked(), done(None), parked()], Some(edge())));
     }
 }

@@ -4,6 +4,7 @@ use crate::{
     abi,
     block::BlockEnv,
     context::{Context, PlacedTx, Terms},
+    coverage::{Coverage, CoverageMode},
     delegation::{Delegated, Delegations},
     fallback::FallbackReason,
     fork::Fork,
@@ -61,6 +62,9 @@ pub struct LaneLimits {
     pub code_len: usize,
 }
 
+/// Bytes of the maps of a batch.
+const MAX_MAPS_BYTES: u64 = 32 << 20;
+
 /// Rows of four limbs that a struct takes.
 const fn rows<T>() -> u32 {
     (size_of::<T>() / 16) as u32
@@ -117,6 +121,19 @@ impl LaneLimits {
             LaneClass::Small => Self::SMALL,
             LaneClass::Large => Self::LARGE,
         }
+    }
+
+    /// The same where edges are noted. With a map a lane there are fewer lanes: together they take no more memory than without
+    /// maps, and the maps not more than 32 MiB, on the host as well.
+    #[must_use]
+    pub fn covering(self, mode: CoverageMode) -> Self {
+        if mode != CoverageMode::Each {
+            return self;
+        }
+        let plain: u64 = self.lane_bytes().iter().sum();
+        let fit = self.lanes as u64 * plain / (plain + Coverage::BYTES);
+        let lanes = fit.min(MAX_MAPS_BYTES / Coverage::BYTES) as usize;
+        Self { lanes: lanes.max(1).min(self.lanes), ..self }
     }
 
     /// Rows of a lane in the overlay buffer.

@@ -1,6 +1,6 @@
 //! What one execution did, where, and for how long.
 
-use crate::{backend::Executed, fallback::FallbackReason, plan::LaneClass};
+use crate::{backend::Executed, coverage::Coverage, fallback::FallbackReason, plan::LaneClass};
 use std::{collections::BTreeMap, time::Duration};
 
 /// Transactions by the route that produced the accepted result.
@@ -97,7 +97,7 @@ pub struct ExecutionReport {
     pub invocations: u64,
     /// Requests of parked lanes that were served while their batch ran.
     pub served: u64,
-    /// Independent transactions whose lanes fell back, and that revm ran while other lanes went on.
+    /// Transactions whose lanes fell back, and whose result is what revm made of them while other lanes went on.
     pub beside: u64,
     /// The longest compute dispatch.
     pub longest_dispatch: Duration,
@@ -107,6 +107,8 @@ pub struct ExecutionReport {
     pub on_device: Vec<usize>,
     /// Transactions whose lane revm, run beside it by [`crate::engine::EngineBuilder::cross_check`], disagreed with.
     pub differences: Vec<usize>,
+    /// The edges that lanes took, where they were asked for merged; what revm ran adds nothing here.
+    pub coverage: Option<Box<Coverage>>,
     /// Wall time by stage.
     pub time: StageTimes,
 }
@@ -133,6 +135,7 @@ impl ExecutionReport {
         self.beside += other.beside;
         self.longest_dispatch = self.longest_dispatch.max(other.longest_dispatch);
         self.steps += other.steps;
+        self.add_coverage(other.coverage.as_deref());
         self.time.add(&other.time);
     }
 
@@ -143,6 +146,13 @@ impl ExecutionReport {
         self.served += run.served;
         self.longest_dispatch = self.longest_dispatch.max(run.longest);
         self.steps += run.lanes.iter().map(|lane| u64::from(lane.state.steps)).sum::<u64>();
+        self.add_coverage(run.coverage.as_deref());
+    }
+
+    fn add_coverage(&mut self, coverage: Option<&Coverage>) {
+        if let Some(coverage) = coverage {
+            self.coverage.get_or_insert_default().merge(coverage);
+        }
     }
 
     /// Counts one fallback.

@@ -4,6 +4,7 @@ use crate::{
     abi,
     block::BlockEnv,
     context::Terms,
+    coverage::Coverage,
     delegation::{Delegated, Delegations},
     fallback::FallbackReason,
     fork::Fork,
@@ -37,7 +38,7 @@ pub enum End {
     Done(TxStatus),
     /// The device declined.
     Fallback(FallbackReason),
-    /// Never: the state could not answer what the lane asked, and revm is to say so.
+    /// Never: the state could not answer what the lane asked, or the lane was not run, and revm is to say so.
     Parked,
 }
 
@@ -56,6 +57,8 @@ pub struct Speculation {
     writes: Vec<(Address, SlotChange)>,
     logs: Vec<Log>,
     output: Bytes,
+    /// The edges that the lane took, where they were asked for lane by lane. They stand if the result does.
+    pub coverage: Option<Box<Coverage>>,
 }
 
 /// An account that the code touched, and what it did to it.
@@ -192,6 +195,23 @@ impl Speculation {
             writes: if success { writes } else { Vec::new() },
             logs,
             output: if halted { Bytes::new() } else { result.output.into() },
+            coverage: result.coverage,
+        }
+    }
+
+    /// Of a lane that was not run, for revm to judge.
+    pub fn not_run() -> Self {
+        Self {
+            end: End::Parked,
+            reads: Vec::new(),
+            gas_left: 0,
+            refund: 0,
+            touched: Vec::new(),
+            writes: Vec::new(),
+            logs: Vec::new(),
+            output: Bytes::new(),
+            coverage: None,
+            warm: Vec::new(),
         }
     }
 
@@ -290,8 +310,7 @@ impl Speculation {
         prefix: &dyn StateRef,
     ) -> Result<bool, StateError> {
         // revm halts where the target cannot hold the value, before any code; a lane knows nothing of that balance.
-        let held = prefix.account(&lane.to)?.unwrap_or_default().balance;
-        if lane.to != lane.sender && held.checked_add(lane.tx.value).is_none() {
+        if !can_hold_value(lane, prefix)? {
             return Ok(false);
         }
         // Far from where the sums end, balances that were not read may differ.
@@ -437,6 +456,22 @@ impl AccountChange {
         let held = self.before.unwrap_or_default().code_hash;
         self.code = Some(code).filter(|_| self.after.has_code() && self.after.code_hash != held);
     }
+}
+
+/// Whether the target can hold what it is sent.
+fn can_hold_value(lane: &Lane<'_>, prefix: &dyn StateRef) -> Result<bool, StateError> {
+    let held = prefix.account(&lane.to)?.unwrap_or_default().balance;
+    Ok(lane.to == lane.sender || held.checked_add(lane.tx.value).is_some())
+}
+
+/// Whether revm, on the state that the lane runs on, comes to run code too: the transaction may stand, and its target can
+/// hold the value.
+///
+/// # Errors
+/// The state could not be read.
+pub fn starts(lane: &Lane<'_>, env: &BlockEnv, state: &dyn StateRef) -> Result<bool, StateError> {
+    let sender = state.account(&lane.sender)?.unwrap_or_default();
+    Ok(may_stand(lane, &sender, env, state)? && can_hold_value(lane, state)?)
 }
 
 /// Whether the sender's account allows the transaction here: nonce, funds, no code (EIP-3607), fee caps (EIP-1559, 4844).

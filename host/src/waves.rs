@@ -5,7 +5,7 @@ use crate::{
     commit::Committed,
     context::{Context, Contexts, PlacedTx, Terms},
     error::ExecuteError,
-    evm::{BlockGas, Revm},
+    evm::{Beside, BlockGas, Revm},
     fallback::FallbackReason,
     lanes::{Lanes, MAX_INPUT, Runner},
     outcome::TxOutcome,
@@ -15,8 +15,12 @@ use crate::{
     tx::Transaction,
     validate::{End, Speculation, Verdict},
 };
-use alloy_primitives::Address;
-use std::time::Instant;
+use alloy_primitives::{Address, map::HashMap};
+use rayon::ThreadPool;
+use std::{
+    sync::{Mutex, PoisonError},
+    time::Instant,
+};
 
 /// Place in a wave up to which a transaction that was stale once runs again; halved with each time more.
 const STALE_WINDOW: usize = 128;
@@ -26,10 +30,13 @@ struct Run<'a> {
     env: &'a BlockEnv,
     txs: &'a [Transaction],
     senders: &'a [Address],
+    pool: &'a ThreadPool,
     cross_check: bool,
     report: &'a mut ExecutionReport,
     routes: Vec<Route<'a>>,
     results: Vec<Option<Speculation>>,
+    /// What revm made, on the prefix of a wave, of transactions that the device declined.
+    beside: HashMap<usize, Beside>,
     /// How often each transaction's result was thrown away.
     stale: Vec<u32>,
     revm: Revm<Committed<'a>>,
@@ -50,6 +57,7 @@ pub(crate) fn execute(
     txs: &[Transaction],
     senders: &[Address],
     state: &dyn StateRef,
+    pool: &ThreadPool,
     lanes: Lanes<'_>,
     report: &mut ExecutionReport,
 ) -> Result<Vec<TxOutcome>, ExecuteError> {
@@ -58,10 +66,12 @@ pub(crate) fn execute(
         env,
         txs,
         senders,
+        pool,
         cross_check: lanes.cross_check,
         report,
         routes: Vec::with_capacity(txs.len()),
         results: vec![None; txs.len()],
+        beside: HashMap::default(),
         stale: vec![0; txs.len()],
         revm,
         gas: BlockGas::default(),
@@ -122,15 +132,33 @@ impl<'a> Run<'a> {
             return;
         }
         self.report.waves += 1;
-        let lane = |index: &usize| if let Route::Device(lane) = &self.routes[*index] { Some(&**lane) } else { None };
-        let lanes = ready.iter().filter_map(lane).collect();
-        let contexts = Contexts::one(self.env, self.revm.state());
-        for (index, result) in self.runner.run(lanes, &contexts, &mut |_, _| {}, self.report, &mut self.clock) {
+        for (index, result) in self.run_lanes(&ready) {
             match result {
                 Some(_) => self.results[index] = result,
                 None => self.routes[index] = Route::Fallback(FallbackReason::DeviceError),
             }
         }
+    }
+
+    /// Runs lanes on the prefix. What the device declines is run by revm at once, on the threads, and kept for its turn.
+    fn run_lanes(&mut self, ready: &[usize]) -> Vec<(usize, Option<Speculation>)> {
+        let lane = |index: &usize| if let Route::Device(lane) = &self.routes[*index] { Some(&**lane) } else { None };
+        let lanes = ready.iter().filter_map(lane).collect();
+        let (env, txs, senders, prefix) = (self.env, self.txs, self.senders, self.revm.state());
+        let contexts = Contexts::one(env, prefix);
+        let beside = Mutex::new(Vec::new());
+        let keep = &beside;
+        let results = self.pool.in_place_scope(|scope| {
+            let mut declined = |index: usize, _| {
+                scope.spawn(move |_| {
+                    let made = Beside::run(env, &txs[index], senders[index], prefix).map(|made| (index, made));
+                    keep.lock().unwrap_or_else(PoisonError::into_inner).extend(made);
+                });
+            };
+            self.runner.run(lanes, &contexts, &mut declined, self.report, &mut self.clock)
+        });
+        self.beside.extend(beside.into_inner().unwrap_or_else(PoisonError::into_inner));
+        results
     }
 
     /// The transactions from `next` on that need a lane and fit one batch, read and ready; an unreadable one is revm's.
@@ -195,8 +223,7 @@ impl<'a> Run<'a> {
                     }
                 }
             };
-            let outcome =
-                self.revm.transact(tx, self.senders[index]).map_err(|error| ExecuteError::at(index, error))?;
+            let outcome = self.by_revm(index)?;
             lap(&mut self.report.time.fallback, &mut self.clock);
             if let Some(reason) = fallback {
                 self.report.fall_back(reason);
@@ -204,6 +231,17 @@ impl<'a> Run<'a> {
             self.commit(index, outcome, false)?;
         }
         Ok(())
+    }
+
+    /// revm's outcome: the one that it found beside the device, if the prefix still says what that rests on.
+    fn by_revm(&mut self, index: usize) -> Result<TxOutcome, ExecuteError> {
+        // Where the prefix cannot be read, revm says so, or does not need to.
+        let made = self.beside.remove(&index).and_then(|made| made.on(self.env, self.revm.state()).ok().flatten());
+        if let Some(outcome) = made {
+            self.report.beside += 1;
+            return Ok(outcome);
+        }
+        self.revm.transact(&self.txs[index], self.senders[index]).map_err(|error| ExecuteError::at(index, error))
     }
 
     /// The lane's outcome, or revm's where a cross-check finds another.
@@ -242,10 +280,12 @@ impl<'a> Run<'a> {
         for index in next..self.txs.len() {
             let (Route::Device(lane), Some(result)) = (&self.routes[index], &self.results[index]) else { continue };
             let prefix = self.revm.state();
-            if index > next && !result.is_stale(lane, self.env, prefix).unwrap_or(true) {
+            let stands = || self.beside.get(&index).is_some_and(|made| made.holds(prefix).unwrap_or(false));
+            if index > next && (!result.is_stale(lane, self.env, prefix).unwrap_or(true) || stands()) {
                 continue;
             }
             self.results[index] = None;
+            self.beside.remove(&index);
             self.stale[index] += 1;
             self.routes[index] = self.route(index);
         }

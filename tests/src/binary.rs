@@ -63,7 +63,7 @@ impl Ran {
 /// It does not build.
 pub fn path() -> Result<&'static Path, String> {
     static PATH: OnceLock<Result<PathBuf, String>> = OnceLock::new();
-    let build = || build(&["--bin", "lockstep"])?.pop().ok_or_else(|| "cargo build: no executable".to_owned());
+    let build = || executables(&["--bin", "lockstep"])?.pop().ok_or_else(|| "cargo build: no executable".to_owned());
     let path = PATH.get_or_init(|| env::var_os("LOCKSTEP_BIN").map_or_else(build, |path| Ok(path.into())));
     path.as_deref().map_err(Clone::clone)
 }
@@ -74,13 +74,48 @@ pub fn path() -> Result<&'static Path, String> {
 /// It does not build, or does not start.
 pub fn run_example(name: &str, args: &[&str]) -> Result<Ran, String> {
     static PATHS: OnceLock<Result<Vec<PathBuf>, String>> = OnceLock::new();
-    let paths = PATHS.get_or_init(|| build(&["--examples"])).as_ref().map_err(Clone::clone)?;
+    let paths = PATHS.get_or_init(|| executables(&["--examples"])).as_ref().map_err(Clone::clone)?;
     let path = paths.iter().find(|path| path.file_stem().is_some_and(|stem| stem == name));
     finish(prepared(path.ok_or_else(|| format!("no example {name}"))?, args).output())
 }
 
+/// Runs any other program.
+///
+/// # Errors
+/// It does not start.
+pub fn run_program(program: &Path, args: &[&str]) -> Result<Ran, String> {
+    finish(prepared(program, args).output()).map_err(|error| format!("{}: {error}", program.display()))
+}
+
+/// The files that C programs link with, built as [`path`] is: the shared library, and the static one.
+///
+/// # Errors
+/// They do not build.
+pub fn libraries() -> Result<&'static [PathBuf], String> {
+    static PATHS: OnceLock<Result<Vec<PathBuf>, String>> = OnceLock::new();
+    let find = || {
+        let files = |message: &Value| {
+            let files = message["filenames"].as_array().into_iter().flatten();
+            files.filter_map(|file| file.as_str().map(PathBuf::from)).collect::<Vec<_>>()
+        };
+        let capi = |message: &&Value| {
+            message["target"]["kind"].as_array().is_some_and(|kinds| kinds.contains(&"cdylib".into()))
+        };
+        // Together with the host crate, so that it is built with the features that it has for the program.
+        let messages = build(&["-p", "lockstep-capi", "--lib"])?;
+        Ok(messages.iter().filter(capi).flat_map(files).collect())
+    };
+    PATHS.get_or_init(find).as_deref().map_err(Clone::clone)
+}
+
 /// The executables of the library's targets that are named.
-fn build(targets: &[&str]) -> Result<Vec<PathBuf>, String> {
+fn executables(targets: &[&str]) -> Result<Vec<PathBuf>, String> {
+    let messages = build(targets)?;
+    Ok(messages.iter().filter_map(|message| Some(PathBuf::from(message["executable"].as_str()?))).collect())
+}
+
+/// What cargo says of the targets that are named.
+fn build(targets: &[&str]) -> Result<Vec<Value>, String> {
     // target/PROFILE/deps/this-program
     let this = env::current_exe().map_err(|error| error.to_string())?;
     let profile = this.ancestors().nth(2).and_then(Path::file_name).and_then(|name| name.to_str());
@@ -99,11 +134,7 @@ fn build(targets: &[&str]) -> Result<Vec<PathBuf>, String> {
         return Err(format!("cargo build: {}", String::from_utf8_lossy(&output.stderr)));
     }
     let messages = String::from_utf8_lossy(&output.stdout);
-    let executable = |line| {
-        let message: Value = serde_json::from_str(line).ok()?;
-        Some(PathBuf::from(message["executable"].as_str()?))
-    };
-    Ok(messages.lines().filter_map(executable).collect())
+    Ok(messages.lines().filter_map(|line| serde_json::from_str(line).ok()).collect())
 }
 
 /// `lockstep ARGS`, to be refined by the caller; nothing of the caller's environment chooses a backend.

@@ -2,9 +2,10 @@
 
 use alloy_primitives::{Address, B256};
 use lockstep::{
+    abi::{self, LaneState},
     backend::{Backend, BackendError, BackendKind, Executed, wgpu::WgpuBackend},
     fallback::FallbackReason,
-    lower::{Batch, CodeArena, SnapshotTable},
+    lower::{Batch, CodeArena, LaneResult, SnapshotTable},
     park::{Answer, Request, Service},
     plan::{LaneClass, LaneLimits},
     recover::{RecoverError, RecoverRequest},
@@ -57,6 +58,38 @@ impl Backend for Limited {
 
     fn execute(&self, batch: &Batch, service: &mut dyn Service) -> Result<Executed, BackendError> {
         self.device.execute(batch, service)
+    }
+}
+
+/// Declines every lane at once, as one that is past its steps.
+#[derive(Clone, Copy, Debug)]
+pub struct Declining;
+
+impl Backend for Declining {
+    fn kind(&self) -> BackendKind {
+        BackendKind::Wgpu
+    }
+
+    fn name(&self) -> &str {
+        "declining"
+    }
+
+    fn keccak256(&self, _: &[&[u8]]) -> Result<Vec<B256>, BackendError> {
+        Err(BackendError::Unavailable("it executes only".into()))
+    }
+
+    fn recover(&self, _: &[RecoverRequest]) -> Result<Vec<Result<Address, RecoverError>>, BackendError> {
+        Err(BackendError::Unavailable("it executes only".into()))
+    }
+
+    fn execute(&self, batch: &Batch, service: &mut dyn Service) -> Result<Executed, BackendError> {
+        let reason = FallbackReason::Steps;
+        let lane = |(index, state): (usize, &LaneState)| {
+            service.declined(index, reason);
+            let state = LaneState { status: abi::STATUS_FALLBACK + reason as u32, ..*state };
+            LaneResult { state, entries: Vec::new(), logs: Vec::new(), output: Vec::new(), coverage: None }
+        };
+        Ok(Executed { lanes: batch.lanes.iter().enumerate().map(lane).collect(), ..Executed::default() })
     }
 }
 

@@ -52,7 +52,7 @@ pub fn set_code(fork: Fork) -> Calls {
     calls
 }
 
-fn insert(calls: &mut Calls, address: Address, nonce: u64, balance: u64, code: Vec<u8>) {
+pub(crate) fn insert(calls: &mut Calls, address: Address, nonce: u64, balance: u64, code: Vec<u8>) {
     let info = AccountInfo { balance: U256::from(balance), nonce, code_hash: keccak256(&code) };
     calls.state.insert_account(address, info);
     if !code.is_empty() {
@@ -60,7 +60,7 @@ fn insert(calls: &mut Calls, address: Address, nonce: u64, balance: u64, code: V
     }
 }
 
-fn designator(address: Address) -> Vec<u8> {
+pub(crate) fn designator(address: Address) -> Vec<u8> {
     [[0xef, 0x01, 0x00].as_slice(), address.as_slice()].concat()
 }
 

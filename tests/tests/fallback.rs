@@ -361,6 +361,7 @@ impl Backend for Faulty {
             entries: Vec::new(),
             logs: Vec::new(),
             output: Vec::new(),
+            coverage: None,
         };
         Ok(Executed { lanes: batch.lanes.iter().map(lane).collect(), dispatches: 1, ..Executed::default() })
     }

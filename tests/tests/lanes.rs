@@ -163,7 +163,7 @@ fn delegated(engine: &Engine) -> Result<(), Failed> {
     ensure(!on_device || (report.device.txs == 5000 && report.dispatches > 2), || format!("{:?}", report.fallbacks))
 }
 
-/// What the device declines is done by revm while other lanes go on: one that is past its steps, one beyond a cap.
+/// What the device declines is done by revm while other lanes go on: one that is past its steps, one beyond a cap. In blocks too.
 fn declined(target: Target) -> Result<(), Failed> {
     let limits = |_, limits| LaneLimits { max_steps: 20_000, ..limits };
     let device = harness::device(target)?.ok_or("no device")?;
@@ -174,6 +174,12 @@ fn declined(target: Target) -> Result<(), Failed> {
         calls.call(code.0.clone(), word(rounds), 2_000_000);
     }
     calls.call((0..600).fold(Code::default(), |code, _| code.push(U256::ONE)).0, vec![], 2_000_000);
+    let check = |report: &ExecutionReport| {
+        let declined = [(FallbackReason::Stack, 1), (FallbackReason::Steps, 1)];
+        ensure(report.fallbacks == declined.into() && report.device.txs == 3, || format!("{report:?}"))?;
+        // The one with the deep stack ends in the first slice; the others are not done by then.
+        ensure(report.beside >= 1, || format!("{report:?}"))
+    };
     let context = Context { env: &calls.env, state: &calls.state };
     let senders = calls.txs.iter().zip(&calls.senders);
     let txs: Vec<_> = senders.map(|(tx, sender)| PlacedTx { tx, sender: *sender, context: 0 }).collect();
@@ -184,10 +190,8 @@ fn declined(target: Target) -> Result<(), Failed> {
     let (outcomes, report) = run(&engine);
     let (expected, _) = run(&Engine::builder().backend(BackendKind::Cpu).build()?);
     ensure(outcomes == expected, || format!("{outcomes:?} instead of {expected:?}"))?;
-    let declined = [(FallbackReason::Stack, 1), (FallbackReason::Steps, 1)];
-    ensure(report.fallbacks == declined.into() && report.device.txs == 3, || format!("{report:?}"))?;
-    // The one with the deep stack ends in the first slice; the others are not done by then.
-    ensure(report.beside >= 1, || format!("{report:?}"))
+    check(&report)?;
+    check(&same_as_revm(&engine, &calls, &calls.state)?)
 }
 
 /// Lanes that do what takes longest in a step. The mean is asked for, and not below 50 ms, because whoever else uses the

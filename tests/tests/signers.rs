@@ -4,6 +4,7 @@
 use alloy_primitives::{Address, Bytes, U256};
 use libtest_mimic::Failed;
 use lockstep::{
+    encode,
     engine::Engine,
     recover::{ORDER, RecoverError},
     senders::{Collector, CollectorOptions, SenderOptions},
@@ -11,11 +12,7 @@ use lockstep::{
     submit::{Cancelled, WaitError},
     tx::{Authorization, Signature, Transaction, TxType},
 };
-use lockstep_tests::{
-    harness::Suite,
-    sign::{self, Wallet},
-    vectors,
-};
+use lockstep_tests::{harness::Suite, sign::Wallet, vectors};
 use std::{
     cell::Cell,
     process::ExitCode,
@@ -148,7 +145,7 @@ fn the_low_s_flag(engine: &Engine) -> Result<(), Failed> {
     let wallet = Wallet::new("high");
     let tx = Transaction::decode(&wallet.sign(&transaction(1)))?;
     let Signature { r, s, y_parity } = tx.signature;
-    let high = sign::encode(&tx, &Signature { r, s: ORDER - s, y_parity: !y_parity });
+    let high = encode::encode(&tx, &Signature { r, s: ORDER - s, y_parity: !y_parity });
     let item = |low_s| SignerRequest::Raw { bytes: high.clone(), low_s };
     let cases = [
         (item(true), Expected::Recover(RecoverError::HighS)),

@@ -7,6 +7,7 @@ use lockstep::{
     block::BlockEnv,
     block_file::BlockFile,
     context::Context,
+    coverage::Coverage,
     engine::Engine,
     error::TxError,
     evm::reference_call,
@@ -112,6 +113,47 @@ fn sequences(engine: &Engine) -> Result<(), Failed> {
             }
             mostly_on_device(engine, &summary)?;
         }
+    }
+    Ok(())
+}
+
+/// Edges call by call and all together, of calls and of sequences: those that revm's inspector sees.
+fn covered(engine: &Engine) -> Result<(), Failed> {
+    let cpu = Engine::builder().backend(BackendKind::Cpu).threads(1).build()?;
+    let each = options(Wants { coverage: true, merged_coverage: true, ..Wants::default() });
+    let merged = options(Wants { merged_coverage: true, ..Wants::default() });
+    for number in 0..7 {
+        let batch = scene::batch(16, number, &FORKS);
+        let calls = as_calls(&batch);
+        let base = Context { env: &batch.env, state: &batch.state };
+        let (expected, _) = cpu.simulate_all(&base, calls.clone(), &each);
+        let (answers, summary) = engine.simulate_all(&base, calls.clone(), &each);
+        ensure(answers == expected, || {
+            format!("batch {number}: {:?}", answers.iter().zip(&expected).position(|(a, b)| a != b))
+        })?;
+        let mut all = Box::<Coverage>::default();
+        for edges in expected.iter().flatten().filter_map(|result| result.coverage.as_ref()) {
+            all.merge(edges);
+        }
+        ensure(all.count() > 50 && summary.coverage.as_ref() == Some(&all), || {
+            format!("batch {number}: merged from each")
+        })?;
+        let (answers, summary) = engine.simulate_all(&base, calls.clone(), &merged);
+        let none = answers.iter().flatten().all(|result| result.coverage.is_none());
+        ensure(none && summary.coverage.as_ref() == Some(&all), || format!("batch {number}: merged alone"))?;
+        mostly_on_device(engine, &summary)?;
+        let sequences = as_sequences(&calls);
+        let run = |engine: &Engine, options: &Options| {
+            let mut all = Vec::new();
+            let summary = engine.simulate_sequences(&base, sequences.clone(), options, |_, answers| {
+                all.push(answers);
+                ControlFlow::Continue(())
+            });
+            (all, summary.coverage)
+        };
+        let expected = run(&cpu, &each);
+        ensure(run(engine, &each) == expected, || format!("batch {number}: sequences"))?;
+        ensure(run(engine, &merged).1 == expected.1, || format!("batch {number}: sequences, merged alone"))?;
     }
     Ok(())
 }
@@ -414,6 +456,7 @@ fn main() -> ExitCode {
     let mut suite = Suite::default();
     suite.each("random", random);
     suite.each("sequences", sequences);
+    suite.each("covered", covered);
     suite.each("overrides", with_overrides);
     suite.each("errors", errors);
     suite.each("bounded", bounded);

@@ -22,7 +22,7 @@ use std::{
     io::Read,
     path::{Path, PathBuf},
     process::ExitCode,
-    sync::Arc,
+    sync::{Arc, LazyLock},
 };
 
 type Outcome = Result<(), Failed>;
@@ -42,8 +42,12 @@ const BLOCKS: &str = "london/eip1559_fee_market_change/tx_type/eip1559_tx_validi
 /// Blocks with a wrong base fee.
 const REJECTED_BLOCKS: &str = "london/validation/header/invalid_header.json";
 
-/// The share of the cases that runs here on all but the first device, and of the blockchain tests on that one too.
-const SHARE: Sample = Sample { one_in: 20, seed: 7 };
+/// The share of the cases that runs here on all but the first device, and of the blockchain tests on that one too: one in
+/// twenty, or in as many as `LOCKSTEP_SHARE` says, so that 1 is all of them.
+static SHARE: LazyLock<Sample> = LazyLock::new(|| {
+    let one_in = std::env::var("LOCKSTEP_SHARE").map_or(20, |share| share.parse().expect("LOCKSTEP_SHARE: a number"));
+    Sample { one_in, seed: 7 }
+});
 
 fn main() -> ExitCode {
     let mut suite = Suite::default();
@@ -96,7 +100,7 @@ fn run(engine: &Engine, kind: Kind, path: &Path, sample: Sample) -> Report {
 fn share(target: Target, kind: Kind) -> Sample {
     match (target, kind) {
         (Target::Cpu, _) | (Target::Wgpu, Kind::State) => Sample::default(),
-        _ => SHARE,
+        _ => *SHARE,
     }
 }
 

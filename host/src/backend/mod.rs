@@ -1,6 +1,7 @@
 //! The one contract of every backend. A backend decides nothing: what can be checked once on the host is.
 
 use crate::{
+    coverage::Coverage,
     lower::{Batch, LaneResult},
     park::Service,
     plan::{LaneClass, LaneLimits},
@@ -86,6 +87,8 @@ pub enum BackendError {
 pub struct Executed {
     /// One a lane, in order.
     pub lanes: Vec<LaneResult>,
+    /// The edges of all lanes, where they were asked for merged.
+    pub coverage: Option<Box<Coverage>>,
     /// Dispatches that it took.
     pub dispatches: u64,
     /// Lanes over all dispatches: those that have ended are left out before long.
@@ -120,6 +123,6 @@ pub trait Backend: Send + Sync + fmt::Debug {
     }
 
     /// Runs every lane of a batch to its end or a fallback. What parked lanes ask for, `service` answers; one that it
-    /// leaves stays parked.
+    /// leaves stays parked. The edges that lanes take are noted as the batch asks.
     fn execute(&self, batch: &Batch, service: &mut dyn Service) -> Result<Executed, BackendError>;
 }

@@ -3,8 +3,12 @@
 #[cfg(feature = "bench")]
 mod bench;
 mod devices;
+#[cfg(feature = "rpc")]
+mod fetch;
 mod keccak;
 mod lines;
+#[cfg(feature = "rpc")]
+mod node;
 mod recover;
 mod replay;
 mod simulate;
@@ -85,6 +89,9 @@ enum Verb {
     Blocktest(suites::Args),
     /// List backends and devices, and what `auto` would pick
     Devices,
+    /// Save a block of a node with the state that it needs, as a block file
+    #[cfg(feature = "rpc")]
+    Fetch(fetch::Args),
 }
 
 fn backend_parser() -> impl TypedValueParser<Value = BackendKind> {
@@ -139,6 +146,8 @@ pub fn run() -> ExitCode {
         Verb::Statetest(args) => suites::run(&common, &args, Kind::State),
         Verb::Blocktest(args) => suites::run(&common, &args, Kind::Block),
         Verb::Devices => devices::run(&common),
+        #[cfg(feature = "rpc")]
+        Verb::Fetch(args) => fetch::run(&common, &args),
     };
     let exit = match result {
         Ok(exit) => exit,

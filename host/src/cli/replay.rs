@@ -1,5 +1,9 @@
 //! `lockstep replay`: block files in, verified receipts out.
 
+#[cfg(feature = "rpc")]
+#[path = "replay_rpc.rs"]
+mod remote;
+
 use super::{Common, Exit, Failure, backend_json, complain, print};
 use indicatif::{ProgressBar, ProgressStyle};
 use lockstep::{
@@ -26,6 +30,9 @@ pub(super) struct Args {
     /// Run every accepted lane's transaction on revm too, and call a difference a mismatch
     #[arg(long)]
     cross_check: bool,
+    #[cfg(feature = "rpc")]
+    #[command(flatten)]
+    remote: remote::Args,
 }
 
 /// Why a file gave no result: it is bad, or one of its transactions is.
@@ -70,8 +77,7 @@ pub(super) fn run(common: &Common, args: &Args) -> Result<Exit, Failure> {
     let engine = common.build(Engine::builder().cross_check(args.cross_check))?;
     let mut exit = Exit::Ok;
     let mut errors = Vec::new();
-    let embedded = args.paths.is_empty();
-    let (files, unreadable) = if embedded { (vec!["sample".into()], Vec::new()) } else { collect(&args.paths) };
+    let Inputs { count, unreadable, blocks: inputs } = inputs(args);
     let mut bad = |file: &Path, bad: Bad, exit: &mut Exit| {
         *exit = (*exit).max(Exit::Bad);
         let place = bad.tx.map_or(String::new(), |tx| format!("transaction {tx}: "));
@@ -79,15 +85,16 @@ pub(super) fn run(common: &Common, args: &Args) -> Result<Exit, Failure> {
         errors
             .push(json!({"file": file.display().to_string(), "tx": bad.tx, "field": bad.field, "reason": bad.reason}));
     };
-    let bar = progress(common, files.len());
+    let bar = progress(common, count);
     let mut totals = Totals { blocks: unreadable.len() as u64, ..Totals::default() };
     let mut blocks = Vec::new();
     for (path, error) in unreadable {
         bad(&path, error, &mut exit);
     }
-    for path in &files {
+    for (path, file) in inputs {
         totals.blocks += 1;
-        match replay(&engine, (!embedded).then_some(path)) {
+        let path = path.as_path();
+        match file.and_then(|file| replay(&engine, file)) {
             Err(error) => bar.suspend(|| bad(path, error, &mut exit)),
             Ok((file, output)) => {
                 let mismatch = compare(&file, &output).or_else(|| difference(&output));
@@ -123,12 +130,35 @@ fn difference(output: &BlockOutput) -> Option<Mismatch> {
     Some(Mismatch { tx: Some(tx), field: "cross_check", expected, actual })
 }
 
-/// No path is the embedded sample.
-fn replay(engine: &Engine, path: Option<&PathBuf>) -> Result<(BlockFile, BlockOutput), Bad> {
-    let file = match path {
-        Some(path) => BlockFile::read(path)?,
-        None => BlockFile::parse(SAMPLE)?,
+/// A block, by the name of what it comes from.
+type Input = (PathBuf, Result<BlockFile, Bad>);
+
+/// What is to be replayed.
+struct Inputs<'a> {
+    count: usize,
+    unreadable: Vec<(PathBuf, Bad)>,
+    /// Read one after the other, as they are asked for.
+    blocks: Box<dyn Iterator<Item = Input> + 'a>,
+}
+
+fn inputs(args: &Args) -> Inputs<'_> {
+    #[cfg(feature = "rpc")]
+    if let Some((count, blocks)) = args.remote.blocks() {
+        return Inputs { count, unreadable: Vec::new(), blocks };
+    }
+    if args.paths.is_empty() {
+        let sample = || ("sample".into(), BlockFile::parse(SAMPLE).map_err(Bad::from));
+        return Inputs { count: 1, unreadable: Vec::new(), blocks: Box::new(std::iter::once_with(sample)) };
+    }
+    let (files, unreadable) = collect(&args.paths);
+    let read = |path: PathBuf| {
+        let file = BlockFile::read(&path).map_err(Bad::from);
+        (path, file)
     };
+    Inputs { count: files.len(), unreadable, blocks: Box::new(files.into_iter().map(read)) }
+}
+
+fn replay(engine: &Engine, file: BlockFile) -> Result<(BlockFile, BlockOutput), Bad> {
     let output = engine.execute_block(&file.block, &file.state)?;
     Ok((file, output))
 }
@@ -198,7 +228,7 @@ fn block_json(path: &Path, file: &BlockFile, output: &BlockOutput, mismatch: Opt
         "mismatch": mismatch.map(|m| json!({"tx": m.tx, "field": m.field, "expected": m.expected, "actual": m.actual})),
         "device": route_json(report.device), "lanes": report.lanes, "dispatches": report.dispatches, "steps": report.steps,
         "fallbacks": fallbacks, "conflicts": report.conflicts, "waves": report.waves, "time_ms": time,
-        "served": report.served, "caps": caps_json(report), "longest_dispatch_ms": milliseconds(report.longest_dispatch),
+        "served": report.served, "beside": report.beside, "caps": caps_json(report), "longest_dispatch_ms": milliseconds(report.longest_dispatch),
     })
 }
 

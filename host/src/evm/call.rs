@@ -1,10 +1,15 @@
 //! revm for calls that are no transactions: unsigned, free, each on the same state. The journal is kept from call to call
 //! with what it has read, and only the changes are taken back: the fastest way revm has of doing this.
 
-use super::{EvmContext, Source, build, changes, outcome, outcome_of, settings, tx_error};
+use super::{
+    EvmContext, Source, build, changes,
+    edges::Edges,
+    hashes::{Hashes, KeepsHashes, keccak256_kept},
+    outcome, outcome_of, settings, tx_error,
+};
 use crate::{
     block::BlockEnv,
-    coverage::{Coverage, salt},
+    coverage::Coverage,
     error::{Invalid, TxError},
     fork::Fork,
     outcome::TxOutcome,
@@ -15,8 +20,8 @@ use crate::{
 use alloy_eips::eip2930::{AccessList as RevmAccessList, AccessListItem};
 use alloy_primitives::{Address, TxKind, U256};
 use revm::{
-    Database, ExecuteEvm, Inspector, Journal, MainnetEvm,
-    bytecode::opcode::{JUMP, JUMPDEST, JUMPI},
+    Context, Database, ExecuteEvm, Inspector, Journal, MainBuilder, MainnetEvm,
+    bytecode::opcode::KECCAK256,
     context::{BlockEnv as RevmBlock, CfgEnv, ContextSetters, JournalEntry, JournalTr, LocalContextTr, TxEnv},
     context_interface::{
         context::take_error,
@@ -24,10 +29,7 @@ use revm::{
     },
     handler::{EvmTr, FrameResult, Handler, post_execution},
     inspector::{InspectorHandler, inspectors::TracerEip3155},
-    interpreter::{
-        CallInputs, CallOutcome, CreateInputs, CreateOutcome, Interpreter, interpreter::EthInterpreter,
-        interpreter_types::Jumps,
-    },
+    interpreter::{Instruction, interpreter::EthInterpreter},
 };
 use std::{
     io::{self, Write},
@@ -38,7 +40,19 @@ use std::{
 /// Accounts that the journal keeps from call to call; with more it starts anew.
 const MAX_KEPT: usize = 1 << 14;
 
-type CallEvm<S, I> = MainnetEvm<EvmContext<Source<S>>, I>;
+/// What KECCAK256 costs before its words.
+const KECCAK256_GAS: u16 = 30;
+
+/// As the others', and with hashes that are kept.
+type CallContext<S> = Context<RevmBlock, TxEnv, CfgEnv, Source<S>, Journal<Source<S>>, Hashes>;
+
+type CallEvm<S, I> = MainnetEvm<CallContext<S>, I>;
+
+impl<S: StateRef> KeepsHashes for CallContext<S> {
+    fn hashes(&mut self) -> &mut Hashes {
+        &mut self.chain
+    }
+}
 
 /// What becomes of a call's changes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -93,7 +107,7 @@ impl<S: StateRef, I> Handler for CallHandler<'_, S, I> {
     }
 }
 
-impl<S: StateRef, I: Inspector<EvmContext<Source<S>>>> InspectorHandler for CallHandler<'_, S, I> {
+impl<S: StateRef, I: Inspector<CallContext<S>>> InspectorHandler for CallHandler<'_, S, I> {
     type IT = EthInterpreter;
 }
 
@@ -127,59 +141,6 @@ fn warm<DB: Database>(journal: &Journal<DB>) -> Warm {
     warm
 }
 
-/// Notes the edges that are taken.
-#[derive(Debug, Default)]
-struct Edges {
-    taken: Box<Coverage>,
-    /// Of each live frame its salt, and a jump that has not arrived: from where, and whether it is taken.
-    frames: Vec<(u32, Option<(u32, bool)>)>,
-}
-
-impl<S: StateRef> Inspector<EvmContext<Source<S>>> for Edges {
-    fn initialize_interp(&mut self, interpreter: &mut Interpreter, _: &mut EvmContext<Source<S>>) {
-        if let Some(frame) = self.frames.last_mut() {
-            *frame = (salt(&interpreter.bytecode.get_or_calculate_hash()), None);
-        }
-    }
-
-    fn step(&mut self, interpreter: &mut Interpreter, _: &mut EvmContext<Source<S>>) {
-        let (pc, opcode) = (interpreter.bytecode.pc() as u32, interpreter.bytecode.opcode());
-        let Some((salt, jump)) = self.frames.last_mut() else { return };
-        if let Some((from, taken)) = jump.take()
-            && (!taken || (opcode == JUMPDEST && interpreter.gas.remaining() > 0))
-        {
-            self.taken.add(*salt, from, pc);
-        }
-        *jump = match opcode {
-            JUMP => Some((pc, true)),
-            // The condition is the second.
-            JUMPI => {
-                let data = interpreter.stack.data();
-                data.len().checked_sub(2).map(|at| (pc, !data[at].is_zero()))
-            }
-            _ => None,
-        };
-    }
-
-    fn call(&mut self, _: &mut EvmContext<Source<S>>, _: &mut CallInputs) -> Option<CallOutcome> {
-        self.frames.push((0, None));
-        None
-    }
-
-    fn call_end(&mut self, _: &mut EvmContext<Source<S>>, _: &CallInputs, _: &mut CallOutcome) {
-        self.frames.pop();
-    }
-
-    fn create(&mut self, _: &mut EvmContext<Source<S>>, _: &mut CreateInputs) -> Option<CreateOutcome> {
-        self.frames.push((0, None));
-        None
-    }
-
-    fn create_end(&mut self, _: &mut EvmContext<Source<S>>, _: &CreateInputs, _: &mut CreateOutcome) {
-        self.frames.pop();
-    }
-}
-
 /// An environment as revm has it, with the rules that calls are free of.
 fn call_settings(env: &BlockEnv) -> Result<(CfgEnv, RevmBlock), Invalid> {
     let (mut cfg, block) = settings(env)?;
@@ -189,8 +150,13 @@ fn call_settings(env: &BlockEnv) -> Result<(CfgEnv, RevmBlock), Invalid> {
     cfg.disable_block_gas_limit = true;
     cfg.tx_gas_limit_cap = Some(u64::MAX);
     // They name no chain, which one with an access list would have to.
-    cfg.tx_chain_id_check = false;
     Ok((cfg, block))
+}
+
+fn build_for_calls<S: StateRef>(env: &BlockEnv, state: S) -> Result<CallEvm<S, ()>, Invalid> {
+    let (cfg, block) = call_settings(env)?;
+    let context: CallContext<S> = Context::new(Source::new(state), cfg.spec);
+    Ok(context.with_cfg(cfg).with_block(block).build_mainnet())
 }
 
 fn call_env(call: &Call, block_gas_limit: u64, chain_id: u64) -> TxEnv {
@@ -237,13 +203,14 @@ impl<S: StateRef> CallRevm<S> {
     /// # Errors
     /// As [`super::Revm::new`].
     pub(crate) fn new(env: &BlockEnv, state: S) -> Result<Self, Invalid> {
-        let mut revm = Self {
-            fork: env.fork,
-            evm: build(env, Source::new(state))?.with_inspector(Edges::default()),
-            done: Vec::new(),
-        };
-        (revm.evm.ctx.cfg, revm.evm.ctx.block) = call_settings(env)?;
-        Ok(revm)
+        let evm = build_for_calls(env, state)?.with_inspector(Edges::default());
+        Ok(Self { fork: env.fork, evm, done: Vec::new() })
+    }
+
+    /// The same with the hashes kept that find slots of mappings: the plain one is what others are measured by.
+    pub(crate) fn keeping_hashes(mut self) -> Self {
+        self.evm.instruction.insert_instruction(KECCAK256, Instruction::new(keccak256_kept), KECCAK256_GAS);
+        self
     }
 
     /// Goes on in another environment, which must be of the same fork, and on another state.
@@ -260,6 +227,11 @@ impl<S: StateRef> CallRevm<S> {
     /// The state that calls run on, to be changed where [`CallRevm::call_on_its_own`] runs them.
     pub(crate) fn state_mut(&mut self) -> &mut S {
         &mut self.evm.ctx.journaled_state.database.state
+    }
+
+    /// The edges of all calls that did not ask for their own, since the last time.
+    pub(crate) fn merged_edges(&mut self) -> Box<Coverage> {
+        self.evm.inspector.take()
     }
 
     /// Drops all that has been read.
@@ -318,7 +290,8 @@ impl<S: StateRef> CallRevm<S> {
             CallHandler { changes, done, list: wants.access_list, warm: Warm::default(), evm: PhantomData };
         let result = if coverage { handler.inspect_run(evm) } else { handler.run(evm) };
         let warm = handler.warm;
-        let edges = coverage.then(|| std::mem::take(&mut evm.inspector).taken);
+        evm.inspector.settle();
+        let edges = wants.coverage.then(|| evm.inspector.take());
         let result = match result {
             Ok(result) => result,
             Err(error) => {
@@ -380,8 +353,7 @@ impl Write for Sink {
 pub(crate) fn trace(env: &BlockEnv, state: &dyn StateRef, call: &Call) -> Result<(TxOutcome, Vec<u8>), TxError> {
     let sink = Sink::default();
     let tracer = TracerEip3155::new(Box::new(sink.clone()));
-    let mut evm: CallEvm<&dyn StateRef, TracerEip3155> = build(env, Source::new(state))?.with_inspector(tracer);
-    (evm.ctx.cfg, evm.ctx.block) = call_settings(env)?;
+    let mut evm = build_for_calls(env, state)?.with_inspector(tracer);
     evm.ctx.set_tx(call_env(call, env.gas_limit, env.chain_id));
     let mut done = Vec::new();
     let mut handler =

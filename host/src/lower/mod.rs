@@ -10,6 +10,7 @@ use crate::{
     abi::{self, CodeHeader, FrameState, LaneState, OverlayEntry, Params, TxRecord},
     block::BlockEnv,
     context::Contexts,
+    coverage::{Coverage, CoverageMode},
     fallback::FallbackReason,
     fork::Fork,
     opcode,
@@ -29,7 +30,7 @@ const UNPREPARED: u32 = abi::STATUS_FALLBACK + FallbackReason::Retry as u32;
 pub struct Batch {
     /// What the lanes may use.
     pub limits: LaneLimits,
-    /// The uniform; `slice_steps`, `first`, `listed` and `snapshot_mask` are the backend's.
+    /// The uniform; `slice_steps`, `first`, `listed`, `coverage` and `snapshot_mask` are the backend's.
     pub params: Params,
     /// [`opcode::Opcode::row`] of each byte.
     pub opcodes: Arc<[[u32; 4]]>,
@@ -41,6 +42,8 @@ pub struct Batch {
     pub frames: Vec<FrameState>,
     /// Overlay entries at the start: of each lane as many as its registers say.
     pub entries: Vec<OverlayEntry>,
+    /// Which maps of edges are asked for; the lanes must be no more than [`LaneLimits::covering`] allows.
+    pub coverage: CoverageMode,
 }
 
 /// Rows of [`LaneState`] that are not zero at the start.
@@ -83,6 +86,8 @@ pub struct LaneResult {
     pub logs: Vec<LaneLog>,
     /// Return or revert data.
     pub output: Vec<u8>,
+    /// The edges that it took, where they were asked for lane by lane.
+    pub coverage: Option<Box<Coverage>>,
 }
 
 /// `[u32; 8]`, least significant limb first.
@@ -202,7 +207,7 @@ impl Lowering {
         initial_entries(lane, env, codes).iter().try_for_each(|(key, _)| snapshot.ensure(*key, state, codes))
     }
 
-    /// Lowers one batch of lanes that are prepared, whose environments are all of the fork.
+    /// Lowers one batch of lanes that are prepared, whose environments are all of the fork. Coverage is off.
     pub fn batch(
         &self,
         contexts: &Contexts<'_>,
@@ -263,7 +268,8 @@ impl Lowering {
             tx_base: tx_base as u32,
             ..self.params
         };
-        Batch { limits, params, opcodes: Arc::clone(&self.opcodes), arena, lanes: states, frames, entries }
+        let opcodes = Arc::clone(&self.opcodes);
+        Batch { limits, params, opcodes, arena, lanes: states, frames, entries, coverage: CoverageMode::Off }
     }
 }
 

@@ -4,7 +4,7 @@ use super::{BlockOverrides, StateOverrides};
 use crate::{
     coverage::Coverage,
     error::TxError,
-    outcome::{AccountChange, Log, TxStatus},
+    outcome::{AccountChange, Log, SlotChange, TxStatus},
     tx::{Transaction, TxType},
 };
 use alloy_primitives::{Address, B256, Bytes, U256};
@@ -120,6 +120,13 @@ pub struct Wants {
     pub merged_coverage: bool,
 }
 
+impl Wants {
+    /// Whether edges are wanted of all calls together and not of each.
+    pub(crate) const fn merges_alone(self) -> bool {
+        self.merged_coverage && !self.coverage
+    }
+}
+
 /// What a call came to.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CallResult {
@@ -141,6 +148,19 @@ pub struct CallResult {
     pub access_list: Option<AccessList>,
     /// `None` unless wanted.
     pub coverage: Option<Box<Coverage>>,
+}
+
+impl CallResult {
+    /// Bytes of what can be of any length, more or less.
+    pub(crate) fn bytes(&self) -> usize {
+        let logs = self.logs.iter().flatten().map(|log| log.data.len() + 32 * log.topics.len() + 64);
+        let changes = self.state_diff.iter().flatten().map(|change| {
+            change.code.as_ref().map_or(0, |code| code.len()) + size_of::<SlotChange>() * change.storage.len() + 256
+        });
+        let listed = self.access_list.iter().flatten().map(|(_, keys)| 32 * keys.len() + 64);
+        let coverage = self.coverage.as_ref().map_or(0, |_| size_of::<Coverage>());
+        self.output.len() + coverage + logs.chain(changes).chain(listed).sum::<usize>()
+    }
 }
 
 /// Calls on the state that the calls before them left; nothing of it reaches another sequence.

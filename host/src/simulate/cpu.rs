@@ -5,6 +5,7 @@ use super::{
     place::{Layer, Place},
 };
 use crate::{
+    coverage::Coverage,
     error::TxError,
     evm::{CallRevm, Called},
     fork::Fork,
@@ -47,7 +48,7 @@ impl<'a> Cpu<'a> {
         if let Some(revm) = &mut self.revm {
             revm.enter(&place.env, place.state.clone())?;
         }
-        let new = || CallRevm::new(&place.env, place.state.clone());
+        let new = || CallRevm::new(&place.env, place.state.clone()).map(CallRevm::keeping_hashes);
         Ok(match self.revm.take() {
             Some(revm) => self.revm.insert(revm),
             None => self.revm.insert(new()?),
@@ -82,6 +83,16 @@ impl<'a> Cpu<'a> {
         }
         let revm = self.revm.as_mut().ok_or_else(|| TxError::Evm("no revm".into()))?;
         revm.call(call, wants)
+    }
+
+    /// Forgets the numbers of places.
+    pub(super) const fn leave(&mut self) {
+        self.elsewhere = None;
+    }
+
+    /// The edges of all calls that did not ask for their own, since the last time.
+    pub(super) fn merged_edges(&mut self) -> Option<Box<Coverage>> {
+        self.revm.as_mut().map(CallRevm::merged_edges)
     }
 
     /// The answers to a sequence, fewer than its calls where it ends early.

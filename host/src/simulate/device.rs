@@ -20,7 +20,6 @@ use crate::{
     validate::Speculation,
 };
 use rayon::ThreadPool;
-use std::sync::PoisonError;
 
 /// Calls that are sound, each with the place that it runs at.
 struct Calls<'s, 'a> {
@@ -44,10 +43,12 @@ impl<'a> Work for Calls<'_, 'a> {
         let (call, at) = self.calls[index];
         let mut wants = self.simulator.options.wants;
         wants.state_diff |= self.changes;
-        match at {
+        let called = match at {
             0 => cpu.called(call, wants),
             at => cpu.called_at(at, self.places[at].as_ref().map_err(Clone::clone)?, call, wants),
-        }
+        };
+        self.simulator.merge_edges(cpu);
+        called
     }
 
     fn accept(
@@ -68,7 +69,7 @@ impl<'a> Work for Calls<'_, 'a> {
                 access_list(self.calls[index].0, warm, &apart, env.fork)
             };
             let access_list = wants.access_list.then(|| list(outcome.contract_address));
-            Called { outcome, access_list, coverage: None }
+            Called { outcome, access_list, coverage: result.coverage.clone() }
         }))
     }
 
@@ -77,7 +78,7 @@ impl<'a> Work for Calls<'_, 'a> {
     }
 
     fn is_cancelled(&self) -> bool {
-        self.simulator.options.progress.is_cancelled()
+        self.simulator.is_stopped()
     }
 }
 
@@ -141,7 +142,7 @@ impl<'a> Simulator<'a> {
             let next: Vec<usize> = (0..sequences.len())
                 .filter(|index| places[*index].is_some() && sequences[*index].calls.len() > step)
                 .collect();
-            if next.is_empty() || self.options.progress.is_cancelled() {
+            if next.is_empty() || self.is_stopped() {
                 break;
             }
             // The base is the first, as in every chunk.
@@ -214,7 +215,7 @@ impl<'a> Simulator<'a> {
             results[indices[*ran]].1 = true;
         }
         runner.keep_first_state();
-        let mut totals = self.totals.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut totals = self.totals();
         totals.differences += report.differences.len() as u64;
         totals.report.add(report);
         results

@@ -13,6 +13,7 @@ mod overrides;
 mod place;
 mod run;
 mod samples;
+mod stream;
 mod template;
 mod warm;
 mod word;
@@ -70,7 +71,8 @@ pub(crate) fn trace(base: &Context<'_>, calls: &[Call]) -> Result<(TxOutcome, Ve
     let mut place = place::Place::base(base);
     let mut cpu = cpu::Cpu::new(place.clone());
     for call in before {
-        cpu.step(&mut place, call, Wants::default())?;
+        // One that cannot be made leaves everything as it is.
+        let _ = cpu.step(&mut place, call, Wants::default());
     }
     let place = place.of(last)?;
     evm::trace(&place.env, place.state.as_state(), last)

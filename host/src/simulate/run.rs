@@ -1,15 +1,16 @@
-//! The pipeline of a simulation: chunks of work in, answers in order out, one chunk running while those of the one before
-//! are given out.
+//! The pipeline of a simulation: calls in, answers in order out. With a device in chunks, one of which runs while the answers
+//! to the one before are given out.
 
 use super::{
-    Answer, Call, IntoCall, Options, Sequence, Summary,
+    Answer, Call, CallResult, IntoCall, Options, Sequence, Summary, Wants,
     balance::Balance,
     cpu::{self, Cpu},
     place::Place,
+    stream::BLOCK,
 };
 use crate::{
     context::Context,
-    coverage::Coverage,
+    coverage::{Coverage, CoverageMode},
     error::TxError,
     lanes::{Lanes, Runner},
     report::ExecutionReport,
@@ -20,8 +21,8 @@ use rayon::{ThreadPool, prelude::*};
 use std::{
     ops::ControlFlow,
     sync::{
-        Arc, Mutex, PoisonError,
-        atomic::{AtomicUsize, Ordering},
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicBool, AtomicUsize, Ordering},
         mpsc::sync_channel,
     },
     time::Instant,
@@ -31,11 +32,11 @@ use std::{
 const FIRST_CHUNK: usize = 256;
 const CHUNK: usize = 16_384;
 
+/// Bytes of calldata beyond which a chunk takes no more calls, and of answers that it is to stay below.
+const CHUNK_BYTES: usize = 32 << 20;
+
 /// Calls up to which the calling thread does them itself.
 const INLINE: usize = 16;
-
-/// Calls that a thread takes at once, at most.
-const BLOCK: usize = 64;
 
 /// Everything that a simulation needs, for as long as it runs.
 #[derive(Debug)]
@@ -45,6 +46,8 @@ pub(crate) struct Simulator<'a> {
     pub(super) options: &'a Options,
     pub(super) totals: Mutex<Totals>,
     device: Option<Device<'a>>,
+    /// The reader has had enough.
+    stopped: AtomicBool,
 }
 
 /// A device to simulate on.
@@ -82,6 +85,30 @@ pub(super) struct Chunk<'a> {
     pub(super) places: Vec<Result<Place<'a>, TxError>>,
 }
 
+/// Counts an answer that is given out.
+fn count(answer: &Answer, wants: Wants, summary: &mut Summary) {
+    summary.calls += 1;
+    summary.errors += u64::from(answer.is_err());
+    if wants.merged_coverage
+        && let Some(edges) = answer.as_ref().ok().and_then(|result| result.coverage.as_ref())
+    {
+        summary.coverage.get_or_insert_default().merge(edges);
+    }
+}
+
+/// Takes items until they are so many calls, or of more bytes than a chunk may have. An item weighs calls and bytes.
+fn take<T>(items: &mut impl Iterator<Item = T>, calls: usize, weight: impl Fn(&T) -> (usize, usize)) -> Vec<T> {
+    let (mut taken, mut left, mut bytes) = (Vec::new(), calls, 0);
+    while left > 0 && bytes < CHUNK_BYTES {
+        let Some(item) = items.next() else { break };
+        let (item_calls, item_bytes) = weight(&item);
+        left = left.saturating_sub(item_calls.max(1));
+        bytes += item_bytes;
+        taken.push(item);
+    }
+    taken
+}
+
 impl<'a> Simulator<'a> {
     pub(crate) fn new(
         pool: &'a ThreadPool,
@@ -91,11 +118,33 @@ impl<'a> Simulator<'a> {
         options: &'a Options,
     ) -> Self {
         let shared = shared.map(|(route, beside)| Shared { balance: Mutex::new(Balance::new(route)), beside });
+        let coverage = match options.wants {
+            Wants { coverage: true, .. } => CoverageMode::Each,
+            Wants { merged_coverage: true, .. } => CoverageMode::Merged,
+            _ => CoverageMode::Off,
+        };
         let device = lanes.map(|lanes| Device {
-            runner: Mutex::new(Runner::new(lanes, base.env.fork).keeping(options.wants.access_list)),
+            runner: Mutex::new(Runner::new(lanes, base.env.fork).keeping(options.wants.access_list, coverage)),
             shared,
         });
-        Self { pool, base: Place::base(base), options, totals: Mutex::default(), device }
+        Self {
+            pool,
+            base: Place::base(base),
+            options,
+            totals: Mutex::default(),
+            device,
+            stopped: AtomicBool::new(false),
+        }
+    }
+
+    /// Whether nobody waits for answers any more.
+    pub(super) fn is_stopped(&self) -> bool {
+        self.stopped.load(Ordering::Relaxed) || self.options.progress.is_cancelled()
+    }
+
+    /// Nobody does from now on.
+    pub(super) fn stop(&self) {
+        self.stopped.store(true, Ordering::Relaxed);
     }
 
     /// Answers calls.
@@ -108,15 +157,16 @@ impl<'a> Simulator<'a> {
         let mut summary = Summary::default();
         let mut next = 0;
         let mut give = |answer: Answer, summary: &mut Summary| {
-            summary.calls += 1;
-            summary.errors += u64::from(answer.is_err());
+            count(&answer, self.options.wants, summary);
             next += 1;
             sink(next - 1, answer)
         };
-        self.chunks(
+        self.all(
             &mut summary,
-            |count| calls.by_ref().take(count).collect(),
-            |calls: Vec<Result<Call, TxError>>| self.chunk(&self.placed(calls)),
+            |count| take(&mut calls, count, |call| (1, call.as_ref().map_or(0, |call| call.input.len()))),
+            |answer| answer.as_ref().map_or(0, CallResult::bytes),
+            |cpu, calls| self.block(cpu, self.placed(calls)),
+            |calls, device| self.chunk_with_device(&self.placed(calls), device),
             &mut give,
         );
         self.sum(summary)
@@ -132,83 +182,129 @@ impl<'a> Simulator<'a> {
         let mut summary = Summary::default();
         let mut next = 0;
         let mut give = |answers: Vec<Answer>, summary: &mut Summary| {
-            summary.calls += answers.len() as u64;
-            summary.errors += answers.iter().filter(|answer| answer.is_err()).count() as u64;
+            answers.iter().for_each(|answer| count(answer, self.options.wants, summary));
             next += 1;
             sink(next - 1, answers)
         };
-        self.chunks(
+        let weight = |sequence: &Sequence| {
+            (sequence.calls.len(), sequence.calls.iter().map(|call| call.input.len()).sum::<usize>())
+        };
+        self.all(
             &mut summary,
-            |count| sequences.by_ref().take(count).collect(),
-            |sequences: Vec<Sequence>| self.sequence_chunk(&sequences),
+            |count| take(&mut sequences, count, weight),
+            |answers| answers.iter().flatten().map(CallResult::bytes).sum(),
+            |cpu, sequences| self.sequence_block(cpu, sequences),
+            |sequences: Vec<Sequence>, device| self.sequences_with_device(&sequences, device),
             &mut give,
         );
         self.sum(summary)
     }
 
     fn sum(self, summary: Summary) -> Summary {
-        let totals = self.totals.into_inner().unwrap_or_else(PoisonError::into_inner);
-        let coverage = self.options.wants.merged_coverage.then(|| Box::new(totals.coverage));
-        Summary { coverage, report: totals.report, differences: totals.differences, ..summary }
+        let Totals { mut report, differences, mut coverage } =
+            self.totals.into_inner().unwrap_or_else(PoisonError::into_inner);
+        for edges in [report.coverage.take(), summary.coverage].into_iter().flatten() {
+            coverage.merge(&edges);
+        }
+        let coverage = self.options.wants.merged_coverage.then(|| Box::new(coverage));
+        Summary { coverage, report, differences, ..summary }
+    }
+
+    /// Runs all that `take` gives: a few on the calling thread, many on the CPU's threads or with a device.
+    fn all<T: Send, R: Send>(
+        &self,
+        summary: &mut Summary,
+        mut take: impl FnMut(usize) -> Vec<T>,
+        bytes: impl Fn(&R) -> usize,
+        on_cpu: impl Fn(&mut Cpu<'a>, Vec<T>) -> Vec<R> + Sync,
+        with_device: impl Fn(Vec<T>, &Device<'a>) -> Vec<R> + Sync,
+        give: &mut impl FnMut(R, &mut Summary) -> ControlFlow<()>,
+    ) {
+        let start = Instant::now();
+        match &self.device {
+            Some(device) if device.shared.is_none() => {
+                self.chunks(summary, Vec::new(), take, bytes, |work| with_device(work, device), give);
+            }
+            device => {
+                let mut first = take(INLINE);
+                let mut second = take(BLOCK - INLINE);
+                let all = second.is_empty();
+                first.append(&mut second);
+                if all {
+                    self.few(summary, first, on_cpu, give);
+                } else if let Some(device) = device {
+                    self.chunks(summary, first, take, bytes, |work| with_device(work, device), give);
+                } else {
+                    let mut first = Some(first);
+                    self.stream(summary, |count| first.take().unwrap_or_else(|| take(count)), bytes, on_cpu, give);
+                }
+            }
+        }
+        self.totals().report.time.total = start.elapsed();
+    }
+
+    /// Runs what is not worth a thread.
+    fn few<T, R>(
+        &self,
+        summary: &mut Summary,
+        work: Vec<T>,
+        on_cpu: impl Fn(&mut Cpu<'a>, Vec<T>) -> Vec<R>,
+        give: &mut impl FnMut(R, &mut Summary) -> ControlFlow<()>,
+    ) {
+        let mut cpu = Cpu::new(self.base.clone());
+        let results = on_cpu(&mut cpu, work);
+        self.merge_edges(&mut cpu);
+        summary.cancelled = self.is_stopped();
+        if !summary.cancelled {
+            summary.cancelled = results.into_iter().any(|result| give(result, summary).is_break());
+        }
     }
 
     /// Runs chunk after chunk, and gives out the answers to one while the next runs.
     fn chunks<T: Send, R: Send>(
         &self,
         summary: &mut Summary,
+        first: Vec<T>,
         mut take: impl FnMut(usize) -> Vec<T>,
+        bytes: impl Fn(&R) -> usize,
         run: impl Fn(Vec<T>) -> Vec<R> + Sync,
         give: &mut impl FnMut(R, &mut Summary) -> ControlFlow<()>,
     ) {
-        let start = Instant::now();
-        let progress = &self.options.progress;
         let run = &run;
-        let first = take(FIRST_CHUNK);
-        let never_device = self.device.as_ref().is_none_or(|device| device.shared.is_some());
-        if first.len() <= INLINE && never_device {
-            let answers = run(first);
-            summary.cancelled = progress.is_cancelled();
-            for answer in answers {
-                if give(answer, summary).is_break() {
-                    summary.cancelled = true;
-                    break;
+        self.pool.in_place_scope(|scope| {
+            let (mut chunk, mut size) = (first, FIRST_CHUNK);
+            chunk.append(&mut take(size));
+            let mut answers = Vec::new();
+            loop {
+                let running = (!chunk.is_empty()).then(|| {
+                    let (sender, receiver) = sync_channel(1);
+                    let work = std::mem::take(&mut chunk);
+                    // Nobody waits any more if this fails.
+                    scope.spawn(move |_| drop(sender.send(run(work))));
+                    receiver
+                });
+                if running.is_some() {
+                    // As large as the answers are, or will be by those of the chunk before.
+                    let each = answers.iter().map(&bytes).sum::<usize>() / answers.len().max(1);
+                    size = (2 * size).min(CHUNK).min(CHUNK_BYTES / each.max(1)).max(1);
+                    chunk = take(size);
                 }
-            }
-        } else {
-            self.pool.in_place_scope(|scope| {
-                let (mut chunk, mut size) = (first, FIRST_CHUNK);
-                let mut answers = Vec::new();
-                loop {
-                    let running = (!chunk.is_empty()).then(|| {
-                        let (sender, receiver) = sync_channel(1);
-                        let work = std::mem::take(&mut chunk);
-                        // Nobody waits any more if this fails.
-                        scope.spawn(move |_| drop(sender.send(run(work))));
-                        receiver
-                    });
-                    if running.is_some() {
-                        size = (2 * size).min(CHUNK);
-                        chunk = take(size);
-                    }
-                    for answer in std::mem::take(&mut answers) {
-                        if give(answer, summary).is_break() {
-                            progress.cancel();
-                            break;
-                        }
-                    }
-                    let Some(running) = running else { break };
-                    // There is no answer where the work panicked: the scope tells.
-                    let Ok(next) = running.recv() else { break };
-                    answers = next;
-                    if progress.is_cancelled() {
-                        summary.cancelled = true;
+                for answer in std::mem::take(&mut answers) {
+                    if give(answer, summary).is_break() {
+                        self.stop();
                         break;
                     }
                 }
-            });
-        }
-        let mut totals = self.totals.lock().unwrap_or_else(PoisonError::into_inner);
-        totals.report.time.total = start.elapsed();
+                let Some(running) = running else { break };
+                // There is no answer where the work panicked: the scope tells.
+                let Ok(next) = running.recv() else { break };
+                answers = next;
+                if self.is_stopped() {
+                    break;
+                }
+            }
+        });
+        summary.cancelled = self.is_stopped();
     }
 
     /// Finds each call's place; calls with the same overrides share one.
@@ -237,12 +333,24 @@ impl<'a> Simulator<'a> {
         Chunk { calls, at, places }
     }
 
-    /// The answers to a chunk of calls.
-    fn chunk(&self, chunk: &Chunk<'a>) -> Vec<Answer> {
-        match &self.device {
-            None => self.chunk_on_cpu(chunk, &(0..chunk.calls.len()).collect::<Vec<_>>()),
-            Some(device) => self.chunk_with_device(chunk, device),
-        }
+    /// The answers to a block of calls, by one thread.
+    fn block(&self, cpu: &mut Cpu<'a>, chunk: Chunk<'a>) -> Vec<Answer> {
+        cpu.leave();
+        let calls = (0..chunk.calls.len()).take_while(|_| !self.is_stopped());
+        let answers: Vec<Answer> = calls.map(|index| self.by_cpu(cpu, &chunk, index)).collect();
+        self.options.progress.add(answers.len());
+        self.count_cpu(&answers);
+        answers
+    }
+
+    fn sequence_block(&self, cpu: &mut Cpu<'a>, sequences: Vec<Sequence>) -> Vec<Vec<Answer>> {
+        let Options { wants, stop_on_revert, .. } = self.options;
+        let sequences = sequences.iter().take_while(|_| !self.is_stopped());
+        let answers: Vec<Vec<Answer>> =
+            sequences.map(|sequence| cpu.sequence(sequence, *wants, *stop_on_revert)).collect();
+        self.options.progress.add(answers.iter().map(Vec::len).sum());
+        self.count_cpu(answers.iter().flatten());
+        answers
     }
 
     /// The answers to some of a chunk's calls.
@@ -262,13 +370,6 @@ impl<'a> Simulator<'a> {
         Ok(cpu::result(called?, wants))
     }
 
-    fn sequence_chunk(&self, sequences: &[Sequence]) -> Vec<Vec<Answer>> {
-        match &self.device {
-            None => self.sequences_on_cpu(sequences),
-            Some(device) => self.sequences_with_device(sequences, device),
-        }
-    }
-
     pub(super) fn sequences_on_cpu(&self, sequences: &[Sequence]) -> Vec<Vec<Answer>> {
         let Options { wants, stop_on_revert, .. } = self.options;
         let answers =
@@ -278,16 +379,23 @@ impl<'a> Simulator<'a> {
     }
 
     fn count_cpu<'r, I: IntoIterator<Item = &'r Answer>>(&self, answers: I) {
-        let mut totals = self.totals.lock().unwrap_or_else(PoisonError::into_inner);
-        let Totals { report, coverage, .. } = &mut *totals;
+        let mut totals = self.totals();
         for result in answers.into_iter().flatten() {
-            report.cpu.add(true, result.gas_used);
-            if self.options.wants.merged_coverage
-                && let Some(edges) = &result.coverage
-            {
-                coverage.merge(edges);
-            }
+            totals.report.cpu.add(true, result.gas_used);
         }
+    }
+
+    /// Adds what a thread has noted of calls that did not ask for their own edges.
+    pub(super) fn merge_edges(&self, cpu: &mut Cpu<'a>) {
+        if self.options.wants.merges_alone()
+            && let Some(edges) = cpu.merged_edges()
+        {
+            self.totals().coverage.merge(&edges);
+        }
+    }
+
+    pub(super) fn totals(&self) -> MutexGuard<'_, Totals> {
+        self.totals.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Runs `count` pieces of work on all threads, each with a revm that its thread keeps. Ends early, with fewer results, where the
@@ -304,7 +412,7 @@ impl<'a> Simulator<'a> {
                 let left = count.saturating_sub(next.load(Ordering::Relaxed));
                 let size = (left / (4 * threads)).clamp(1, BLOCK);
                 let start = next.fetch_add(size, Ordering::Relaxed);
-                if start >= count || self.options.progress.is_cancelled() {
+                if start >= count || self.is_stopped() {
                     break;
                 }
                 let block = start..(start + size).min(count);
@@ -312,6 +420,7 @@ impl<'a> Simulator<'a> {
                 self.options.progress.add(results.len());
                 done.lock().unwrap_or_else(PoisonError::into_inner).push((start, results));
             }
+            self.merge_edges(&mut cpu);
         };
         if count <= INLINE {
             work();

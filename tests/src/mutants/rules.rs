@@ -1,9 +1,11 @@
 //! Faults in the rules of the EVM, as edits of the kernel's text: a name, what stands there, and what is to stand there,
 //! in which `@` is true while the fault is in force.
 
+mod coverage;
 mod machine;
 mod state;
 
+use coverage::EDGES;
 use machine::{ARITHMETIC, GAS, JUMPS, MEMORY, PARKING, PRECOMPILES};
 use state::{ACCOUNTS, CALLS, CREATIONS, KEYS, REVERTS, STATE};
 
@@ -18,4 +20,4 @@ pub type Rule = (&'static str, &'static str, &'static str);
 /// host drops it); return data of a creation that succeeds or halts (its frame leaves none); of a code that was set, only the
 /// flag or only the place that a revert leaves (either alone stands for no code).
 pub const RULES: &[&[Rule]] =
-    &[JUMPS, GAS, MEMORY, PRECOMPILES, ARITHMETIC, STATE, ACCOUNTS, CALLS, CREATIONS, REVERTS, KEYS, PARKING];
+    &[JUMPS, GAS, MEMORY, PRECOMPILES, ARITHMETIC, STATE, ACCOUNTS, CALLS, CREATIONS, REVERTS, KEYS, PARKING, EDGES];

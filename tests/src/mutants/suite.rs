@@ -2,18 +2,21 @@
 
 use super::Seeded;
 use crate::{
-    calls, creates,
+    calls,
+    covered::{self, Expected},
+    creates,
     fuzz::{
         edges::edges,
         run::{Judged, Totals, compare, judge},
         scene::{FORKS, batch},
         sweep::sweep,
     },
+    jumps::jumps,
     precompiles, programs,
     programs::Calls,
     set_code,
 };
-use lockstep::{backend::Backend, engine::Engine, fork::Fork};
+use lockstep::{backend::Backend, engine::Engine, fork::Fork, plan::LaneClass};
 use std::sync::{Arc, OnceLock};
 
 /// Batches of random programs, of a seed of their own.
@@ -23,22 +26,25 @@ const SEED: u64 = 77;
 /// How a fault was found.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Killed {
-    /// An outcome differs from revm's.
+    /// An outcome, or the edges of a lane, differ from revm's.
     Differs(String),
     /// The device left what it had run before to the CPU.
     Declines(String),
 }
 
 /// What a suite is once it was run without a fault.
-struct Baseline {
-    judged: Judged,
-    /// Transactions that the device ran.
-    accepted: u64,
+enum Baseline {
+    /// Outcomes of transactions in a block, and how many of them the device ran.
+    Outcomes(Box<Judged>, u64),
+    /// Edges of lanes alone, and how many of them stand.
+    Edges(Box<Expected>, u64),
 }
 
 struct Suite {
     name: String,
     calls: Box<dyn Fn() -> Calls + Send + Sync>,
+    /// Whether it is edges that are compared.
+    covers: bool,
     baseline: OnceLock<Result<Baseline, String>>,
 }
 
@@ -70,14 +76,19 @@ fn all() -> Vec<Suite> {
         ("arithmetic", programs::arithmetic, &[Fork::Osaka]),
         ("precompiles_with_code", precompiles::precompiles_with_code, &[Fork::Prague]),
     ];
-    let suite =
-        |name: String, calls: Box<dyn Fn() -> Calls + Send + Sync>| Suite { name, calls, baseline: OnceLock::new() };
+    let suite = |name: String, calls: Box<dyn Fn() -> Calls + Send + Sync>| Suite {
+        name,
+        calls,
+        covers: false,
+        baseline: OnceLock::new(),
+    };
     let mut suites = Vec::new();
     for (name, generate, forks) in programs {
         for fork in forks.iter().copied() {
             suites.push(suite(format!("{name}::{fork}"), Box::new(move || generate(fork))));
         }
     }
+    suites.push(Suite { covers: true, ..suite("jumps::PRAGUE".into(), Box::new(|| jumps(Fork::Prague))) });
     suites.push(suite("set_code::PRAGUE".into(), Box::new(|| set_code::set_code(Fork::Prague))));
     for number in 0..RANDOM {
         suites.push(suite(format!("vs_revm::{number}"), Box::new(move || batch(SEED, number, &FORKS))));
@@ -104,11 +115,31 @@ impl Suites {
     /// Without a fault: then nothing may differ.
     fn baseline(&self, suite: &Suite) -> Result<Baseline, String> {
         self.device.choose(0);
-        let judged = judge((suite.calls)())?;
-        let mut totals = Totals::default();
-        compare(&self.engine, &judged, &mut totals)
-            .map_err(|difference| format!("{}, transaction {}: {}", suite.name, difference.tx, difference.text))?;
-        Ok(Baseline { judged, accepted: totals.accepted })
+        let calls = (suite.calls)();
+        let mut baseline = if suite.covers {
+            Baseline::Edges(Box::new(covered::expect(calls)?), 0)
+        } else {
+            Baseline::Outcomes(Box::new(judge(calls)?), 0)
+        };
+        let found = self.run(&baseline).map_err(|text| format!("{}: {text}", suite.name))?;
+        let (Baseline::Outcomes(_, accepted) | Baseline::Edges(_, accepted)) = &mut baseline;
+        *accepted = found;
+        Ok(baseline)
+    }
+
+    /// How many results of the device stand, or how they differ from revm's.
+    fn run(&self, baseline: &Baseline) -> Result<u64, String> {
+        match baseline {
+            Baseline::Outcomes(judged, _) => {
+                let mut totals = Totals::default();
+                let same = compare(&self.engine, judged, &mut totals);
+                same.map_err(|difference| format!("transaction {}: {}", difference.tx, difference.text))?;
+                Ok(totals.accepted)
+            }
+            Baseline::Edges(expected, _) => {
+                Ok(covered::compare(&*self.device, LaneClass::Large, expected)?.same as u64)
+            }
+        }
     }
 
     /// The first suite that finds the fault; `None` if it survives them all.
@@ -119,12 +150,13 @@ impl Suites {
         for suite in &self.suites {
             let baseline = suite.baseline.get_or_init(|| self.baseline(suite)).as_ref().map_err(Clone::clone)?;
             self.device.choose(number);
-            let mut totals = Totals::default();
-            if compare(&self.engine, &baseline.judged, &mut totals).is_err() {
-                return Ok(Some(Killed::Differs(suite.name.clone())));
-            }
-            if totals.accepted * 100 < baseline.accepted * 98 {
-                return Ok(Some(Killed::Declines(suite.name.clone())));
+            let (Baseline::Outcomes(_, before) | Baseline::Edges(_, before)) = baseline;
+            match self.run(baseline) {
+                Err(_) => return Ok(Some(Killed::Differs(suite.name.clone()))),
+                Ok(accepted) if accepted * 100 < before * 98 => {
+                    return Ok(Some(Killed::Declines(suite.name.clone())));
+                }
+                Ok(_) => {}
             }
         }
         Ok(None)

@@ -7,25 +7,21 @@ pub mod scenes;
 pub mod world;
 
 use crate::contracts::ContractError;
-use alloy_primitives::{Address, B256, Bloom, Bytes, U256, hex, map::AddressMap};
+use alloy_primitives::{Address, Bloom, Bytes, U256, hex, map::AddressMap};
 use lockstep::{
     block::{BlobParams, Block, BlockEnv},
     block_file::{BlockFile, Expected, ExpectedResult, TxClaim},
     error::TxError,
     evm,
     fork::Fork,
-    memory::MemoryState,
     outcome::{TxOutcome, TxStatus},
     receipt::{self, Receipt},
-    state::{AccountInfo, StateError, StateKey, StateRef},
+    record::Recorder,
+    state::StateError,
     tx::{DecodeError, Transaction},
 };
 use scenes::Step;
 use serde_json::{Map, Value, json};
-use std::{
-    collections::HashSet,
-    sync::{Mutex, PoisonError},
-};
 use world::{CHAIN_ID, TIMESTAMP, World};
 
 /// Best compression that unpacks in 8 MiB of window. Part of the file's bytes, as is zstd's version, which `Cargo.lock` holds.
@@ -91,7 +87,7 @@ pub fn build() -> Result<Sample, SampleError> {
     let raw = sign(steps, &mut AddressMap::default());
     let txs: Vec<_> = raw.iter().map(|raw| Transaction::decode(raw)).collect::<Result<_, _>>()?;
 
-    let recorder = Recorder { state: &world.state, read: Mutex::default() };
+    let recorder = Recorder::new(&world.state);
     let execute = |(tx, source): (usize, TxError)| SampleError::Execute {
         tx,
         kind: kinds.get(tx).copied().unwrap_or_default(),
@@ -207,67 +203,11 @@ fn header(env: &BlockEnv, expected: &Expected, blob_gas: u64) -> Map<String, Val
     fields.into_iter().map(|(name, value)| (name.to_owned(), value)).collect()
 }
 
-/// Notes what is read: the sample carries that and nothing else, slots that are zero included, as files of mainnet blocks do.
-struct Recorder<'a> {
-    state: &'a MemoryState,
-    read: Mutex<HashSet<StateKey>>,
-}
-
-impl Recorder<'_> {
-    fn note(&self, key: StateKey) {
-        self.read.lock().unwrap_or_else(PoisonError::into_inner).insert(key);
-    }
-
-    /// The part of the state that was read.
-    fn read_part(&self) -> Result<MemoryState, StateError> {
-        let mut part = MemoryState::default();
-        for key in &*self.read.lock().unwrap_or_else(PoisonError::into_inner) {
-            match key {
-                StateKey::Account(address) => {
-                    let Some(info) = self.state.account(address)? else { continue };
-                    part.insert_account(*address, info);
-                    if info.has_code() {
-                        part.insert_code(info.code_hash, self.state.code(&info.code_hash)?);
-                    }
-                }
-                StateKey::Slot(address, slot) => {
-                    // A slot of an account that does not exist yet has no place in a file.
-                    if self.state.account(address)?.is_some() {
-                        part.insert_slot(*address, *slot, self.state.storage(address, slot)?);
-                    }
-                }
-                StateKey::BlockHash(number) => part.insert_block_hash(*number, self.state.block_hash(*number)?),
-            }
-        }
-        Ok(part)
-    }
-}
-
-impl StateRef for Recorder<'_> {
-    fn account(&self, address: &Address) -> Result<Option<AccountInfo>, StateError> {
-        self.note(StateKey::Account(*address));
-        self.state.account(address)
-    }
-
-    fn storage(&self, address: &Address, slot: &U256) -> Result<U256, StateError> {
-        self.note(StateKey::Slot(*address, *slot));
-        self.state.storage(address, slot)
-    }
-
-    fn code(&self, code_hash: &B256) -> Result<Bytes, StateError> {
-        self.state.code(code_hash)
-    }
-
-    fn block_hash(&self, number: u64) -> Result<B256, StateError> {
-        self.note(StateKey::BlockHash(number));
-        self.state.block_hash(number)
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use lockstep::tx::TxType;
+    use lockstep::{state::StateRef, tx::TxType};
+    use std::collections::HashSet;
 
     #[test]
     fn two_builds_are_the_same_bytes_and_read_back_as_built() {

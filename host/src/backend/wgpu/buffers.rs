@@ -4,6 +4,7 @@ use super::gpu::{Gpu, MAX_BINDING};
 use crate::{
     abi::{self, Params},
     backend::BackendError,
+    coverage::{Coverage, CoverageMode},
     lower::{Batch, FRAME_START_ROWS, LANE_START_ROWS},
     park::Service,
     plan::LaneLimits,
@@ -28,7 +29,12 @@ pub(super) struct Buffers {
     pub(super) memory: wgpu::Buffer,
     pub(super) overlay: wgpu::Buffer,
     pub(super) staging: Staging,
+    /// What they were made for: with a map a lane there are fewer lanes, and buffers for both would take too much.
+    maps: CoverageMode,
 }
+
+/// Where the maps of edges begin in the counters, in bytes.
+const MAPS: u64 = abi::COUNTERS as u64 * 4;
 
 /// How much of the service's tables the device has.
 #[derive(Debug, Default)]
@@ -48,7 +54,7 @@ fn grow(gpu: &Gpu, buffer: &mut wgpu::Buffer, bytes: u64) -> Result<bool, Backen
     }
     let short = buffer.size() < bytes;
     if short {
-        *buffer = gpu.storage(rounded(bytes));
+        *buffer = gpu.zeros(rounded(bytes))?;
     }
     Ok(short)
 }
@@ -92,14 +98,19 @@ impl Staging {
 }
 
 impl Buffers {
-    pub(super) fn new(gpu: &Gpu) -> Self {
+    pub(super) fn new(gpu: &Gpu, maps: CoverageMode) -> Self {
         let [batch, codes, snapshot, lanes, stack, memory, overlay] = std::array::from_fn(|_| gpu.storage(4096));
         let staging = Staging(Mutex::new(gpu.staging(4096)));
         let usage = wgpu::BufferUsages::UNIFORM | wgpu::BufferUsages::COPY_DST;
         let opcodes = gpu.buffer(256 * ROW, usage);
         let params = gpu.buffer(size_of::<Params>() as u64, usage);
-        let counters = gpu.storage(u64::from(abi::COUNTERS) * 4);
-        Self { params, counters, opcodes, batch, codes, snapshot, lanes, stack, memory, overlay, staging }
+        let counters = gpu.storage(MAPS);
+        Self { params, counters, opcodes, batch, codes, snapshot, lanes, stack, memory, overlay, staging, maps }
+    }
+
+    /// Whether a batch of that mode may use them.
+    pub(super) const fn are_for(&self, mode: CoverageMode) -> bool {
+        matches!(self.maps, CoverageMode::Each) == matches!(mode, CoverageMode::Each)
     }
 
     /// In the order of their bindings, behind that of `params`.
@@ -122,6 +133,11 @@ impl Buffers {
         grow(gpu, &mut self.stack, lanes * stack)?;
         grow(gpu, &mut self.memory, lanes * memory)?;
         grow(gpu, &mut self.overlay, lanes * overlay)?;
+        let maps = batch.coverage.maps(count) as u64 * Coverage::BYTES;
+        if maps > 0 {
+            grow(gpu, &mut self.counters, MAPS + maps)?;
+            gpu.clear(&self.counters, MAPS, maps);
+        }
         gpu.write(&self.opcodes, 0, &batch.opcodes);
         gpu.write(&self.batch, 0, &batch.arena);
         gpu.write_rows(&self.lanes, 0, LANE_START_ROWS * count, interleaved(&batch.lanes, LANE_START_ROWS));
@@ -133,6 +149,16 @@ impl Buffers {
             (0..rows).flat_map(|row| entries.iter().map(move |of| of.get(row).copied().unwrap_or_default()));
         gpu.write_rows(&self.overlay, 0, rows * count, interleaved);
         Ok(())
+    }
+
+    /// Maps of edges on the host, from the one at `first` on.
+    ///
+    /// # Errors
+    /// As [`Staging::download`].
+    pub(super) fn maps(&self, gpu: &Gpu, first: usize, count: usize) -> Result<Vec<Box<Coverage>>, BackendError> {
+        let (offset, bytes) = (MAPS + first as u64 * Coverage::BYTES, count as u64 * Coverage::BYTES);
+        let words = self.staging.download(gpu, &[(&self.counters, offset, bytes)])?;
+        Ok(words.chunks_exact(Coverage::WORDS).map(|words| Box::new(Coverage::from_words(words))).collect())
     }
 
     /// Uploads what the service has beyond `held`; whether a buffer is a new one.
@@ -184,6 +210,19 @@ mod tests {
         for limits in [LaneLimits::SMALL, LaneLimits::LARGE] {
             assert!(limits.lane_bytes().iter().all(|bytes| bytes * limits.lanes as u64 <= MAX_BINDING), "{limits:?}");
             assert!(limits.lanes <= 65_535);
+        }
+    }
+
+    #[test]
+    fn maps_take_the_place_of_lanes() {
+        for limits in [LaneLimits::SMALL, LaneLimits::LARGE] {
+            let total =
+                |limits: &LaneLimits, maps: u64| (limits.lane_bytes().iter().sum::<u64>() + maps) * limits.lanes as u64;
+            let covering = limits.covering(CoverageMode::Each);
+            assert!(total(&covering, Coverage::BYTES) <= total(&limits, 0), "{covering:?}");
+            let maps = covering.lanes as u64 * Coverage::BYTES;
+            assert!(covering.lanes >= 2048 && MAPS + rounded(maps) <= 36 << 20, "{covering:?}");
+            assert_eq!(limits.covering(CoverageMode::Merged), limits);
         }
     }
 }

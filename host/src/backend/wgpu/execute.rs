@@ -83,7 +83,8 @@ impl Execute {
     pub(super) fn run(&self, gpu: &Gpu, batch: &Batch, service: &mut dyn Service) -> Result<Executed, BackendError> {
         let kept = || self.kept.lock().unwrap_or_else(PoisonError::into_inner);
         let taken = kept().take();
-        let mut buffers = taken.unwrap_or_else(|| Buffers::new(gpu));
+        let fitting = taken.filter(|buffers| buffers.are_for(batch.coverage));
+        let mut buffers = fitting.unwrap_or_else(|| Buffers::new(gpu, batch.coverage));
         let done = self.run_in(gpu, &mut buffers, batch, service)?;
         kept().get_or_insert(buffers);
         Ok(done)
@@ -115,8 +116,9 @@ impl Execute {
         running.slices(service)?;
         let Running { buffers, done, .. } = running;
         let start = Instant::now();
-        let lanes = read_back::results(gpu, &self.gather, buffers, batch.lanes.len(), &batch.limits)?;
-        Ok(Executed { lanes, read_back: start.elapsed(), ..done })
+        let mut lanes = read_back::results(gpu, &self.gather, buffers, batch.lanes.len(), &batch.limits)?;
+        let coverage = read_back::coverage(gpu, buffers, batch.coverage, &mut lanes)?;
+        Ok(Executed { lanes, coverage, read_back: start.elapsed(), ..done })
     }
 }
 
@@ -134,7 +136,8 @@ impl Running<'_> {
             while first < self.listed {
                 let lanes = pace.lanes.min(self.listed - first);
                 let snapshot_mask = service.snapshot().mask();
-                let slice = Params { slice_steps: pace.steps, snapshot_mask, first, ..self.batch.params };
+                let coverage = self.batch.coverage as u32;
+                let slice = Params { slice_steps: pace.steps, snapshot_mask, first, coverage, ..self.batch.params };
                 let counters = self.dispatch(&group, slice, lanes)?;
                 running += counters.running;
                 parked += counters.parked;

@@ -13,6 +13,9 @@ use std::{
     },
 };
 
+/// Bytes that one submission clears: 8 ms of a software device.
+const CLEARED_AT_ONCE: u64 = 16 << 20;
+
 /// Largest storage binding under WebGPU's default limits, in bytes.
 pub(super) const MAX_BINDING: u64 = 128 << 20;
 
@@ -298,11 +301,38 @@ impl Gpu {
         self.buffer(bytes, wgpu::BufferUsages::STORAGE | wgpu::BufferUsages::COPY_SRC | wgpu::BufferUsages::COPY_DST)
     }
 
+    /// A storage buffer of zeros. wgpu would else clear it in the first dispatch that binds it, however long that takes.
+    ///
+    /// # Errors
+    /// The device failed.
+    pub(super) fn zeros(&self, bytes: u64) -> Result<wgpu::Buffer, BackendError> {
+        let buffer = self.storage(bytes);
+        let starts = (0..buffer.size()).step_by(CLEARED_AT_ONCE as usize);
+        let clear = |from: u64| {
+            let len = CLEARED_AT_ONCE.min(buffer.size() - from);
+            self.submit(|encoder| encoder.clear_buffer(&buffer, from, Some(len)))
+        };
+        self.wait(starts.map(clear).last())?;
+        Ok(buffer)
+    }
+
+    /// Waits for a submission, or for all.
+    fn wait(&self, submission_index: Option<wgpu::SubmissionIndex>) -> Result<(), BackendError> {
+        let wait = wgpu::PollType::Wait { submission_index, timeout: None };
+        self.device.poll(wait).map_err(|cause| BackendError::DeviceLost(cause.to_string()))?;
+        self.check()
+    }
+
     /// Queues a copy from the host into a buffer; `data` is a multiple of four bytes.
     pub(super) fn write<T: Pod>(&self, buffer: &wgpu::Buffer, offset: u64, data: &[T]) {
         if !data.is_empty() {
             self.queue.write_buffer(buffer, offset, bytemuck::cast_slice(data));
         }
+    }
+
+    /// Queues zeros for a range of a buffer, whose ends are multiples of four bytes.
+    pub(super) fn clear(&self, buffer: &wgpu::Buffer, offset: u64, bytes: u64) {
+        self.submit(|encoder| encoder.clear_buffer(buffer, offset, Some(bytes)));
     }
 
     /// Queues `count` rows from the host into a buffer, put together where they are copied from.
@@ -384,9 +414,7 @@ impl Gpu {
     pub(super) fn finish_download(&self, pending: Pending) -> Result<Vec<u32>, BackendError> {
         let Pending { staging, bytes, submission, mapped } = pending;
         let lost = |cause: &dyn std::fmt::Display| BackendError::DeviceLost(cause.to_string());
-        let wait = wgpu::PollType::Wait { submission_index: Some(submission), timeout: None };
-        self.device.poll(wait).map_err(|cause| lost(&cause))?;
-        self.check()?;
+        self.wait(Some(submission))?;
         mapped.recv().map_err(|cause| lost(&cause))?.map_err(|cause| lost(&cause))?;
         let view = staging.get_mapped_range(..bytes).map_err(|cause| lost(&cause))?;
         let words = bytemuck::pod_collect_to_vec(&view);

@@ -8,6 +8,7 @@ use super::{
 use crate::{
     abi::{self, LaneState, LogEntry, OverlayEntry},
     backend::BackendError,
+    coverage::{Coverage, CoverageMode},
     lower::{LaneLog, LaneResult, address_from_limbs, from_limbs},
     plan::LaneLimits,
 };
@@ -17,6 +18,9 @@ use rayon::prelude::*;
 
 /// Lanes read in one go: fewer cost more to hand out than to read.
 const LANES_A_TASK: usize = 256;
+
+/// Maps of edges copied in one go: 4 MiB.
+const MAPS_A_PIECE: usize = 512;
 
 const ENTRY_WORDS: u32 = (size_of::<OverlayEntry>() / 4) as u32;
 const LOG_WORDS: u32 = (size_of::<LogEntry>() / 4) as u32;
@@ -116,9 +120,32 @@ pub(super) fn results(
         let lane_logs = words.chunks_exact(LOG_WORDS as usize).map(log).collect::<Result<_, _>>()?;
         outputs.read(lane, words);
         let output = bytes(words, state.output_offset, state.output_len);
-        Ok(LaneResult { state, entries: lane_entries, logs: lane_logs, output })
+        Ok(LaneResult { state, entries: lane_entries, logs: lane_logs, output, coverage: None })
     };
     states.into_par_iter().enumerate().with_min_len(LANES_A_TASK).map_init(Default::default, result).collect()
+}
+
+/// The edges that lanes took: to each its own, or one map of all, as `mode` asks.
+///
+/// # Errors
+/// The device failed.
+pub(super) fn coverage(
+    gpu: &Gpu,
+    buffers: &Buffers,
+    mode: CoverageMode,
+    lanes: &mut [LaneResult],
+) -> Result<Option<Box<Coverage>>, BackendError> {
+    match mode {
+        CoverageMode::Off => Ok(None),
+        CoverageMode::Merged => Ok(buffers.maps(gpu, 0, 1)?.pop()),
+        CoverageMode::Each => {
+            for (piece, lanes) in lanes.chunks_mut(MAPS_A_PIECE).enumerate() {
+                let maps = buffers.maps(gpu, piece * MAPS_A_PIECE, lanes.len())?;
+                lanes.iter_mut().zip(maps).for_each(|(lane, map)| lane.coverage = Some(map));
+            }
+            Ok(None)
+        }
+    }
 }
 
 fn read_log(entry: &LogEntry, data: &[u32]) -> Result<LaneLog, BackendError> {

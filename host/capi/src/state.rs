@@ -1,0 +1,123 @@
+//! Environments and snapshots as the caller hands them over.
+
+use crate::{
+    caller::{Caller, Items, count, length},
+    fault::{Fault, Outcome},
+    handles::Entry,
+    types::{
+        LOCKSTEP_BLOB_PARAMS, LOCKSTEP_BLOB_PRICE, lockstep_block_env, lockstep_code, lockstep_fork, lockstep_state,
+    },
+};
+use alloy_primitives::{Address, B256, KECCAK256_EMPTY, U256};
+use lockstep::{
+    block::{BlobParams, BlockEnv},
+    fork::Fork,
+    memory::MemoryState,
+    state::AccountInfo,
+};
+
+const FORKS: [(lockstep_fork, Fork); 15] = [
+    (lockstep_fork::Frontier, Fork::Frontier),
+    (lockstep_fork::Homestead, Fork::Homestead),
+    (lockstep_fork::Tangerine, Fork::Tangerine),
+    (lockstep_fork::SpuriousDragon, Fork::SpuriousDragon),
+    (lockstep_fork::Byzantium, Fork::Byzantium),
+    (lockstep_fork::Petersburg, Fork::Petersburg),
+    (lockstep_fork::Istanbul, Fork::Istanbul),
+    (lockstep_fork::Berlin, Fork::Berlin),
+    (lockstep_fork::London, Fork::London),
+    (lockstep_fork::Merge, Fork::Merge),
+    (lockstep_fork::Shanghai, Fork::Shanghai),
+    (lockstep_fork::Cancun, Fork::Cancun),
+    (lockstep_fork::Prague, Fork::Prague),
+    (lockstep_fork::Osaka, Fork::Osaka),
+    (lockstep_fork::Amsterdam, Fork::Amsterdam),
+];
+
+pub(crate) fn env(env: &lockstep_block_env) -> Outcome<BlockEnv> {
+    let wrong = |field, reason: &str| Fault::of(lockstep_code::BadArgument, field, reason);
+    let fork = FORKS.iter().find(|(number, _)| *number as u32 == env.fork);
+    let fork = fork.ok_or_else(|| wrong("env.fork", "no lockstep_fork"))?.1;
+    if env.flags & !(LOCKSTEP_BLOB_PARAMS | LOCKSTEP_BLOB_PRICE) != 0 {
+        return Err(wrong("env.flags", "an unknown flag"));
+    }
+    let given = BlobParams { target: env.blob_target, max: env.blob_max, update_fraction: env.blob_update_fraction };
+    let blob_params = if env.flags & LOCKSTEP_BLOB_PARAMS == 0 { BlobParams::of(fork) } else { Some(given) };
+    let blob_price = (env.flags & LOCKSTEP_BLOB_PRICE != 0).then(|| u128::from_be_bytes(env.blob_price));
+    Ok(BlockEnv {
+        chain_id: env.chain_id,
+        fork,
+        number: env.number,
+        timestamp: env.timestamp,
+        beneficiary: env.beneficiary.into(),
+        gas_limit: env.gas_limit,
+        base_fee: env.base_fee,
+        difficulty: U256::from_be_bytes(env.difficulty),
+        prevrandao: env.prevrandao.into(),
+        excess_blob_gas: env.excess_blob_gas,
+        blob_params,
+        blob_price,
+    })
+}
+
+/// The snapshot, copied: what runs on it may keep its codes.
+pub(crate) fn state(entry: &Entry, caller: Caller, input: &lockstep_state) -> Outcome<MemoryState> {
+    let mut state = MemoryState::default();
+    insert_codes(entry, &mut state, caller.items(&input.codes, "state.codes")?);
+
+    let addresses = caller.bytes(&input.addresses, "state.addresses")?;
+    let balances = caller.bytes(&input.balances, "state.balances")?;
+    let nonces = caller.u64s(&input.nonces, "state.nonces")?;
+    let code_hashes = caller.bytes(&input.code_hashes, "state.code_hashes")?;
+    let accounts = count(addresses.len(), 20, "state.addresses")?;
+    length(balances.len(), accounts, 32, "state.balances")?;
+    length(nonces.len(), accounts, 1, "state.nonces")?;
+    length(code_hashes.len(), accounts, 32, "state.code_hashes")?;
+    let columns =
+        addresses.chunks_exact(20).zip(balances.chunks_exact(32)).zip(nonces).zip(code_hashes.chunks_exact(32));
+    for (((address, balance), nonce), code_hash) in columns {
+        let code_hash = match B256::from_slice(code_hash) {
+            B256::ZERO => KECCAK256_EMPTY,
+            hash => hash,
+        };
+        let info = AccountInfo { balance: U256::from_be_slice(balance), nonce: *nonce, code_hash };
+        state.insert_account(Address::from_slice(address), info);
+    }
+
+    let owners = caller.bytes(&input.slot_addresses, "state.slot_addresses")?;
+    let keys = caller.bytes(&input.slot_keys, "state.slot_keys")?;
+    let values = caller.bytes(&input.slot_values, "state.slot_values")?;
+    let slots = count(owners.len(), 20, "state.slot_addresses")?;
+    length(keys.len(), slots, 32, "state.slot_keys")?;
+    length(values.len(), slots, 32, "state.slot_values")?;
+    for ((owner, key), value) in owners.chunks_exact(20).zip(keys.chunks_exact(32)).zip(values.chunks_exact(32)) {
+        state.insert_slot(Address::from_slice(owner), U256::from_be_slice(key), U256::from_be_slice(value));
+    }
+
+    let numbers = caller.u64s(&input.block_numbers, "state.block_numbers")?;
+    let hashes = caller.bytes(&input.block_hashes, "state.block_hashes")?;
+    length(hashes.len(), numbers.len(), 32, "state.block_hashes")?;
+    for (number, hash) in numbers.iter().zip(hashes.chunks_exact(32)) {
+        state.insert_block_hash(*number, B256::from_slice(hash));
+    }
+    Ok(state)
+}
+
+/// A code is known by its hash in all of the engine, so the hash is ours.
+fn insert_codes(entry: &Entry, state: &mut MemoryState, codes: Items<'_>) {
+    let hashes = entry.engine.keccak256(&codes.iter().collect::<Vec<_>>());
+    for (hash, code) in hashes.into_iter().zip(codes.to_bytes()) {
+        state.insert_code(hash, code);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_fork_is_missing_and_none_is_zero() {
+        assert!(FORKS.iter().map(|(_, fork)| fork).eq(Fork::ALL));
+        assert!(FORKS.iter().all(|(number, _)| *number as u32 != 0));
+    }
+}

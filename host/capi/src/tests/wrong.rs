@@ -1,0 +1,249 @@
+//! Wrong inputs: codes that say what is wrong, a text beside them, and nothing written.
+
+use super::*;
+use crate::{execute::*, hash::*, recover::*, simulate::*};
+
+fn recover(handle: lockstep_handle, input: &lockstep_signatures) -> lockstep_code {
+    let (mut addresses, mut statuses) = ([0; 200], [0; 10]);
+    let mut signers = lockstep_signers { addresses: out(&mut addresses), statuses: out(&mut statuses), ..zeroed() };
+    // SAFETY: arrays that are wrong are refused before they are read.
+    unsafe { lockstep_recover(handle, input, &mut signers) }
+}
+
+fn keccak(handle: lockstep_handle, messages: &lockstep_items) -> lockstep_code {
+    let mut hashes = [0; 320];
+    // SAFETY: as above.
+    unsafe { lockstep_keccak256(handle, messages, &mut out(&mut hashes)) }
+}
+
+fn execute(handle: lockstep_handle, env: &lockstep_block_env, state: &lockstep_state) -> lockstep_code {
+    // SAFETY: as above.
+    unsafe { lockstep_execute(handle, env, &zeroed(), state, &mut zeroed()) }
+}
+
+fn simulate(handle: lockstep_handle, calls: &lockstep_calls) -> lockstep_code {
+    // SAFETY: as above.
+    unsafe { lockstep_simulate(handle, &env(&sample()), &zeroed(), calls, &mut zeroed()) }
+}
+
+#[test]
+fn versions_and_options() {
+    let mut handle = 9;
+    let mut create = |version, options: &lockstep_options| {
+        // SAFETY: both pointers are to values of our own; a device's text that is wrong is refused before it is read.
+        let code = unsafe { lockstep_create(version, options, &mut handle) };
+        assert_eq!(handle, 0);
+        code
+    };
+    let ours = LOCKSTEP_ABI_VERSION;
+    assert_eq!(lockstep_abi_version(), ours);
+    assert_eq!(create(ours + 1, &zeroed()), lockstep_code::VersionMismatch);
+    assert_eq!(last_error(0), format!("abi_version: the caller was built for {}, the library is {ours}", ours + 1));
+    assert_eq!(create(0, &zeroed()), lockstep_code::VersionMismatch);
+    assert_eq!(create(ours, &lockstep_options { backend: 99, ..zeroed() }), lockstep_code::BadArgument);
+    assert_eq!(create(ours, &lockstep_options { flags: 2, ..zeroed() }), lockstep_code::BadArgument);
+    assert_eq!(create(ours, &lockstep_options { threads: usize::MAX, ..zeroed() }), lockstep_code::BadArgument);
+    assert_eq!(create(ours, &lockstep_options { backend: 3, ..zeroed() }), lockstep_code::Unavailable);
+    let device = lockstep_bytes { data: ptr::null(), len: 3 };
+    assert_eq!(create(ours, &lockstep_options { device, ..zeroed() }), lockstep_code::NullPointer);
+    assert_eq!(create(ours, &lockstep_options { device: bytes(b"\xff"), ..zeroed() }), lockstep_code::BadArgument);
+    let cpu = lockstep_options { backend: 1, device: bytes(b"no such"), ..zeroed() };
+    assert_eq!(create(ours, &cpu), lockstep_code::Unavailable);
+    // SAFETY: null is refused.
+    assert_eq!(unsafe { lockstep_create(ours, ptr::null(), ptr::null_mut()) }, lockstep_code::NullPointer);
+}
+
+#[test]
+fn handles_that_are_none() {
+    let gone = {
+        let handle = Handle::new();
+        handle.0
+    };
+    for handle in [gone, 0, u64::MAX] {
+        assert_eq!(lockstep_destroy(handle), lockstep_code::BadHandle);
+        assert_eq!(recover(handle, &zeroed()), lockstep_code::BadHandle);
+        assert_eq!(keccak(handle, &zeroed()), lockstep_code::BadHandle);
+        assert_eq!(execute(handle, &env(&sample()), &zeroed()), lockstep_code::BadHandle);
+        assert_eq!(simulate(handle, &zeroed()), lockstep_code::BadHandle);
+    }
+    assert_eq!(last_error(gone), "");
+    let handle = Handle::new();
+    assert_ne!(handle.0, gone, "no number is used twice");
+}
+
+#[test]
+fn null_and_misaligned_pointers() {
+    let handle = Handle::new();
+    let h = handle.0;
+    let null_bytes = lockstep_bytes { data: ptr::null(), len: 32 };
+    let null_numbers = lockstep_u64s { data: ptr::null(), len: 2 };
+    // SAFETY: null is refused wherever it stands.
+    unsafe {
+        assert_eq!(lockstep_recover(h, ptr::null(), &mut zeroed()), lockstep_code::NullPointer);
+        assert_eq!(lockstep_recover(h, &zeroed(), ptr::null_mut()), lockstep_code::NullPointer);
+        assert_eq!(lockstep_keccak256(h, ptr::null(), &mut zeroed()), lockstep_code::NullPointer);
+        assert_eq!(lockstep_keccak256(h, &zeroed(), ptr::null_mut()), lockstep_code::NullPointer);
+        let block = env(&sample());
+        let mut results: lockstep_results = zeroed();
+        let refused = [
+            lockstep_execute(h, ptr::null(), &zeroed(), &zeroed(), &mut results),
+            lockstep_execute(h, &block, ptr::null(), &zeroed(), &mut results),
+            lockstep_execute(h, &block, &zeroed(), ptr::null(), &mut results),
+            lockstep_execute(h, &block, &zeroed(), &zeroed(), ptr::null_mut()),
+            lockstep_simulate(h, ptr::null(), &zeroed(), &zeroed(), &mut zeroed()),
+            lockstep_simulate(h, &block, ptr::null(), &zeroed(), &mut zeroed()),
+            lockstep_simulate(h, &block, &zeroed(), ptr::null(), &mut zeroed()),
+            lockstep_simulate(h, &block, &zeroed(), &zeroed(), ptr::null_mut()),
+            lockstep_devices(ptr::null_mut(), 0, ptr::null_mut()),
+        ];
+        assert_eq!(refused, [lockstep_code::NullPointer; 9]);
+        // The last output is there, and the one to write to is not.
+        let one = Strings::new([b"x"]);
+        let mut nowhere = lockstep_out { data: ptr::null_mut(), capacity: 32, len: 0 };
+        assert_eq!(lockstep_keccak256(h, &one.items(), &mut nowhere), lockstep_code::NullPointer);
+        assert_eq!(nowhere.len, 32);
+    }
+    assert_eq!(recover(h, &lockstep_signatures { hashes: null_bytes, ..zeroed() }), lockstep_code::NullPointer);
+    assert_eq!(last_error(h), "signatures.hashes: null");
+    assert_eq!(keccak(h, &lockstep_items { bytes: bytes(b""), offsets: null_numbers }), lockstep_code::NullPointer);
+    assert_eq!(simulate(h, &lockstep_calls { gas: null_numbers, ..zeroed() }), lockstep_code::NullPointer);
+    let numbers = [0_u64; 3];
+    let odd = lockstep_u64s { data: numbers.as_ptr().cast::<u8>().wrapping_add(1).cast(), len: 2 };
+    assert_eq!(keccak(h, &lockstep_items { bytes: bytes(b""), offsets: odd }), lockstep_code::BadArgument);
+    assert_eq!(last_error(h), "messages.offsets: not aligned to 8 bytes");
+}
+
+#[test]
+fn lengths_and_offsets() {
+    let handle = Handle::new();
+    let h = handle.0;
+    let data = [1; 64];
+    let of = |len: usize| bytes(&data[..len]);
+    let columns = |hashes, r, s, parities| {
+        let input = lockstep_signatures { hashes, r, s, parities, ..zeroed() };
+        recover(h, &input)
+    };
+    assert_eq!(columns(of(63), of(64), of(64), of(2)), lockstep_code::BadLength);
+    assert_eq!(columns(of(64), of(32), of(64), of(2)), lockstep_code::BadLength);
+    assert_eq!(last_error(0), "signatures.r: 32 bytes where 64 are due");
+    assert_eq!(columns(of(64), of(64), of(64), of(3)), lockstep_code::BadLength);
+    assert_eq!(columns(of(0), of(0), of(0), of(1)), lockstep_code::BadLength);
+    let endless = lockstep_bytes { data: data.as_ptr(), len: usize::MAX };
+    assert_eq!(columns(endless, of(64), of(64), of(2)), lockstep_code::BadLength);
+    let raw = Strings::new([&data[..4]]);
+    let both = lockstep_signatures { raw: raw.items(), hashes: of(32), ..zeroed() };
+    assert_eq!(recover(h, &both), lockstep_code::BadLength);
+    assert_eq!(recover(h, &lockstep_signatures { flags: 8, ..zeroed() }), lockstep_code::BadArgument);
+
+    let offsets = |offsets: &[u64], len| keccak(h, &lockstep_items { bytes: of(len), offsets: u64s(offsets) });
+    assert_eq!(offsets(&[0, 4, 8], 8), lockstep_code::Ok);
+    for (wrong, len) in
+        [(&[1, 4][..], 4), (&[0, 5, 4], 4), (&[0, 4], 5), (&[0, 5], 4), (&[0], 1), (&[], 1), (&[0, u64::MAX, 4], 4)]
+    {
+        assert_eq!(offsets(wrong, len), lockstep_code::BadOffsets, "{wrong:?}");
+    }
+    for len in [LOCKSTEP_MAX_ITEMS + 2, usize::MAX / 4, usize::MAX] {
+        let endless = lockstep_u64s { data: [0; 2].as_ptr(), len };
+        assert_eq!(keccak(h, &lockstep_items { bytes: of(0), offsets: endless }), lockstep_code::BadLength);
+    }
+
+    let empty = Strings::new([b""]);
+    let call = lockstep_calls { from: of(20), to: of(20), inputs: empty.items(), ..zeroed() };
+    let wrong = [
+        lockstep_calls { from: of(21), ..call },
+        lockstep_calls { to: of(0), ..call },
+        lockstep_calls { creates: of(2), ..call },
+        lockstep_calls { values: of(31), ..call },
+        lockstep_calls { gas: u64s(&[1, 2]), ..call },
+        lockstep_calls { inputs: zeroed(), ..call },
+    ];
+    for (index, call) in wrong.iter().enumerate() {
+        assert_eq!(simulate(h, call), lockstep_code::BadLength, "{index}: {}", last_error(h));
+    }
+    assert_eq!(simulate(h, &lockstep_calls { creates: bytes(&[2]), ..call }), lockstep_code::BadArgument);
+}
+
+#[test]
+fn states_and_environments() {
+    let handle = Handle::new();
+    let h = handle.0;
+    let good = env(&sample());
+    let data = [1; 64];
+    let of = |len: usize| bytes(&data[..len]);
+    let wrong: [lockstep_state; 7] = [
+        lockstep_state { addresses: of(19), ..zeroed() },
+        lockstep_state { addresses: of(20), ..zeroed() },
+        lockstep_state { addresses: of(20), balances: of(32), code_hashes: of(32), ..zeroed() },
+        lockstep_state { nonces: u64s(&[1]), ..zeroed() },
+        lockstep_state { slot_addresses: of(20), slot_keys: of(32), ..zeroed() },
+        lockstep_state { slot_values: of(32), ..zeroed() },
+        lockstep_state { block_numbers: u64s(&[7]), ..zeroed() },
+    ];
+    for (index, state) in wrong.iter().enumerate() {
+        assert_eq!(execute(h, &good, state), lockstep_code::BadLength, "{index}: {}", last_error(h));
+    }
+    for env in [
+        lockstep_block_env { fork: 0, ..good },
+        lockstep_block_env { fork: 16, ..good },
+        lockstep_block_env { fork: u32::MAX, ..good },
+        lockstep_block_env { flags: 4, ..good },
+    ] {
+        assert_eq!(execute(h, &env, &zeroed()), lockstep_code::BadArgument);
+    }
+    let env = lockstep_block_env { blob_update_fraction: 0, ..good };
+    assert_eq!(execute(h, &env, &zeroed()), lockstep_code::InvalidBlock, "{}", last_error(h));
+    let mut results = lockstep_results { wants: 8, ..zeroed() };
+    // SAFETY: the pointers are to values of our own.
+    let code = unsafe { lockstep_execute(h, &good, &zeroed(), &zeroed(), &mut results) };
+    assert_eq!(code, lockstep_code::BadArgument);
+    let mut results = lockstep_results { token: 77, ..zeroed() };
+    // SAFETY: as above.
+    let code = unsafe { lockstep_execute(h, &good, &zeroed(), &zeroed(), &mut results) };
+    assert_eq!((code, results.token), (lockstep_code::NoResult, 0));
+}
+
+#[test]
+fn a_transaction_that_may_not_be_there_is_named() {
+    let (handle, mut file) = (Handle::new(), sample());
+    let flat = Flat::new(&file.state);
+    file.block.transactions.remove(0);
+    let expected = engine().execute_block(&file.block, &file.state).unwrap_err();
+    let strings = Strings::new(&file.block.transactions);
+    let mut results: lockstep_results = zeroed();
+    // SAFETY: every pointer is to an array of our own, and as long as it says.
+    let code = unsafe { lockstep_execute(handle.0, &env(&file), &strings.items(), &flat.state(), &mut results) };
+    assert_eq!(code, lockstep_code::InvalidBlock);
+    assert_eq!(Some(results.failed_tx as usize), expected.tx());
+    assert_eq!((last_error(0), last_error(handle.0)), (expected.to_string(), expected.to_string()));
+
+    // Without the codes: the fault is the state's.
+    let codeless = lockstep_state { codes: zeroed(), ..flat.state() };
+    let whole = sample();
+    let strings = Strings::new(&whole.block.transactions);
+    // SAFETY: as above.
+    let code = unsafe { lockstep_execute(handle.0, &env(&whole), &strings.items(), &codeless, &mut results) };
+    assert_eq!(code, lockstep_code::State, "{}", last_error(0));
+}
+
+/// What nobody fetches makes room in the end, and goes with its handle.
+#[test]
+fn results_that_nobody_fetches_are_bounded() {
+    let handle = Handle::new();
+    let good = env(&sample());
+    let mut first = 0;
+    for n in 0..257 {
+        let mut results: lockstep_results = zeroed();
+        // SAFETY: the pointers are to values of our own.
+        let code = unsafe { lockstep_execute(handle.0, &good, &zeroed(), &zeroed(), &mut results) };
+        assert_eq!(code, lockstep_code::TooSmall, "an empty block has one offset");
+        if n == 0 {
+            first = results.token;
+        }
+    }
+    for (token, code) in [(first, lockstep_code::NoResult), (first + 1, lockstep_code::TooSmall)] {
+        let mut results = lockstep_results { token, ..zeroed() };
+        // SAFETY: nothing but the results is read.
+        let fetched = unsafe { lockstep_execute(handle.0, ptr::null(), ptr::null(), ptr::null(), &mut results) };
+        assert_eq!(fetched, code);
+    }
+}

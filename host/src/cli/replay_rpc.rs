@@ -1,0 +1,71 @@
+//! `lockstep replay --rpc`: blocks of a node, each read while the one before it is executed.
+
+use super::{Bad, Input};
+use crate::cli::{fetch::parse_number, node::NodeArgs};
+use lockstep::rpc::{RpcError, Source};
+use std::{iter, sync::mpsc::sync_channel, thread};
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct Args {
+    /// Replay blocks of the node with this JSON-RPC endpoint
+    #[arg(long, requires = "blocks", conflicts_with = "paths", value_name = "URL")]
+    rpc: Option<String>,
+    /// First and last block, both of them included; one number is one block
+    #[arg(long, requires = "rpc", value_name = "A..B", value_parser = parse_blocks)]
+    blocks: Option<(u64, u64)>,
+    #[command(flatten)]
+    node: NodeArgs,
+}
+
+fn parse_blocks(text: &str) -> Result<(u64, u64), String> {
+    let (first, last) = text.split_once("..").unwrap_or((text, text));
+    let (first, last) = (parse_number(first)?, parse_number(last.trim_start_matches('='))?);
+    if first <= last { Ok((first, last)) } else { Err(format!("{last} is before {first}")) }
+}
+
+impl From<RpcError> for Bad {
+    fn from(error: RpcError) -> Self {
+        Self { tx: None, field: error.key, reason: format!("{}: {}", error.method, error.cause) }
+    }
+}
+
+impl Args {
+    /// How many blocks, and the blocks; `None` where no node is named. The first fault that lasts ends them.
+    pub(super) fn blocks(&self) -> Option<(usize, Box<dyn Iterator<Item = Input> + '_>)> {
+        let (url, (first, last)) = (self.rpc.as_deref()?, self.blocks?);
+        let count = usize::try_from(last - first + 1).unwrap_or(usize::MAX);
+        let source = match self.node.connect(url) {
+            Ok(source) => source,
+            Err(error) => return Some((count, Box::new(iter::once(("node".into(), Err(error.into())))))),
+        };
+        let (sender, receiver) = sync_channel(1);
+        thread::spawn(move || {
+            for number in first..=last {
+                let (input, is_lasting) = read(&source, number, last);
+                // Nobody reads on if sending fails.
+                if sender.send(input).is_err() || is_lasting {
+                    return;
+                }
+            }
+        });
+        Some((count, Box::new(receiver.into_iter())))
+    }
+}
+
+/// A block, and whether it is of no use to go on.
+fn read(source: &Source, number: u64, last: u64) -> (Input, bool) {
+    let name = format!("block {number}").into();
+    match source.block(number, |_| {}) {
+        Ok(fetched) => ((name, Ok(fetched.file)), false),
+        Err(error) => {
+            let is_lasting = error.is_lasting();
+            let mut bad = Bad::from(error);
+            if is_lasting && number < last {
+                bad.reason += &format!(
+                    "; blocks from {number} on were not read: what was read before is kept, run again to go on"
+                );
+            }
+            ((name, Err(bad)), is_lasting)
+        }
+    }
+}

@@ -1,0 +1,290 @@
+//! A node's blocks as block files: execution itself tells what it reads, round by round, until nothing is missing.
+
+use super::{
+    block::{RemoteBlock, block_request, read_header},
+    cache::Cache,
+    client::{Client, ClientOptions, Request},
+    error::{Cause, RpcError},
+    rules::Schedule,
+    state::{Known, Proofs, Reader, View},
+};
+use crate::{
+    block::BlockEnv,
+    block_file::{BlockFile, Node, TxClaim},
+    commit::Committed,
+    delegation::authority_of,
+    evm::{Revm, system_call},
+    fork::Fork,
+    memory::MemoryState,
+    outcome::TxOutcome,
+    record::Recorder,
+    state::{StateKey, StateRef},
+};
+use alloy_eips::{eip2935::HISTORY_STORAGE_ADDRESS, eip4788::BEACON_ROOTS_ADDRESS};
+use alloy_primitives::{Address, Bytes, U256};
+use serde_json::{Value, json};
+use std::{
+    collections::HashSet,
+    sync::atomic::{AtomicBool, Ordering},
+};
+
+const TRACE: &str = "debug_traceBlockByNumber";
+
+/// Each round finds at least one key, and in practice all that the answers of the last one lead to.
+const MOST_ROUNDS: u32 = 10_000;
+
+/// How to read from a node.
+#[derive(Clone, Debug, Default)]
+pub struct Options {
+    /// Patience and batches.
+    pub client: ClientOptions,
+    /// Whether values are proven.
+    pub proofs: Proofs,
+    /// The rules of every block, where the chain's are not known or not meant.
+    pub fork: Option<Fork>,
+    /// Where to keep what was read.
+    pub cache: Option<Cache>,
+}
+
+/// A node that blocks are read from.
+#[derive(Debug)]
+pub struct Source {
+    client: Client,
+    options: Options,
+    chain_id: u64,
+    schedule: Schedule,
+    no_proofs: AtomicBool,
+    no_trace: AtomicBool,
+}
+
+/// A block read from a node, or from the cache.
+#[derive(Clone, Debug)]
+pub struct Fetched {
+    /// The block with the state that it needs.
+    pub file: BlockFile,
+    /// Whether the cache had it.
+    pub cached: bool,
+    /// Times that the state was asked for more.
+    pub rounds: u32,
+    /// Accounts and slots read.
+    pub keys: usize,
+    /// Calls that the node has answered for it.
+    pub calls: u64,
+    /// Whether every value of the state is proven by the parent's state root.
+    pub proven: bool,
+}
+
+/// How far reading a block is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Progress {
+    /// The block.
+    pub number: u64,
+    /// Rounds done.
+    pub rounds: u32,
+    /// Accounts and slots read.
+    pub keys: usize,
+}
+
+impl Source {
+    /// Asks the node which chain it has and by which rules.
+    ///
+    /// # Errors
+    /// The URL is none, nobody answers, or the answer is none.
+    pub fn connect(url: &str, options: Options) -> Result<Self, RpcError> {
+        const CHAIN_ID: &str = "eth_chainId";
+        let error = |cause| RpcError { block: None, key: "chain id".into(), method: CHAIN_ID, cause };
+        let client = Client::new(url, options.client).map_err(|reason| error(Cause::Connection(reason)))?;
+        let answer = client.call(None, Request::new(CHAIN_ID, json!([]), "chain id"))?;
+        let chain_id = Node::root(&answer).u64().map_err(|cause| error(Cause::Malformed(cause.to_string())))?;
+        let schedule = Schedule::ask(&client, chain_id, options.fork)?;
+        Ok(Self {
+            client,
+            options,
+            chain_id,
+            schedule,
+            no_proofs: AtomicBool::new(false),
+            no_trace: AtomicBool::new(false),
+        })
+    }
+
+    /// EIP-155 chain id.
+    pub const fn chain_id(&self) -> u64 {
+        self.chain_id
+    }
+
+    /// Reads block `number` with the state that its transactions need: after the parent and the system calls before them.
+    ///
+    /// # Errors
+    /// Names the block, the key and the method. What was read before stays in the cache.
+    pub fn block(&self, number: u64, progress: impl Fn(Progress)) -> Result<Fetched, RpcError> {
+        let calls = self.client.calls();
+        if let Some(cache) = &self.options.cache {
+            let answer = self.client.call(Some(number), block_request(number, false))?;
+            let header = read_header(&answer, number)?;
+            if let Some(file) = cache.block(self.chain_id, number, &header.hash) {
+                let rules = self.schedule.at(number, header.timestamp)?;
+                if (file.block.env.fork, file.block.env.blob_params) == (rules.fork, rules.blobs) {
+                    let calls = self.client.calls() - calls;
+                    return Ok(Fetched { file, cached: true, rounds: 0, keys: 0, calls, proven: false });
+                }
+            }
+        }
+        let remote = RemoteBlock::read(&self.client, number)?;
+        let rules = self.schedule.at(number, remote.header.timestamp)?;
+        let env = remote.env(&rules, self.chain_id)?;
+        let senders = remote.senders(env.fork)?;
+        let receipts = remote.receipts(&self.client, env.fork)?;
+        let read = self.read_state(&remote, &env, &senders, &progress)?;
+        let proven = self.options.proofs != Proofs::Never && !self.no_proofs.load(Ordering::Relaxed);
+        let claim = |(tx, sender): (&crate::tx::Transaction, &Address)| TxClaim { hash: tx.hash, sender: *sender };
+        let file = BlockFile {
+            source: Some(format!("lockstep fetch, from a node of chain {}", self.chain_id)),
+            claims: remote.transactions.iter().zip(&senders).map(claim).collect(),
+            expected: receipts.expected(&remote.header, &read.outcomes),
+            block: remote.block(&env),
+            header: remote.fields,
+            withdrawals: remote.withdrawals,
+            state: read.part,
+        };
+        match &self.options.cache {
+            // A state that is neither proven nor borne out by the receipts may be the node's mistake.
+            Some(cache) if proven || receipts.are_of(&read.outcomes) => {
+                cache.put_block(self.chain_id, &remote.header.hash, &file);
+            }
+            _ => {}
+        }
+        Ok(Fetched {
+            file,
+            cached: false,
+            rounds: read.rounds,
+            keys: read.keys,
+            calls: self.client.calls() - calls,
+            proven,
+        })
+    }
+
+    fn read_state(
+        &self,
+        remote: &RemoteBlock,
+        env: &BlockEnv,
+        senders: &[Address],
+        progress: &impl Fn(Progress),
+    ) -> Result<StateRead, RpcError> {
+        let reader = Reader {
+            client: &self.client,
+            cache: self.options.cache.as_ref(),
+            parent: &remote.parent,
+            proofs: self.options.proofs,
+            no_proofs: &self.no_proofs,
+        };
+        let mut known = Known::default();
+        let mut missing = likely_keys(remote, senders);
+        missing.extend(self.traced_keys(env.number)?);
+        for rounds in 1..=MOST_ROUNDS {
+            reader.read(&missing, &mut known)?;
+            let keys = known.accounts.len() + known.slots.len();
+            progress(Progress { number: env.number, rounds, keys });
+            let view = View::new(&known);
+            let (part, outcomes) = run(&view, remote, env, senders)?;
+            missing = view.into_missing();
+            if missing.is_empty() {
+                return Ok(StateRead { part, outcomes, rounds, keys });
+            }
+        }
+        let reason = format!("after {MOST_ROUNDS} rounds something is still missing");
+        Err(RpcError::new(env.number, "state", TRACE, Cause::Wrong(reason)))
+    }
+
+    /// The keys that the node's own execution of the block touches, where it can tell. Only the keys are taken: values are those of
+    /// transactions in the middle of the block, and unproven.
+    fn traced_keys(&self, number: u64) -> Result<HashSet<StateKey>, RpcError> {
+        if self.no_trace.load(Ordering::Relaxed) {
+            return Ok(HashSet::new());
+        }
+        let params = json!([format!("{number:#x}"), {"tracer": "prestateTracer"}]);
+        match self.client.call(Some(number), Request::new(TRACE, params, "keys")) {
+            Ok(answer) => Ok(keys_of_trace(&answer)),
+            Err(error) if error.is_refusal() || matches!(error.cause, Cause::Http(_)) => {
+                tracing::info!(%error, "no trace: execution alone finds the keys");
+                self.no_trace.store(true, Ordering::Relaxed);
+                Ok(HashSet::new())
+            }
+            Err(error) => Err(error),
+        }
+    }
+}
+
+struct StateRead {
+    part: MemoryState,
+    outcomes: Vec<Option<TxOutcome>>,
+    rounds: u32,
+    keys: usize,
+}
+
+/// What is certain to be read, or likely.
+fn likely_keys(remote: &RemoteBlock, senders: &[Address]) -> HashSet<StateKey> {
+    let mut keys: HashSet<_> = senders.iter().copied().map(StateKey::Account).collect();
+    keys.extend([remote.header.beneficiary, BEACON_ROOTS_ADDRESS, HISTORY_STORAGE_ADDRESS].map(StateKey::Account));
+    for tx in &remote.transactions {
+        keys.extend(tx.to.map(StateKey::Account));
+        for (address, slots) in &tx.access_list {
+            keys.insert(StateKey::Account(*address));
+            keys.extend(slots.iter().map(|slot| StateKey::Slot(*address, (*slot).into())));
+        }
+        for authorization in &tx.authorizations {
+            keys.insert(StateKey::Account(authorization.address));
+            keys.extend(authority_of(authorization).map(StateKey::Account));
+        }
+    }
+    keys
+}
+
+/// The keys of a prestate trace; what does not look like one is passed over.
+fn keys_of_trace(trace: &Value) -> HashSet<StateKey> {
+    let mut keys = HashSet::new();
+    for (address, account) in trace.as_array().into_iter().flatten().filter_map(|tx| tx["result"].as_object()).flatten()
+    {
+        let Ok(address) = address.parse::<Address>() else { continue };
+        keys.insert(StateKey::Account(address));
+        let slots = account["storage"].as_object().into_iter().flatten();
+        keys.extend(slots.filter_map(|(slot, _)| slot.parse::<U256>().ok()).map(|slot| StateKey::Slot(address, slot)));
+    }
+    keys
+}
+
+/// Executes the block on what is known: the part of the state that its transactions read, and each one's outcome, `None` where it is
+/// invalid. Both are right once nothing is missing.
+fn run(
+    view: &dyn StateRef,
+    remote: &RemoteBlock,
+    env: &BlockEnv,
+    senders: &[Address],
+) -> Result<(MemoryState, Vec<Option<TxOutcome>>), RpcError> {
+    let wrong =
+        |key: String, cause: String| RpcError::new(env.number, key, "eth_getBlockByNumber", Cause::Wrong(cause));
+    let mut before = Committed::new(view);
+    let mut call = |contract: Address, input: Bytes| {
+        let outcome = system_call(env, &before, contract, input)
+            .map_err(|error| wrong(format!("system call of {contract}"), error.to_string()))?;
+        before.commit(&outcome);
+        Ok::<_, RpcError>(())
+    };
+    if let Some(root) = remote.header.parent_beacon_root.filter(|_| env.fork >= Fork::Cancun) {
+        call(BEACON_ROOTS_ADDRESS, root.into())?;
+    }
+    if env.fork >= Fork::Prague {
+        call(HISTORY_STORAGE_ADDRESS, remote.header.parent_hash.into())?;
+    }
+    let recorder = Recorder::new(&before);
+    let mut revm =
+        Revm::new(env, Committed::new(&recorder)).map_err(|error| wrong("header".into(), error.to_string()))?;
+    let mut outcomes = Vec::with_capacity(senders.len());
+    for (tx, sender) in remote.transactions.iter().zip(senders) {
+        let outcome = revm.transact(tx, *sender).ok();
+        outcome.iter().for_each(|outcome| revm.state_mut().commit(outcome));
+        outcomes.push(outcome);
+    }
+    drop(revm);
+    let part = recorder.read_part().map_err(|error| wrong("state".into(), error.to_string()))?;
+    Ok((part, outcomes))
+}
