@@ -2,7 +2,7 @@
 
 use crate::{
     outcome::{AccountChangeKind, TxOutcome},
-    simulate::{StateOverrides, StorageOverride},
+    overrides::{StateOverrides, StorageOverride},
     state::{AccountInfo, StateError, StateKey, StateRef},
 };
 use alloy_primitives::{

@@ -38,6 +38,7 @@ mod metrics;
 mod offload;
 pub mod opcode;
 pub mod outcome;
+pub mod overrides;
 pub mod park;
 pub mod plan;
 pub mod receipt;

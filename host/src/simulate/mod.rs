@@ -9,7 +9,6 @@ mod cpu;
 mod device;
 mod divide;
 mod function;
-mod overrides;
 mod place;
 mod run;
 mod samples;
@@ -18,9 +17,9 @@ mod template;
 mod warm;
 mod word;
 
+pub use crate::overrides::{AccountOverride, BlockOverrides, StateOverrides, StorageOverride};
 pub use call::{AccessList, Answer, Call, CallResult, IntoCall, Sequence, Wants};
 pub use function::{Function, Parameter};
-pub use overrides::{AccountOverride, BlockOverrides, StateOverrides, StorageOverride};
 pub(crate) use run::Simulator;
 pub(crate) use samples::Samples;
 pub use template::{Argument, Columns, Fills, Hole, Template, TemplateResults};
