@@ -11,6 +11,9 @@ const NEW: f64 = 0.5;
 /// Times the mean gas of a chunk from which on a call is long: other lanes would wait for it.
 const LONG: u64 = 16;
 
+/// The part of a chunk that a device is tried with.
+const TRIED: usize = 16;
+
 /// Programs that are remembered.
 const MAX_PROGRAMS: usize = 1 << 16;
 
@@ -48,9 +51,16 @@ impl Balance {
         Self { route, seen_cpu: false, seen_device: false, programs: HashMap::default() }
     }
 
-    /// How many of `units` to give to the device.
+    /// How many of `units` to give to the device. One that is thought to lose, but not by far, is given a few once: a guess that
+    /// is never tried is never mended, and these few are done while the CPU does the others.
     pub(super) fn device_units(&self, units: usize) -> usize {
-        self.route.device_units(units)
+        let Route { cpu, device } = self.route;
+        let few = units / TRIED;
+        let try_it = !self.seen_device && self.seen_cpu && 2.0 * device.of(few) <= cpu.of(units - few);
+        match self.route.device_units(units) {
+            0 if try_it => few,
+            best => best,
+        }
     }
 
     /// Learns from what the CPU did.
