@@ -14,7 +14,7 @@ use lockstep::{
     fallback::FallbackReason,
     fork::Fork,
     memory::MemoryState,
-    outcome::TxOutcome,
+    outcome::{TxOutcome, TxStatus},
     router::{Cost, Route, Router},
     simulate::{
         AccountOverride, Answer, BlockOverrides, Call, Options, Sequence, StateOverrides, StorageOverride, Summary,
@@ -355,6 +355,44 @@ fn bounded(engine: &Engine) -> Result<(), Failed> {
     ensure(summary.cancelled && answers.len() < 5000, || format!("{summary:?}"))
 }
 
+/// A contract of one code, and a call of it with more gas than any block has.
+fn unbounded(code: Code) -> (BlockEnv, MemoryState, Call) {
+    let (env, mut state, call) = small();
+    let contract = Address::repeat_byte(0xc3);
+    state.insert_account(contract, AccountInfo { code_hash: keccak256(&code.0), ..AccountInfo::default() });
+    state.insert_code(keccak256(&code.0), code.0.into());
+    (env, state, Call { to: Some(contract), ..call }.with_gas(1 << 62))
+}
+
+/// A call that would run for years ends when it is told to.
+fn stops(engine: &Engine) -> Result<(), Failed> {
+    let (env, state, call) = unbounded(Code::default().op(0x5b).push(U256::ZERO).op(0x56));
+    let base = Context { env: &env, state: &state };
+    let progress = Progress::default();
+    let options = Options { progress: progress.clone(), ..Options::default() };
+    let start = std::time::Instant::now();
+    let stop = std::thread::spawn(move || {
+        std::thread::sleep(std::time::Duration::from_millis(300));
+        progress.cancel();
+    });
+    let (answers, summary) = engine.simulate_all(&base, std::iter::repeat_n(call, 40), &options);
+    stop.join().map_err(|_| "the other thread")?;
+    ensure(summary.cancelled && answers.is_empty() && start.elapsed().as_secs() < 60, || format!("{summary:?}"))
+}
+
+/// A call that asks for more memory than there is halts; the others are answered.
+fn beyond_memory(engine: &Engine) -> Result<(), Failed> {
+    let (env, state, call) = unbounded(Code::default().push(U256::ONE).push(U256::ONE << 40).op(0x52));
+    let base = Context { env: &env, state: &state };
+    let calls = [call.clone(), Call { to: Some(Address::repeat_byte(0xee)), ..call.clone() }.with_gas(100_000)];
+    let (answers, _) = engine.simulate_all(&base, calls.clone(), &Options::default());
+    for (index, (answer, call)) in answers.iter().zip(&calls).enumerate() {
+        same(index, answer, &reference_call(&env, &state, call), Wants::default())?;
+    }
+    let statuses: Vec<_> = answers.iter().flatten().map(|result| result.status).collect();
+    ensure(statuses == [TxStatus::Halt, TxStatus::Success], || format!("{statuses:?}"))
+}
+
 /// No calls, a single one, and a state that gives no hints.
 fn few(engine: &Engine) -> Result<(), Failed> {
     let (env, state, call) = small();
@@ -479,6 +517,8 @@ fn main() -> ExitCode {
     suite.each("errors", errors);
     suite.each("bounded", bounded);
     suite.each("few", few);
+    suite.each("stops", stops);
+    suite.each("beyond_memory", beyond_memory);
     suite.each_on("blocks", "blocks", blocks);
     for target in [Target::Wgpu, Target::WgpuU32] {
         suite.on(target, "divided", move |_| divided(target));
