@@ -83,7 +83,7 @@ impl<'a> Work for Calls<'_, 'a> {
 }
 
 /// A call that is one, at a place that is one.
-fn ask<'s>(chunk: &'s Chunk<'_>, index: usize) -> Result<(&'s Call, usize), TxError> {
+fn ask<'s>(chunk: &'s Chunk<'_, '_>, index: usize) -> Result<(&'s Call, usize), TxError> {
     let (call, at) = (chunk.calls[index].as_ref().map_err(Clone::clone)?, chunk.at[index]);
     chunk.places[at].as_ref().map_err(Clone::clone)?;
     Ok((call, at))
@@ -114,7 +114,7 @@ impl<'a> Simulator<'a> {
     /// The answers to some of a chunk's calls, the host's part on the threads of `pool`, and whether each is the device's.
     pub(super) fn chunk_on_device(
         &self,
-        chunk: &Chunk<'a>,
+        chunk: &Chunk<'a, '_>,
         indices: &[usize],
         pool: &ThreadPool,
         runner: &mut Runner<'_>,

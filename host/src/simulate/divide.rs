@@ -23,7 +23,7 @@ fn timed<T>(run: impl FnOnce() -> T) -> (T, f64) {
 }
 
 impl<'a> Simulator<'a> {
-    pub(super) fn chunk_with_device(&self, chunk: &Chunk<'a>, device: &Device<'a>) -> Vec<Answer> {
+    pub(super) fn chunk_with_device(&self, chunk: &Chunk<'a, '_>, device: &Device<'a>) -> Vec<Answer> {
         let all: Vec<usize> = (0..chunk.calls.len()).collect();
         let Some(shared) = &device.shared else {
             let done = self.chunk_on_device(chunk, &all, self.pool, &mut locked(&device.runner));

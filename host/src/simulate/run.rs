@@ -78,8 +78,8 @@ pub(super) struct Totals {
 
 /// Calls, and where each runs.
 #[derive(Debug)]
-pub(super) struct Chunk<'a> {
-    pub(super) calls: Vec<Result<Call, TxError>>,
+pub(super) struct Chunk<'a, 'c> {
+    pub(super) calls: &'c [Result<Call, TxError>],
     /// The place of each; the base is the first.
     pub(super) at: Vec<usize>,
     pub(super) places: Vec<Result<Place<'a>, TxError>>,
@@ -180,8 +180,8 @@ impl<'a> Simulator<'a> {
                 take(&mut calls, count, most, |call| (1, call.as_ref().map_or(0, |call| added_bytes(call, &mut known))))
             },
             |answer| answer.as_ref().map_or(0, CallResult::bytes),
-            |cpu, calls| self.block(cpu, self.placed(calls)),
-            |calls, device| self.chunk_with_device(&self.placed(calls), device),
+            |cpu, calls| self.block(cpu, &self.placed(calls)),
+            |calls, device| self.chunk_with_device(&self.placed(&calls), device),
             &mut give,
         );
         self.sum(summary)
@@ -233,7 +233,7 @@ impl<'a> Simulator<'a> {
         summary: &mut Summary,
         mut take: impl FnMut(usize, usize) -> Vec<T>,
         bytes: impl Fn(&R) -> usize + Sync,
-        on_cpu: impl Fn(&mut Cpu<'a>, Vec<T>) -> Vec<R> + Sync,
+        on_cpu: impl Fn(&mut Cpu<'a>, &[T]) -> Vec<R> + Sync,
         with_device: impl Fn(Vec<T>, &Device<'a>) -> Vec<R> + Sync,
         give: &mut impl FnMut(R, &mut Summary) -> ControlFlow<()>,
     ) {
@@ -248,7 +248,7 @@ impl<'a> Simulator<'a> {
                 let all = second.is_empty();
                 first.append(&mut second);
                 if all {
-                    self.few(summary, first, on_cpu, give);
+                    self.few(summary, &first, on_cpu, give);
                 } else if let Some(device) = device {
                     self.chunks(summary, first, take, bytes, |work| with_device(work, device), give);
                 } else {
@@ -270,8 +270,8 @@ impl<'a> Simulator<'a> {
     fn few<T, R>(
         &self,
         summary: &mut Summary,
-        work: Vec<T>,
-        on_cpu: impl Fn(&mut Cpu<'a>, Vec<T>) -> Vec<R>,
+        work: &[T],
+        on_cpu: impl Fn(&mut Cpu<'a>, &[T]) -> Vec<R>,
         give: &mut impl FnMut(R, &mut Summary) -> ControlFlow<()>,
     ) {
         let mut cpu = self.cpu();
@@ -333,7 +333,7 @@ impl<'a> Simulator<'a> {
     }
 
     /// Finds each call's place; calls with the same overrides share one.
-    fn placed(&self, calls: Vec<Result<Call, TxError>>) -> Chunk<'a> {
+    fn placed<'c>(&self, calls: &'c [Result<Call, TxError>]) -> Chunk<'a, 'c> {
         let mut known: HashMap<(usize, usize), usize> = HashMap::default();
         let mut first = Vec::new();
         let pointer = |call: &Call| {
@@ -359,16 +359,16 @@ impl<'a> Simulator<'a> {
     }
 
     /// The answers to a block of calls, by one thread.
-    fn block(&self, cpu: &mut Cpu<'a>, chunk: Chunk<'a>) -> Vec<Answer> {
+    fn block(&self, cpu: &mut Cpu<'a>, chunk: &Chunk<'a, '_>) -> Vec<Answer> {
         cpu.leave();
         let calls = (0..chunk.calls.len()).take_while(|_| !self.is_stopped());
-        let answers: Vec<Answer> = calls.map(|index| self.by_cpu(cpu, &chunk, index)).collect();
+        let answers: Vec<Answer> = calls.map(|index| self.by_cpu(cpu, chunk, index)).collect();
         self.options.progress.add(answers.len());
         self.count_cpu(&answers);
         answers
     }
 
-    fn sequence_block(&self, cpu: &mut Cpu<'a>, sequences: Vec<Sequence>) -> Vec<Vec<Answer>> {
+    fn sequence_block(&self, cpu: &mut Cpu<'a>, sequences: &[Sequence]) -> Vec<Vec<Answer>> {
         let Options { wants, stop_on_revert, .. } = self.options;
         let sequences = sequences.iter().take_while(|_| !self.is_stopped());
         let answers: Vec<Vec<Answer>> =
@@ -379,14 +379,14 @@ impl<'a> Simulator<'a> {
     }
 
     /// The answers to some of a chunk's calls.
-    pub(super) fn chunk_on_cpu(&self, chunk: &Chunk<'a>, indices: &[usize]) -> Vec<Answer> {
+    pub(super) fn chunk_on_cpu(&self, chunk: &Chunk<'a, '_>, indices: &[usize]) -> Vec<Answer> {
         let count = indices.len();
         let answers = self.spread(count, count, |_| 1, |cpu, index| self.by_cpu(cpu, chunk, indices[index]));
         self.count_cpu(&answers);
         answers
     }
 
-    fn by_cpu(&self, cpu: &mut Cpu<'a>, chunk: &Chunk<'a>, index: usize) -> Answer {
+    fn by_cpu(&self, cpu: &mut Cpu<'a>, chunk: &Chunk<'a, '_>, index: usize) -> Answer {
         let call = chunk.calls[index].as_ref().map_err(Clone::clone)?;
         let wants = self.options.wants;
         let called = match chunk.at[index] {

@@ -1,5 +1,6 @@
-//! Work on CPU threads alone: taken in blocks by whichever thread is free, answers put in order again. Nobody waits for a
-//! whole chunk, and a thread keeps its revm, with what that has read, for as long as there is work.
+//! Work on CPU threads alone: taken in blocks by whichever thread is free, the caller's among them while no answers are to be
+//! given out, and answers put in order again. Nobody waits for a whole chunk, and a thread keeps its revm, with what that has
+//! read, for as long as there is work.
 
 use super::{Summary, cpu::Cpu, run::Simulator};
 use std::{
@@ -19,16 +20,43 @@ const AHEAD: usize = 16;
 const HELD_BYTES: usize = 64 << 20;
 pub(super) const BLOCK_BYTES: usize = 4 << 20;
 
+/// A block that is done.
+struct Done<T, R> {
+    results: Vec<R>,
+    /// Of the results.
+    bytes: usize,
+    /// The work, for the caller to drop, who has made it: an allocator is fastest, and waits for no other thread, where memory
+    /// goes back to the thread that it came from.
+    work: Vec<T>,
+}
+
 /// Blocks to do and blocks done, by number.
 struct Queue<T, R> {
     todo: VecDeque<(usize, Vec<T>)>,
-    done: BTreeMap<usize, (Vec<R>, usize)>,
+    done: BTreeMap<usize, Done<T, R>>,
     /// Bytes of those done.
     held: usize,
-    /// Threads at work. One that finds nothing to do ends, and is started anew for the next block: the pool is for others too.
+    /// Threads of the pool at work. One that finds nothing to do ends, and is started anew for the next block: the pool is for others too.
     active: usize,
     /// A thread has panicked: its block will never be done.
     failed: bool,
+}
+
+impl<T, R> Queue<T, R> {
+    /// Blocks are begun in order, so that the one that is waited for is done or under way.
+    fn begin(&mut self) -> Option<(usize, Vec<T>)> {
+        if self.held <= HELD_BYTES { self.todo.pop_front() } else { None }
+    }
+}
+
+/// What the caller has to do.
+enum Turn<T, R> {
+    /// To give out results.
+    Give(Done<T, R>),
+    /// To run a block.
+    Run(usize, Vec<T>),
+    /// Nothing: a thread has panicked.
+    Failed,
 }
 
 struct Shared<T, R> {
@@ -41,11 +69,10 @@ impl<T, R> Shared<T, R> {
         self.queue.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The next block; with none left, or as much done as may wait, the thread is no more at work. Blocks are begun in order,
-    /// so that the one that is waited for is done or under way.
+    /// The next block; with none left, or as much done as may wait, the thread is no more at work.
     fn next(&self) -> Option<(usize, Vec<T>)> {
         let mut queue = self.queue();
-        let block = if queue.held <= HELD_BYTES { queue.todo.pop_front() } else { None };
+        let block = queue.begin();
         queue.active -= usize::from(block.is_none());
         block
     }
@@ -58,24 +85,27 @@ impl<T, R> Shared<T, R> {
         starts
     }
 
-    fn done(&self, number: usize, results: Vec<R>, bytes: usize) {
+    fn done(&self, number: usize, done: Done<T, R>) {
         let mut queue = self.queue();
-        queue.held += bytes;
-        queue.done.insert(number, (results, bytes));
+        queue.held += done.bytes;
+        queue.done.insert(number, done);
         drop(queue);
         self.news.notify_one();
     }
 
-    /// The results of a block and their bytes, once they are there; `None` where a thread has panicked.
-    fn wait(&self, number: usize) -> Option<(Vec<R>, usize)> {
+    /// What the caller, who is to give out this block, does next. It waits only where others do all that there is to do.
+    fn turn(&self, number: usize) -> Turn<T, R> {
         let mut queue = self.queue();
         loop {
-            if let Some(results) = queue.done.remove(&number) {
-                queue.held -= results.1;
-                return Some(results);
+            if let Some(done) = queue.done.remove(&number) {
+                queue.held -= done.bytes;
+                return Turn::Give(done);
             }
             if queue.failed {
-                return None;
+                return Turn::Failed;
+            }
+            if let Some((number, block)) = queue.begin() {
+                return Turn::Run(number, block);
             }
             queue = self.news.wait(queue).unwrap_or_else(PoisonError::into_inner);
         }
@@ -102,26 +132,36 @@ impl<'a> Simulator<'a> {
         summary: &mut Summary,
         mut take: impl FnMut(usize, usize) -> Vec<T>,
         bytes: impl Fn(&R) -> usize + Sync,
-        run: impl Fn(&mut Cpu<'a>, Vec<T>) -> Vec<R> + Sync,
+        run: impl Fn(&mut Cpu<'a>, &[T]) -> Vec<R> + Sync,
         give: &mut impl FnMut(R, &mut Summary) -> ControlFlow<()>,
     ) {
         let queue = Queue { todo: VecDeque::new(), done: BTreeMap::new(), held: 0, active: 0, failed: false };
         let shared = Shared { queue: Mutex::new(queue), news: Condvar::new() };
+        let run = |cpu: &mut Cpu<'a>, number, work: Vec<T>| {
+            let results = if self.is_stopped() { Vec::new() } else { run(cpu, &work) };
+            let bytes = results.iter().map(&bytes).sum();
+            shared.done(number, Done { results, bytes, work });
+        };
         let work = || {
             let _alarm = Alarm(&shared);
             // revm cannot be sent to another thread, so it lives no longer than this.
             let mut cpu = self.cpu();
             while let Some((number, block)) = shared.next() {
-                let results = if self.is_stopped() { Vec::new() } else { run(&mut cpu, block) };
-                let size = results.iter().map(&bytes).sum();
-                shared.done(number, results, size);
+                run(&mut cpu, number, block);
             }
             self.merge_edges(&mut cpu);
         };
         let (shared, work) = (&shared, &work);
         let threads = self.pool.current_num_threads();
+        let mut cpu = self.cpu();
         self.pool.in_place_scope(|scope| {
             let (mut next, mut given, mut size) = (0, 0, 8);
+            let start = || {
+                // The caller is one of the threads.
+                while shared.starts(threads - 1) {
+                    scope.spawn(move |_| work());
+                }
+            };
             let mut more = true;
             loop {
                 while more && next - given < AHEAD * threads {
@@ -131,24 +171,28 @@ impl<'a> Simulator<'a> {
                         shared.queue().todo.push_back((next, block));
                         next += 1;
                     }
-                    if shared.starts(threads) {
-                        scope.spawn(move |_| work());
-                    }
+                    start();
                 }
                 if given == next {
                     return;
                 }
-                // Where a thread has panicked the scope tells.
-                let Some((results, results_bytes)) = shared.wait(given) else { return };
+                let Done { results, bytes, work } = match shared.turn(given) {
+                    Turn::Give(done) => done,
+                    Turn::Run(number, block) => {
+                        run(&mut cpu, number, block);
+                        continue;
+                    }
+                    // The scope tells.
+                    Turn::Failed => return,
+                };
                 given += 1;
                 if self.is_stopped() {
                     summary.cancelled = true;
                     return;
                 }
-                while shared.starts(threads) {
-                    scope.spawn(move |_| work());
-                }
-                let each = results_bytes / results.len().max(1);
+                start();
+                drop(work);
+                let each = bytes / results.len().max(1);
                 size = (BLOCK_BYTES / each.max(1)).clamp(1, BLOCK);
                 for result in results {
                     if give(result, summary).is_break() {
@@ -159,5 +203,6 @@ impl<'a> Simulator<'a> {
                 }
             }
         });
+        self.merge_edges(&mut cpu);
     }
 }
