@@ -1,12 +1,15 @@
 //! What is counted while work goes on, for the recorder of the crate `metrics` that the program has installed. Names, labels and units:
 //! `docs/metrics.md`. Without [`enable`] nothing is counted, and nothing costs anything.
 
-use crate::{fallback::FallbackReason, report::ExecutionReport, report::RouteCount};
+use crate::{
+    fallback::FallbackReason,
+    report::{ExecutionReport, RouteCount, Work},
+};
 use ::metrics::{Unit, counter, describe_counter, describe_histogram, histogram};
 use std::{
     collections::BTreeMap,
     sync::atomic::{AtomicBool, Ordering},
-    time::Instant,
+    time::{Duration, Instant},
 };
 
 static ENABLED: AtomicBool = AtomicBool::new(false);
@@ -21,6 +24,10 @@ const GAS: &str = "lockstep_gas_total";
 const FALLBACKS: &str = "lockstep_fallbacks_total";
 const CONFLICTS: &str = "lockstep_conflicts_total";
 const EXECUTE_SECONDS: &str = "lockstep_execute_seconds";
+const SIMULATED_CALLS: &str = "lockstep_simulated_calls_total";
+const SIMULATED_GAS: &str = "lockstep_simulated_gas_total";
+const SIMULATE_FALLBACKS: &str = "lockstep_simulate_fallbacks_total";
+const SIMULATE_SECONDS: &str = "lockstep_simulate_seconds";
 const RPC_CALLS: &str = "lockstep_rpc_calls_total";
 const RPC_RETRIES: &str = "lockstep_rpc_retries_total";
 
@@ -40,6 +47,10 @@ pub fn enable() {
         Unit::Seconds,
         "Executing one block, or one batch of independent transactions."
     );
+    describe_counter!(SIMULATED_CALLS, "Simulated calls, by the route of the accepted result.");
+    describe_counter!(SIMULATED_GAS, "Gas of simulated calls, by route.");
+    describe_counter!(SIMULATE_FALLBACKS, "Calls that a device was asked to run and that revm ran, by reason.");
+    describe_histogram!(SIMULATE_SECONDS, Unit::Seconds, "One simulation, from its first call to its last answer.");
     describe_counter!(RPC_CALLS, "JSON-RPC calls that a node has answered.");
     describe_counter!(RPC_RETRIES, "HTTP requests to a node that were sent again.");
     ENABLED.store(true, Ordering::Relaxed);
@@ -47,22 +58,6 @@ pub fn enable() {
 
 fn is_enabled() -> bool {
     ENABLED.load(Ordering::Relaxed)
-}
-
-/// What a batch is made of.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Work {
-    Recover,
-    Keccak256,
-}
-
-impl Work {
-    pub(crate) const fn name(self) -> &'static str {
-        match self {
-            Self::Recover => "recover",
-            Self::Keccak256 => "keccak256",
-        }
-    }
 }
 
 /// Runs a batch of `items` on a backend, counted if `count` finds that it was done.
@@ -91,46 +86,93 @@ pub(crate) fn batch<T>(
     result
 }
 
-/// What a report counted before more is added to it.
-#[derive(Debug)]
-pub(crate) struct Before {
+/// Under which names a report is counted.
+struct Names {
+    txs: &'static str,
+    gas: &'static str,
+    fallbacks: &'static str,
+    work: &'static str,
+}
+
+const EXECUTE: Names = Names { txs: TXS, gas: GAS, fallbacks: FALLBACKS, work: "execute" };
+const SIMULATE: Names =
+    Names { txs: SIMULATED_CALLS, gas: SIMULATED_GAS, fallbacks: SIMULATE_FALLBACKS, work: "simulate" };
+
+/// What of a report has been counted.
+#[derive(Debug, Default)]
+struct Counted {
     device: RouteCount,
     cpu: RouteCount,
     fallbacks: BTreeMap<FallbackReason, u64>,
+}
+
+impl Counted {
+    fn of(report: &ExecutionReport) -> Self {
+        Self { device: report.device, cpu: report.cpu, fallbacks: report.fallbacks.clone() }
+    }
+
+    /// Counts what came since.
+    fn count(&self, report: &ExecutionReport, names: &Names) {
+        for (route, was, is) in [("device", self.device, report.device), ("cpu", self.cpu, report.cpu)] {
+            counter!(names.txs, "route" => route).increment(is.txs - was.txs);
+            counter!(names.gas, "route" => route).increment(is.gas - was.gas);
+        }
+        for (reason, count) in &report.fallbacks {
+            let new = count - self.fallbacks.get(reason).copied().unwrap_or_default();
+            if new > 0 {
+                counter!(names.fallbacks, "reason" => reason.name()).increment(new);
+                if *reason == FallbackReason::DeviceError {
+                    counter!(DEVICE_ERRORS, "work" => names.work).increment(1);
+                }
+            }
+        }
+    }
+}
+
+/// What a report counted before more is added to it.
+#[derive(Debug)]
+pub(crate) struct Before {
+    counted: Counted,
     conflicts: u64,
     start: Instant,
 }
 
 /// Call before executing into `report`; `None` where nothing is counted.
 pub(crate) fn before(report: &ExecutionReport) -> Option<Before> {
-    is_enabled().then(|| Before {
-        device: report.device,
-        cpu: report.cpu,
-        fallbacks: report.fallbacks.clone(),
-        conflicts: report.conflicts,
-        start: Instant::now(),
-    })
+    is_enabled().then(|| Before { counted: Counted::of(report), conflicts: report.conflicts, start: Instant::now() })
 }
 
 /// Counts what came into `report` since.
 pub(crate) fn executed(before: Option<Before>, report: &ExecutionReport) {
     let Some(before) = before else { return };
-    for (route, was, is) in [("device", before.device, report.device), ("cpu", before.cpu, report.cpu)] {
-        counter!(TXS, "route" => route).increment(is.txs - was.txs);
+    before.counted.count(report, &EXECUTE);
+    for (route, was, is) in [("device", before.counted.device, report.device), ("cpu", before.counted.cpu, report.cpu)]
+    {
         counter!(CALLS, "route" => route).increment(is.calls - was.calls);
-        counter!(GAS, "route" => route).increment(is.gas - was.gas);
-    }
-    for (reason, count) in &report.fallbacks {
-        let new = count - before.fallbacks.get(reason).copied().unwrap_or_default();
-        if new > 0 {
-            counter!(FALLBACKS, "reason" => reason.name()).increment(new);
-            if *reason == FallbackReason::DeviceError {
-                counter!(DEVICE_ERRORS, "work" => "execute").increment(1);
-            }
-        }
     }
     counter!(CONFLICTS).increment(report.conflicts - before.conflicts);
     histogram!(EXECUTE_SECONDS).record(before.start.elapsed());
+}
+
+/// What has been counted of a simulation that goes on.
+#[derive(Debug, Default)]
+pub(crate) struct Simulated(Counted);
+
+impl Simulated {
+    /// Counts what came into its report since the last time.
+    pub(crate) fn count(&mut self, report: &ExecutionReport) {
+        if is_enabled() {
+            self.0.count(report, &SIMULATE);
+            self.0 = Counted::of(report);
+        }
+    }
+}
+
+/// A simulation has ended.
+pub(crate) fn simulated(seconds: Duration) {
+    if is_enabled() {
+        histogram!(SIMULATE_SECONDS).record(seconds);
+    }
 }
 
 /// A node has answered.

@@ -2,9 +2,9 @@
 
 use crate::{
     backend::{Backend, BackendError, BackendKind},
-    keccak,
-    metrics::{self, Work},
+    keccak, metrics,
     recover::{self, PARALLEL_FROM, RecoverError, RecoverRequest},
+    report::Work,
     router::{self, Route, Router},
     signers::{Decoded, SignerRequest, SignerResults},
     submit::{Pending, Progress},

@@ -162,6 +162,22 @@ impl ExecutionReport {
     }
 }
 
+/// What a batch that is no execution is made of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Work {
+    Recover,
+    Keccak256,
+}
+
+impl Work {
+    pub(crate) const fn name(self) -> &'static str {
+        match self {
+            Self::Recover => "recover",
+            Self::Keccak256 => "keccak256",
+        }
+    }
+}
+
 /// Adds the time since `start` to a stage and restarts the clock.
 pub fn lap(stage: &mut Duration, start: &mut std::time::Instant) {
     let now = std::time::Instant::now();

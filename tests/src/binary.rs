@@ -5,7 +5,8 @@ use libtest_mimic::Failed;
 use serde_json::Value;
 use std::{
     env, fs,
-    io::{self, Write},
+    io::{self, Read, Write},
+    net::TcpStream,
     path::{Path, PathBuf},
     process::{Command, Output, Stdio},
     sync::{
@@ -311,4 +312,16 @@ impl Drop for Folder {
         // Left for the system to clean where it cannot be removed.
         let _ = fs::remove_dir_all(&self.path);
     }
+}
+
+/// What a program that runs with `--metrics` answers to a GET on this port of loopback.
+///
+/// # Errors
+/// Nothing listens there, or it breaks off.
+pub fn scrape(port: u16, path: &str) -> io::Result<String> {
+    let mut stream = TcpStream::connect(("127.0.0.1", port))?;
+    write!(stream, "GET {path} HTTP/1.1\r\nhost: localhost\r\n\r\n")?;
+    let mut text = String::new();
+    stream.read_to_string(&mut text)?;
+    Ok(text)
 }

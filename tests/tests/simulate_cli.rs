@@ -14,7 +14,7 @@ use lockstep::{
     simulate::Call,
 };
 use lockstep_tests::{
-    binary::{self, Backend, Folder, Outcome, Ran, each_backend, ensure, equal, run, run_on},
+    binary::{self, Backend, Folder, Outcome, Ran, each_backend, ensure, equal, run, run_on, scrape},
     contracts::Arg,
     harness::Suite,
     sample::world::{Deployed, World, wad},
@@ -22,7 +22,10 @@ use lockstep_tests::{
 use serde_json::{Value, json};
 use std::{
     io::{BufRead, BufReader, Write},
+    net::TcpListener,
     process::{ExitCode, Stdio},
+    slice,
+    time::{Duration, Instant},
 };
 
 fn main() -> ExitCode {
@@ -42,6 +45,8 @@ fn main() -> ExitCode {
     suite.test("bad_files_exit_2", bad_files);
     suite.test("a_state_of_ones_own", own_state);
     suite.test("a_closed_pipe_is_no_error", closed_pipe);
+    suite.test("blanks_before_json", blanks_before_json);
+    suite.test("metrics_while_it_runs", metrics);
     suite.test("trace", trace);
     suite.test("trace_of_a_sequence", trace_of_a_sequence);
     suite.run()
@@ -494,9 +499,9 @@ fn errors(backend: &Backend) -> Outcome {
         (json!({"to": to, "gas": 20_000}).to_string(), "gas_limit: "),
         ("\u{e4}".to_owned(), "line: not JSON"),
     ];
-    let mut input = lines(std::slice::from_ref(good));
+    let mut input = lines(slice::from_ref(good));
     for (line, _) in &bad {
-        input += &format!("{line}\n{}", lines(std::slice::from_ref(good)));
+        input += &format!("{line}\n{}", lines(slice::from_ref(good)));
     }
     let ran = run_on(input.as_bytes(), &backend.args(&["simulate", "--calls", "-"]))?.exits(2)?;
     let answers = objects(&ran)?;
@@ -521,7 +526,7 @@ fn bad_sequences() -> Outcome {
     let good = sequence_of(&sample, 0)?;
     let input = format!(
         "{good}[{{}},{{\"gas\":\"x\"}}]\n{good}[]\n{{\"call\":[]}}\n{good}",
-        good = sequence_lines(std::slice::from_ref(&good))
+        good = sequence_lines(slice::from_ref(&good))
     );
     let ran = run_on(input.as_bytes(), &["simulate", "--sequences", "--backend", "cpu"])?.exits(2)?;
     let answers = objects(&ran)?;
@@ -580,7 +585,7 @@ fn bad_files() -> Outcome {
     let template = json!({"to": to, "function": "f(uint8 x)"}).to_string();
     let dynamic = json!({"to": to, "function": "f(string x)"}).to_string();
     let (x, data) = (folder.write("x.csv", "x\n1\n")?, folder.write("data.csv", "x,data\n")?);
-    let bad: [(&[&str], &str, &str); 12] = [
+    let bad: [(&[&str], &str, &str); 13] = [
         (&["--calls", &missing], &missing, ": "),
         (&["--calls", &calls, "--state", &missing], &missing, ": file: "),
         (&["--calls", &calls, "--state", &calls], &calls, ": format: missing"),
@@ -590,6 +595,7 @@ fn bad_files() -> Outcome {
         (&["--calls", &unknown], &unknown, ": header: unknown column \"amount\""),
         (&["--calls", &twice], &twice, ": header: column \"to\" is there twice"),
         (&["--calls", &calls, "--coverage-merged", &merged], &merged, ": "),
+        (&["--calls", &calls, "--coverage-merged", &calls], &calls, ": it is read from"),
         (&["--calls", &x, "--template", &missing], &x, ": template: "),
         (&["--calls", &data, "--template", &template], &data, ": template: unknown column \"data\""),
         (&["--calls", &x, "--template", &dynamic], &x, ": template: function: parameter 0: string is dynamic"),
@@ -600,6 +606,7 @@ fn bad_files() -> Outcome {
         ensure(ran.stdout.is_empty() && ran.stderr.starts_with(&start), || format!("{args:?}: {ran:?}"))?;
         equal("errors", ran.errors().len(), 1)?;
     }
+    equal("what is read is not written to", std::fs::read_to_string(&calls)?.as_str(), "{}\n")?;
     // More than a hundred errors are told by their number.
     let many = folder.write("many.jsonl", "{}x\n".repeat(105))?;
     let ran = run(&["simulate", "--backend", "cpu", "--calls", &many])?.exits(2)?;
@@ -637,6 +644,47 @@ fn closed_pipe() -> Outcome {
         writer.join().map_err(|_| "the writer panicked")?;
     }
     Ok(())
+}
+
+/// What an input is, is told by its first byte that is no blank, wherever that stands.
+fn blanks_before_json() -> Outcome {
+    let sample = Sample::new()?;
+    let call = sample.calls()?[0].clone();
+    let expected = sample.expected(0, &call);
+    let blanks = [" ".repeat(40), "\n".repeat(5_000), format!("\u{feff}{}", " \r\n\t".repeat(10))];
+    for blank in blanks {
+        let ran = run_on((blank + &lines(slice::from_ref(&call))).as_bytes(), &["simulate", "--backend", "cpu"])?;
+        same(&objects(&ran.exits(0)?)?, slice::from_ref(&expected))?;
+    }
+    Ok(())
+}
+
+fn metrics() -> Outcome {
+    let port = TcpListener::bind(("127.0.0.1", 0))?.local_addr()?.port();
+    let sample = Sample::new()?;
+    let (line, gas) = (lines(&sample.calls()?[..1]), sample.expected(0, &sample.calls()?[0])["gas_used"].clone());
+    let args = ["simulate", "--backend", "cpu", "--metrics", &port.to_string()];
+    let mut child = binary::command(&args)?.stdin(Stdio::piped()).stdout(Stdio::null()).spawn()?;
+    let mut stdin = child.stdin.take().ok_or("no stdin")?;
+    // It reads on for as long as the pipe is open.
+    let count = 40_000_u64;
+    let writer = std::thread::spawn(move || stdin.write_all(line.repeat(count as usize).as_bytes()).map(|()| stdin));
+    let value = |text: &str, name: &str| {
+        let line = text.lines().find_map(|line| line.strip_prefix(name)).and_then(|rest| rest.trim().parse().ok());
+        line.unwrap_or(0_u64)
+    };
+    let (start, mut text) = (Instant::now(), String::new());
+    let calls = "lockstep_simulated_calls_total{route=\"cpu\"}";
+    while value(&text, calls) == 0 && start.elapsed() < Duration::from_secs(20) {
+        std::thread::sleep(Duration::from_millis(50));
+        text = scrape(port, "/metrics").unwrap_or_default();
+    }
+    drop(writer.join().map_err(|_| "the writer panicked")??);
+    equal("ends", child.wait()?.success(), true)?;
+    let (counted, gas) = (value(&text, calls), gas.as_u64().ok_or("no gas")?);
+    ensure(counted > 0 && counted <= count, || text.clone())?;
+    equal("gas", value(&text, "lockstep_simulated_gas_total{route=\"cpu\"}"), counted * gas)?;
+    equal("on a device", value(&text, "lockstep_simulated_calls_total{route=\"device\"}"), 0)
 }
 
 /// The last line of a trace says what the answer does.

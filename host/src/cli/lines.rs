@@ -67,6 +67,22 @@ impl Input {
         self.reader.fill_buf()
     }
 
+    /// Its first byte that is no blank, which stays to be read; those before it do not.
+    ///
+    /// # Errors
+    /// It cannot be read.
+    pub(super) fn first_byte(&mut self) -> Result<Option<u8>, String> {
+        loop {
+            let buffer = self.reader.fill_buf().map_err(|cause| cause.to_string())?;
+            let blanks = buffer.len() - buffer.trim_ascii_start().len();
+            let (ends, first) = (buffer.is_empty(), buffer.get(blanks).copied());
+            self.reader.consume(blanks);
+            if ends || first.is_some() {
+                return Ok(first);
+            }
+        }
+    }
+
     /// Passes over a byte order mark.
     ///
     /// # Errors

@@ -13,6 +13,7 @@ use crate::{
     coverage::{Coverage, CoverageMode},
     error::TxError,
     lanes::{Lanes, Runner},
+    metrics::{self, Simulated},
     report::ExecutionReport,
     router::Route,
 };
@@ -74,6 +75,7 @@ pub(super) struct Totals {
     /// Calls whose lane and revm differed, where both ran.
     pub(super) differences: u64,
     pub(super) coverage: Coverage,
+    counted: Simulated,
 }
 
 /// Calls, and where each runs.
@@ -218,11 +220,13 @@ impl<'a> Simulator<'a> {
     }
 
     fn sum(self, summary: Summary) -> Summary {
-        let Totals { mut report, differences, mut coverage } =
+        let Totals { mut report, differences, mut coverage, mut counted } =
             self.totals.into_inner().unwrap_or_else(PoisonError::into_inner);
         for edges in [report.coverage.take(), summary.coverage].into_iter().flatten() {
             coverage.merge(&edges);
         }
+        counted.count(&report);
+        metrics::simulated(report.time.total);
         let coverage = self.options.wants.merged_coverage.then(|| Box::new(coverage));
         Summary { coverage, report, differences, ..summary }
     }
@@ -323,6 +327,7 @@ impl<'a> Simulator<'a> {
                 let Some(running) = running else { break };
                 // There is no answer where the work panicked: the scope tells.
                 let Ok(next) = running.recv() else { break };
+                self.count();
                 answers = next;
                 if self.is_stopped() {
                     break;
@@ -403,6 +408,13 @@ impl<'a> Simulator<'a> {
         let answers = self.spread(sequences.len(), calls, Vec::len, run);
         self.count_cpu(answers.iter().flatten());
         answers
+    }
+
+    /// Counts what has come since the last time, for whoever looks on.
+    pub(super) fn count(&self) {
+        let mut totals = self.totals();
+        let Totals { report, counted, .. } = &mut *totals;
+        counted.count(report);
     }
 
     fn count_cpu<'r, I: IntoIterator<Item = &'r Answer>>(&self, answers: I) {

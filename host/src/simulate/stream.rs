@@ -15,6 +15,9 @@ pub(super) const BLOCK: usize = 64;
 /// Blocks under way for each thread.
 const AHEAD: usize = 16;
 
+/// Blocks after which what is done is counted for those who look on.
+const COUNTED: usize = 64;
+
 /// Bytes of answers that wait to be given out, beyond which no block is begun; and of a block's calls, and of its answers as far as
 /// those before it tell.
 const HELD_BYTES: usize = 64 << 20;
@@ -186,6 +189,9 @@ impl<'a> Simulator<'a> {
                     Turn::Failed => return,
                 };
                 given += 1;
+                if given.is_multiple_of(COUNTED) {
+                    self.count();
+                }
                 if self.is_stopped() {
                     summary.cancelled = true;
                     return;

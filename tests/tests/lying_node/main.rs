@@ -14,15 +14,14 @@ use lockstep::{
     rpc::{Cache, Cause, ClientOptions, Fetched, Options, Proofs, RpcError, Source},
 };
 use lockstep_tests::{
-    binary::{Folder, Outcome, command, ensure, equal, run},
+    binary::{Folder, Outcome, command, ensure, equal, run, scrape},
     harness::Suite,
     small_block::{LOGGER, REVERTER},
 };
 use serde_json::{Value, json};
 use server::{Node, Server, Way};
 use std::{
-    io::{Read, Write},
-    net::{TcpListener, TcpStream},
+    net::TcpListener,
     process::ExitCode,
     sync::Arc,
     thread,
@@ -545,13 +544,4 @@ fn metrics() -> Outcome {
         run(&["replay", "--metrics", bad])?.exits(2)?;
     }
     Ok(())
-}
-
-/// What is served at a path, head and all.
-fn scrape(port: u16, path: &str) -> std::io::Result<String> {
-    let mut stream = TcpStream::connect(("127.0.0.1", port))?;
-    write!(stream, "GET {path} HTTP/1.1\r\nhost: localhost\r\n\r\n")?;
-    let mut text = String::new();
-    stream.read_to_string(&mut text)?;
-    Ok(text)
 }

@@ -105,6 +105,18 @@ impl Args {
     }
 }
 
+impl Args {
+    /// A file to write to, which is none that is read.
+    fn create(&self, path: &Path) -> io::Result<File> {
+        let read = [&self.calls, &self.state].into_iter().flatten();
+        let same = |read: &PathBuf| matches!((read.canonicalize(), path.canonicalize()), (Ok(a), Ok(b)) if a == b);
+        if read.into_iter().any(same) {
+            return Err(io::Error::other("it is read from, too"));
+        }
+        File::create(path)
+    }
+}
+
 pub(super) fn run(common: &Common, args: &Args) -> Result<Exit, Failure> {
     if let Err(reason) = args.check(common) {
         complain(reason);
@@ -134,7 +146,7 @@ pub(super) fn run(common: &Common, args: &Args) -> Result<Exit, Failure> {
         return trace::run(&engine, &base, args, lines, at, &name);
     }
     // It is opened before anything runs, lest an hour's work have no place to go to.
-    let merged = args.coverage_merged.as_deref().map(|path| (path, File::create(path)));
+    let merged = args.coverage_merged.as_deref().map(|path| (path, args.create(path)));
     if let Some((path, Err(cause))) = &merged {
         return bad(format!("{}: {cause}", path.display()));
     }
@@ -191,7 +203,7 @@ fn lines_of(args: &Args, mut input: Input) -> Result<(Lines, Option<u64>), Strin
         && match extension(args.calls.as_deref()) {
             Some("jsonl" | "ndjson" | "json") => true,
             Some("csv") => false,
-            _ => matches!(input.head()?.trim_ascii_start(), [b'{' | b'[', ..]),
+            _ => matches!(input.first_byte()?, Some(b'{' | b'[')),
         };
     let mut reader = CallReader::default();
     let lines = match (is_json, args.sequences) {
