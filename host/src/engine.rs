@@ -15,6 +15,7 @@ use crate::{
     metrics,
     offload::Offload,
     outcome::TxOutcome,
+    parallel,
     plan::is_call,
     receipt::{self, Receipt},
     recover::{RecoverError, RecoverRequest},
@@ -319,6 +320,9 @@ impl Engine {
         let before = metrics::before(report);
         let outcomes = match self.lanes() {
             Some(lanes) => waves::execute(env, transactions, senders, state, &self.offload.pool, lanes, report),
+            None if self.threads() > 1 && parallel::pays(env.fork, transactions) => {
+                parallel::execute(env, transactions, senders, state, &self.offload.pool, report)
+            }
             None => execute_in_order(env, transactions, senders, state, report),
         }?;
         metrics::executed(before, report);

@@ -4,8 +4,10 @@ mod beside;
 mod call;
 mod edges;
 mod hashes;
+mod kept;
 #[cfg(feature = "alloy-evm")]
 mod node;
+mod replica;
 mod system;
 mod trace;
 mod watch;
@@ -47,8 +49,10 @@ pub(crate) use beside::Beside;
 pub use call::reference_call;
 pub(crate) use call::{CallRevm, Called, trace};
 pub use edges::edges_of;
+pub use kept::sequential_kept;
 #[cfg(feature = "alloy-evm")]
 pub(crate) use node::{account_and_code, env_of, result_of, transaction_of};
+pub(crate) use replica::{Executed, Replica};
 pub use revm::database::BundleState;
 pub use system::{sha256, system_call};
 pub use trace::{Ending, Observer, Traced};
@@ -417,23 +421,28 @@ fn changes(state: EvmState) -> Vec<AccountChange> {
 }
 
 fn change(address: Address, account: &Account) -> AccountChange {
-    let before = (!account.is_loaded_as_not_existing()).then(|| account_info(&account.original_info()));
     let kind = match (account.is_selfdestructed(), account.is_created()) {
         (true, _) => AccountChangeKind::Destroyed,
         (_, true) => AccountChangeKind::Created,
         _ => AccountChangeKind::Touched,
     };
+    let mut storage: Vec<_> = account
+        .changed_storage_slots()
+        .map(|(slot, value)| SlotChange { slot: *slot, original: value.original_value, value: value.present_value })
+        .collect();
+    storage.sort_unstable_by_key(|change| change.slot);
+    change_of(address, kind, account, storage)
+}
+
+/// What became of an account whose slots changed so.
+fn change_of(address: Address, kind: AccountChangeKind, account: &Account, storage: Vec<SlotChange>) -> AccountChange {
+    let before = (!account.is_loaded_as_not_existing()).then(|| account_info(&account.original_info()));
     if kind == AccountChangeKind::Destroyed {
         return AccountChange { address, kind, before, after: AccountInfo::default(), code: None, storage: Vec::new() };
     }
     let after = account_info(&account.info);
     let sets_code = after.has_code() && before.is_none_or(|before| before.code_hash != after.code_hash);
     let code = account.info.code.as_ref().filter(|_| sets_code).map(Bytecode::original_bytes);
-    let mut storage: Vec<_> = account
-        .changed_storage_slots()
-        .map(|(slot, value)| SlotChange { slot: *slot, original: value.original_value, value: value.present_value })
-        .collect();
-    storage.sort_unstable_by_key(|change| change.slot);
     AccountChange { address, kind, before, after, code, storage }
 }
 

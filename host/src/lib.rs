@@ -39,6 +39,7 @@ mod offload;
 pub mod opcode;
 pub mod outcome;
 pub mod overrides;
+mod parallel;
 pub mod park;
 pub mod plan;
 pub mod receipt;

@@ -111,7 +111,7 @@ impl<S: StateRef, I: Inspector<CallContext<Source<S>>>> InspectorHandler for Cal
 }
 
 /// Takes back all that is in the journal. What was created or destroyed is read again: its flags are not what they were.
-fn take_back<DB: Database>(journal: &mut Journal<DB>) {
+pub(super) fn take_back<DB: Database>(journal: &mut Journal<DB>) {
     let remade = |entry: &JournalEntry| match entry {
         JournalEntry::AccountCreated { address, .. } | JournalEntry::AccountDestroyed { address, .. } => Some(*address),
         _ => None,

@@ -1,0 +1,678 @@
+//! revm for a thread that runs a part of a block ahead of its turn. Its journal is kept from transaction to transaction, and stands
+//! for one prefix of the block and, on top of that, the thread's own units that wait for their turn. What others commit is
+//! brought in; a unit that looked at something which that changes is stale, and is taken back with all that stand on it.
+//!
+//! revm marks every account and slot with the transaction that saw it last, and the mark stays when a frame reverts: whether a
+//! unit looked at something is a lookup, and needs no list of reads. A balance that a unit only added to, or took from with
+//! enough left, is not one that it looked at.
+
+use super::{
+    Source, account_info,
+    call::take_back,
+    change_of,
+    hashes::{Hashes, KeepsHashes, keccak256_kept},
+    outcome, settings, tx_env, tx_error,
+};
+use crate::{
+    block::BlockEnv,
+    commit::Committed,
+    error::{Invalid, TxError},
+    outcome::{AccountChange, AccountChangeKind, SlotChange, TxOutcome},
+    state::{AccountInfo, StateError, StateRef},
+    tx::Transaction,
+};
+use alloy_primitives::{Address, U256};
+use revm::{
+    Context, Journal, MainBuilder, MainnetEvm,
+    bytecode::opcode::{BALANCE, CALL, CALLCODE, CREATE, CREATE2, KECCAK256, SELFBALANCE, SELFDESTRUCT, SLOAD, SSTORE},
+    context::{BlockEnv as RevmBlock, CfgEnv, ContextSetters, JournalEntry, JournalTr, LocalContextTr, TxEnv},
+    context_interface::{
+        Transaction as _,
+        context::take_error,
+        journaled_state::entry::JournalEntryTr,
+        result::{EVMError, ExecutionResult, HaltReason, ResultGas},
+    },
+    handler::{EvmTr, FrameResult, Handler, post_execution},
+    interpreter::{
+        Host, Instruction, InstructionContext, InstructionExecResult,
+        instructions::{contract, gas_table_spec, host},
+        interpreter::EthInterpreter,
+        interpreter_types::InputsTr,
+    },
+    primitives::{PRECOMPILE3, hardfork::SpecId},
+    state::{AccountStatus, EvmState},
+};
+use std::{collections::VecDeque, marker::PhantomData, ops::Range};
+
+/// What a unit wants of a balance: that it is just what it is, or that so much may be missing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Need {
+    Exact,
+    Spare(U256),
+}
+
+/// What a context notes while a unit runs.
+#[derive(Debug, Default)]
+pub(super) struct Notes {
+    hashes: Hashes,
+    /// Balances that were looked at or taken from.
+    needs: Vec<(Address, Need)>,
+    /// Slots that were read or written, as often as they were.
+    slots: Vec<(Address, U256)>,
+}
+
+type ReplicaContext<'a> = Context<RevmBlock, TxEnv, CfgEnv, Db<'a>, Journal<Db<'a>>, Notes>;
+type Db<'a> = Source<Committed<'a>>;
+
+impl KeepsHashes for ReplicaContext<'_> {
+    fn hashes(&mut self) -> &mut Hashes {
+        &mut self.chain.hashes
+    }
+}
+
+/// A host that notes what is looked at.
+trait NotesReads: Host {
+    fn need(&mut self, address: Address);
+    fn takes(&mut self, address: Address, value: U256);
+    fn slot(&mut self, address: Address, slot: U256);
+}
+
+impl NotesReads for ReplicaContext<'_> {
+    fn need(&mut self, address: Address) {
+        self.chain.needs.push((address, Need::Exact));
+    }
+
+    fn takes(&mut self, address: Address, value: U256) {
+        let held = self.journaled_state.inner.state.get(&address).map_or(U256::ZERO, |account| account.info.balance);
+        // Whether there is enough must come out the same.
+        self.chain.needs.push((address, held.checked_sub(value).map_or(Need::Exact, Need::Spare)));
+    }
+
+    fn slot(&mut self, address: Address, slot: U256) {
+        self.chain.slots.push((address, slot));
+    }
+}
+
+type Ran = InstructionExecResult;
+type At<'i, H> = InstructionContext<'i, H, EthInterpreter>;
+
+/// The stack's word so far below the top.
+fn below<H>(context: &At<'_, H>, depth: usize) -> Option<U256> {
+    let stack = context.interpreter.stack.data();
+    stack.len().checked_sub(depth + 1).map(|index| stack[index])
+}
+
+fn noting_slot<H: NotesReads, const OPCODE: u8>(context: At<'_, H>) -> Ran {
+    if let Some(slot) = below(&context, 0) {
+        context.host.slot(context.interpreter.input.target_address(), slot);
+    }
+    if OPCODE == SLOAD { host::sload(context) } else { host::sstore(context) }
+}
+
+fn noting_balance<H: NotesReads, const OPCODE: u8>(context: At<'_, H>) -> Ran {
+    let own = context.interpreter.input.target_address();
+    match (OPCODE, below(&context, 0)) {
+        (BALANCE, Some(word)) => context.host.need(Address::from_word(word.into())),
+        (BALANCE, None) => {}
+        _ => context.host.need(own),
+    }
+    match OPCODE {
+        BALANCE => host::balance(context),
+        SELFBALANCE => host::selfbalance(context),
+        _ => host::selfdestruct(context),
+    }
+}
+
+fn noting_value<H: NotesReads, const OPCODE: u8>(context: At<'_, H>) -> Ran {
+    let depth = if matches!(OPCODE, CREATE | CREATE2) { 0 } else { 2 };
+    if let Some(value) = below(&context, depth)
+        && !value.is_zero()
+    {
+        context.host.takes(context.interpreter.input.target_address(), value);
+    }
+    match OPCODE {
+        CREATE => contract::create::<false, _, _>(context),
+        CREATE2 => contract::create::<true, _, _>(context),
+        _ => contract::call::<OPCODE, _, _>(context),
+    }
+}
+
+/// Mainnet's rules, but that the journal is kept, the changes are told, and the beneficiary is paid later.
+struct Keeping<'r, 'a> {
+    done: &'r mut Vec<JournalEntry>,
+    changed: Changed,
+    reward: U256,
+    evm: PhantomData<ReplicaContext<'a>>,
+}
+
+impl<'a> Handler for Keeping<'_, 'a> {
+    type Evm = MainnetEvm<ReplicaContext<'a>>;
+    type Error = EVMError<StateError>;
+    type HaltReason = HaltReason;
+
+    fn reward_beneficiary(&self, _: &mut Self::Evm, _: &mut FrameResult) -> Result<(), Self::Error> {
+        Ok(())
+    }
+
+    fn execution_result(
+        &mut self,
+        evm: &mut Self::Evm,
+        result: FrameResult,
+        gas: ResultGas,
+    ) -> Result<ExecutionResult, Self::Error> {
+        take_error::<Self::Error, _>(&mut evm.ctx.error)?;
+        self.reward = reward(&evm.ctx, &result);
+        let result = post_execution::output(&mut evm.ctx, result, gas);
+        let journal = &mut evm.ctx.journaled_state;
+        self.changed = changed(&mut journal.inner.state, &journal.inner.journal);
+        self.done.append(&mut journal.inner.journal);
+        journal.commit_tx();
+        evm.ctx.local.clear();
+        evm.frame_stack().clear();
+        Ok(result)
+    }
+
+    fn catch_error(&self, evm: &mut Self::Evm, error: Self::Error) -> Result<ExecutionResult, Self::Error> {
+        evm.ctx.local.clear();
+        take_back(&mut evm.ctx.journaled_state);
+        evm.frame_stack().clear();
+        Err(error)
+    }
+}
+
+/// What revm would pay to the beneficiary.
+fn reward(context: &ReplicaContext<'_>, result: &FrameResult) -> U256 {
+    let base_fee = u128::from(context.block.basefee);
+    let price = context.tx.effective_gas_price(base_fee);
+    let price = if context.cfg.spec.is_enabled_in(SpecId::LONDON) { price.saturating_sub(base_fee) } else { price };
+    let used = result.gas().used().saturating_sub(result.gas().reservoir());
+    U256::from(price * u128::from(used))
+}
+
+/// What a transaction did to the state.
+#[derive(Default)]
+struct Changed {
+    changes: Vec<AccountChange>,
+    /// Accounts that came into being or went: whether they are there is nothing that the journal could take back.
+    flipped: Vec<Address>,
+    /// Something was created, destroyed or removed: nothing may stand on that before it is committed.
+    remade: bool,
+}
+
+/// The changes that a journal tells of, as a journal of its own would. The accounts are as if nobody had touched them then.
+fn changed(state: &mut EvmState, journal: &[JournalEntry]) -> Changed {
+    let mut slots = Vec::new();
+    let mut touched = Vec::new();
+    for entry in journal {
+        match entry {
+            JournalEntry::AccountTouched { address } => touched.push(*address),
+            JournalEntry::StorageChanged { address, key, .. } => slots.push((*address, *key)),
+            _ => {}
+        }
+    }
+    // Its touch outlives a revert (EIP-161's one exception).
+    if state.get(&PRECOMPILE3).is_some_and(|account| account.is_touched()) {
+        touched.push(PRECOMPILE3);
+    }
+    touched.sort_unstable();
+    touched.dedup();
+    slots.sort_unstable();
+    slots.dedup();
+    let mut slots = slots.as_slice();
+    let mut changed = Changed { changes: Vec::with_capacity(touched.len() + 1), ..Changed::default() };
+    for address in touched {
+        // Those of accounts whose touch was taken back are unchanged, too.
+        slots = &slots[slots.partition_point(|(of, _)| *of < address)..];
+        let (own, rest) = slots.split_at(slots.partition_point(|(of, _)| *of == address));
+        slots = rest;
+        let Some(account) = state.get_mut(&address) else { continue };
+        let kind = if account.is_selfdestructed_locally() {
+            AccountChangeKind::Destroyed
+        } else if account.is_created_locally() {
+            AccountChangeKind::Created
+        } else {
+            AccountChangeKind::Touched
+        };
+        let storage = own.iter().filter_map(|(_, key)| {
+            let slot = account.storage.get(key)?;
+            let change = SlotChange { slot: *key, original: slot.original_value, value: slot.present_value };
+            slot.is_changed().then_some(change)
+        });
+        let change = change_of(address, kind, account, storage.collect());
+        account.unmark_touch();
+        let is = kind == AccountChangeKind::Created || !change.after.is_empty();
+        if change.before.is_some() != is {
+            changed.flipped.push(address);
+            account.status.set(AccountStatus::LoadedAsNotExisting, !is);
+        }
+        changed.remade |= kind != AccountChangeKind::Touched || (change.before.is_some() && !is);
+        changed.changes.push(change);
+    }
+    changed
+}
+
+/// Whether an account is to be read anew: made, destroyed, or removed because it ended empty (EIP-161).
+fn is_remade(change: &AccountChange) -> bool {
+    change.kind != AccountChangeKind::Touched || (change.after.is_empty() && change.before.is_some())
+}
+
+/// Whether there was no account, and is none.
+fn is_nothing(change: &AccountChange) -> bool {
+    change.kind == AccountChangeKind::Touched && change.after.is_empty() && change.before.is_none()
+}
+
+/// A transaction that ran.
+#[derive(Debug)]
+pub(crate) struct Executed {
+    pub(crate) outcome: TxOutcome,
+    /// What the beneficiary gets, which is not among the changes yet.
+    reward: U256,
+    /// Whether its target had code.
+    pub(crate) is_call: bool,
+}
+
+/// Transactions in a row that ran on top of what was there before.
+#[derive(Debug)]
+struct Unit {
+    range: Range<usize>,
+    executed: Vec<Executed>,
+    flipped: Vec<Address>,
+    /// The first of its transactions' marks, and where what was noted of it begins.
+    mark: usize,
+    entries: usize,
+    needs: usize,
+    slots: usize,
+    /// It must run at its turn.
+    failed: bool,
+    /// Nothing may stand on it before it is committed.
+    last: bool,
+}
+
+/// See the module.
+pub(crate) struct Replica<'a> {
+    evm: MainnetEvm<ReplicaContext<'a>>,
+    beneficiary: Address,
+    units: VecDeque<Unit>,
+    done: Vec<JournalEntry>,
+}
+
+impl std::fmt::Debug for Replica<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Replica").field("units", &self.units).finish_non_exhaustive()
+    }
+}
+
+impl<'a> Replica<'a> {
+    /// # Errors
+    /// As [`super::Revm::new`].
+    pub(crate) fn new(env: &BlockEnv, state: &'a dyn StateRef) -> Result<Self, Invalid> {
+        let (cfg, block) = settings(env)?;
+        let context: ReplicaContext<'a> = Context::new(Source::new(Committed::new(state)), cfg.spec);
+        let mut evm = context.with_cfg(cfg).with_block(block).build_mainnet();
+        let gas = gas_table_spec(evm.instruction.spec);
+        let mut put = |opcode: u8, run| {
+            evm.instruction.insert_instruction(opcode, Instruction::new(run), gas[usize::from(opcode)]);
+        };
+        put(KECCAK256, keccak256_kept);
+        put(SLOAD, noting_slot::<_, SLOAD>);
+        put(SSTORE, noting_slot::<_, SSTORE>);
+        put(BALANCE, noting_balance::<_, BALANCE>);
+        put(SELFBALANCE, noting_balance::<_, SELFBALANCE>);
+        put(SELFDESTRUCT, noting_balance::<_, SELFDESTRUCT>);
+        put(CALL, noting_value::<_, CALL>);
+        put(CALLCODE, noting_value::<_, CALLCODE>);
+        put(CREATE, noting_value::<_, CREATE>);
+        put(CREATE2, noting_value::<_, CREATE2>);
+        Ok(Self { evm, beneficiary: env.beneficiary, units: VecDeque::new(), done: Vec::new() })
+    }
+
+    fn prefix(&self) -> &Committed<'a> {
+        &self.evm.ctx.journaled_state.database.state
+    }
+
+    fn state(&mut self) -> &mut EvmState {
+        &mut self.evm.ctx.journaled_state.inner.state
+    }
+
+    /// The transactions of the unit whose turn comes first, and whether it may be committed then.
+    pub(crate) fn first(&self) -> Option<(Range<usize>, bool)> {
+        self.units.front().map(|unit| (unit.range.clone(), !unit.failed))
+    }
+
+    /// Transactions that wait for their turn; `None` where nothing may run on top of them.
+    pub(crate) fn ahead(&self) -> Option<usize> {
+        let Some((first, last)) = self.units.front().zip(self.units.back()) else { return Some(0) };
+        (!last.last).then(|| last.range.end - first.range.start)
+    }
+
+    /// Runs a unit on top of those that wait.
+    pub(crate) fn speculate(&mut self, range: Range<usize>, txs: &[Transaction], senders: &[Address]) {
+        let notes = &self.evm.ctx.chain;
+        let mut unit = Unit {
+            executed: Vec::with_capacity(range.len()),
+            range: range.clone(),
+            flipped: Vec::new(),
+            mark: self.evm.ctx.journaled_state.inner.transaction_id.get(),
+            entries: self.done.len(),
+            needs: notes.needs.len(),
+            slots: notes.slots.len(),
+            failed: false,
+            last: false,
+        };
+        let mut rewards = self.units.iter().any(|unit| unit.executed.iter().any(|ran| !ran.reward.is_zero()));
+        for index in range {
+            let needs = self.evm.ctx.chain.needs.len();
+            // What is wrong with it may be right at its turn.
+            let Ok((executed, flipped, last)) = self.run(&txs[index], senders[index]) else {
+                unit.failed = true;
+                break;
+            };
+            unit.flipped.extend(flipped);
+            unit.last |= last;
+            if rewards && self.looks_at_beneficiary(needs) {
+                unit.failed = true;
+                break;
+            }
+            rewards |= !executed.reward.is_zero();
+            unit.executed.push(executed);
+            if unit.last {
+                // The rest is another unit's.
+                unit.failed |= index + 1 < unit.range.end;
+                break;
+            }
+        }
+        unit.last |= unit.failed;
+        self.units.push_back(unit);
+    }
+
+    /// Whether the latest transaction depends on what the beneficiary has; its needs begin at `needs`.
+    fn looks_at_beneficiary(&mut self, needs: usize) -> bool {
+        let beneficiary = self.beneficiary;
+        if self.evm.ctx.chain.needs[needs..].iter().any(|(address, _)| *address == beneficiary) {
+            return true;
+        }
+        let now = self.evm.ctx.journaled_state.inner.transaction_id.get();
+        // Payments from nothing make something of it.
+        let seen = self.state().get(&beneficiary);
+        seen.is_some_and(|account| account.transaction_id.get() + 1 == now && account.info.is_empty())
+    }
+
+    /// Runs a transaction at its turn, on a prefix that is all there, and commits it.
+    ///
+    /// # Errors
+    /// It is invalid, or the state could not be read.
+    pub(crate) fn run_in_turn(&mut self, tx: &Transaction, sender: Address) -> Result<Executed, TxError> {
+        debug_assert!(self.units.is_empty(), "a unit waits");
+        let (executed, _, _) = self.run(tx, sender)?;
+        self.done.clear();
+        let notes = &mut self.evm.ctx.chain;
+        notes.needs.clear();
+        notes.slots.clear();
+        self.commit(executed)
+    }
+
+    fn run(&mut self, tx: &Transaction, sender: Address) -> Result<(Executed, Vec<Address>, bool), TxError> {
+        self.evm.ctx.set_tx(tx_env(tx, sender)?);
+        self.evm.ctx.chain.needs.push((sender, Need::Exact));
+        let mut handler =
+            Keeping { done: &mut self.done, changed: Changed::default(), reward: U256::ZERO, evm: PhantomData };
+        let result = match handler.run(&mut self.evm) {
+            Ok(result) => result,
+            Err(error) => {
+                // The one touch that cannot be taken back.
+                if let Some(account) = self.state().get_mut(&PRECOMPILE3) {
+                    account.unmark_touch();
+                }
+                return Err(tx_error(error, TxError::State));
+            }
+        };
+        let Keeping { changed: Changed { changes, flipped, remade }, reward, .. } = handler;
+        let is_call = tx.to.is_some_and(|to| {
+            let changed = changes.binary_search_by_key(&to, |change| change.address).ok().map(|at| changes[at].before);
+            let held = || self.evm.ctx.journaled_state.inner.state.get(&to).map(|account| account_info(&account.info));
+            changed.unwrap_or_else(held).is_some_and(|info| info.has_code())
+        });
+        let outcome = TxOutcome { changes, ..outcome(result) };
+        Ok((Executed { outcome, reward, is_call }, flipped, remade))
+    }
+
+    /// Commits the first unit, whose turn it is: what its transactions came to, and the units that are stale by that.
+    ///
+    /// # Errors
+    /// The beneficiary could not be read.
+    pub(crate) fn commit_first(&mut self) -> Result<(Vec<Executed>, Vec<Range<usize>>), TxError> {
+        let Some(unit) = self.units.pop_front() else { return Ok(Default::default()) };
+        let (entries, needs, slots) = self.units.front().map_or_else(
+            || (self.done.len(), self.evm.ctx.chain.needs.len(), self.evm.ctx.chain.slots.len()),
+            |next| (next.entries, next.needs, next.slots),
+        );
+        self.done.drain(..entries);
+        self.evm.ctx.chain.needs.drain(..needs);
+        self.evm.ctx.chain.slots.drain(..slots);
+        for unit in &mut self.units {
+            unit.entries -= entries;
+            unit.needs -= needs;
+            unit.slots -= slots;
+        }
+        let mut stale = Vec::new();
+        let mut done = Vec::with_capacity(unit.executed.len());
+        for executed in unit.executed {
+            let reward = executed.reward;
+            let executed = self.commit(executed)?;
+            // Those that stand on it have not seen the payment.
+            if !reward.is_zero() && !self.units.is_empty() {
+                let paid = executed.outcome.changes.iter().find(|change| change.address == self.beneficiary).cloned();
+                if let Some(at) = paid.and_then(|paid| self.stale_by_balance(&paid, reward, false)) {
+                    stale.splice(..0, self.take_back_from(at));
+                }
+            }
+            done.push(executed);
+        }
+        Ok((done, stale))
+    }
+
+    /// Into the prefix, with the beneficiary paid.
+    fn commit(&mut self, executed: Executed) -> Result<Executed, TxError> {
+        let Executed { mut outcome, reward, is_call } = executed;
+        let beneficiary = self.beneficiary;
+        let paid = |info: AccountInfo| AccountInfo {
+            balance: info.balance.checked_add(reward).unwrap_or(info.balance),
+            ..info
+        };
+        match outcome.changes.binary_search_by_key(&beneficiary, |change| change.address) {
+            Ok(at) => {
+                let before = self.prefix().account(&beneficiary).map_err(TxError::State)?;
+                let change = &mut outcome.changes[at];
+                if change.kind == AccountChangeKind::Touched {
+                    // It ran before those before it had paid.
+                    let balance = |info: Option<AccountInfo>| info.unwrap_or_default().balance;
+                    let by = balance(before).wrapping_sub(balance(change.before));
+                    change.before = before;
+                    change.after.balance = change.after.balance.wrapping_add(by);
+                }
+                if change.kind != AccountChangeKind::Destroyed {
+                    change.after = paid(change.after);
+                }
+            }
+            Err(at) => {
+                let before = self.prefix().account(&beneficiary).map_err(TxError::State)?;
+                let after = paid(before.unwrap_or_default());
+                let change = AccountChange {
+                    address: beneficiary,
+                    kind: AccountChangeKind::Touched,
+                    before,
+                    after,
+                    code: None,
+                    storage: Vec::new(),
+                };
+                outcome.changes.insert(at, change);
+            }
+        }
+        self.evm.ctx.journaled_state.database.state.commit(&outcome);
+        for change in &outcome.changes {
+            let address = &change.address;
+            if is_remade(change) {
+                self.state().remove(address);
+            } else if *address == beneficiary
+                && !reward.is_zero()
+                && let Some(account) = self.state().get_mut(address)
+            {
+                account.info.balance = account.info.balance.wrapping_add(reward);
+                account.status -= AccountStatus::LoadedAsNotExisting;
+            }
+        }
+        Ok(Executed { outcome, reward, is_call })
+    }
+
+    /// Brings in what another thread committed next: the units that are stale by that, which are taken back.
+    pub(crate) fn bring(&mut self, outcome: &TxOutcome) -> Vec<Range<usize>> {
+        let stale = if self.units.is_empty() { None } else { self.stale_by(outcome) };
+        let stale = stale.map_or_else(Vec::new, |at| self.take_back_from(at));
+        let mark = self.units.front().map_or(usize::MAX, |unit| unit.mark);
+        for change in &outcome.changes {
+            let Some(account) = self.evm.ctx.journaled_state.inner.state.get_mut(&change.address) else { continue };
+            if is_remade(change) {
+                self.state().remove(&change.address);
+                continue;
+            }
+            if is_nothing(change) {
+                continue;
+            }
+            let seen = account.transaction_id.get() >= mark;
+            if seen {
+                let before = change.before.unwrap_or_default().balance;
+                let by = change.after.balance.wrapping_sub(before);
+                account.info.balance = account.info.balance.wrapping_add(by);
+                self.shift(change.address, by);
+            } else {
+                let info = &mut account.info;
+                if info.code_hash != change.after.code_hash {
+                    info.code = None;
+                }
+                (info.balance, info.nonce, info.code_hash) =
+                    (change.after.balance, change.after.nonce, change.after.code_hash);
+                account.status -= AccountStatus::LoadedAsNotExisting;
+            }
+            let state = &mut self.evm.ctx.journaled_state.inner.state;
+            if let (Some(account), false) = (state.get_mut(&change.address), change.storage.is_empty()) {
+                for slot in &change.storage {
+                    if let Some(held) = account.storage.get_mut(&slot.slot) {
+                        held.present_value = slot.value;
+                    }
+                }
+            }
+        }
+        self.evm.ctx.journaled_state.database.state.commit(outcome);
+        stale
+    }
+
+    /// Moves a balance in all that the waiting units tell of it.
+    fn shift(&mut self, address: Address, by: U256) {
+        for executed in self.units.iter_mut().flat_map(|unit| &mut unit.executed) {
+            let changes = &mut executed.outcome.changes;
+            let Ok(at) = changes.binary_search_by_key(&address, |change| change.address) else { continue };
+            let change = &mut changes[at];
+            if let Some(before) = &mut change.before {
+                before.balance = before.balance.wrapping_add(by);
+            }
+            change.after.balance = change.after.balance.wrapping_add(by);
+        }
+    }
+
+    /// The first unit that looked at something which this changes.
+    fn stale_by(&mut self, outcome: &TxOutcome) -> Option<usize> {
+        let mark = self.units.front()?.mark;
+        let mut first: Option<usize> = None;
+        let mut note = |at: Option<usize>| first = first.into_iter().chain(at).min();
+        for change in &outcome.changes {
+            let Some(account) = self.evm.ctx.journaled_state.inner.state.get(&change.address) else { continue };
+            if account.transaction_id.get() < mark {
+                continue;
+            }
+            for slot in &change.storage {
+                let seen = account.storage.get(&slot.slot).is_some_and(|held| held.transaction_id.get() >= mark);
+                note(seen.then(|| self.first_to_see(change.address, slot.slot)));
+            }
+            if is_nothing(change) || (!is_remade(change) && change.before == Some(change.after)) {
+                continue;
+            }
+            let plain = change.kind == AccountChangeKind::Touched
+                && !change.after.is_empty()
+                && change.before.is_some_and(|before| {
+                    !before.is_empty() && AccountInfo { balance: change.after.balance, ..before } == change.after
+                });
+            if !plain {
+                return Some(0);
+            }
+            let before = change.before.unwrap_or_default().balance;
+            let by = change.after.balance.wrapping_sub(before);
+            note(self.stale_by_balance(change, by, change.after.balance < before));
+        }
+        first
+    }
+
+    /// The first unit that looked at a balance which moves `by` so much; where it `falls`, one for which too little is left.
+    fn stale_by_balance(&mut self, change: &AccountChange, by: U256, falls: bool) -> Option<usize> {
+        let front = self.units.front()?;
+        let held = self.evm.ctx.journaled_state.inner.state.get(&change.address)?;
+        if held.transaction_id.get() < front.mark {
+            return None;
+        }
+        // Near 2^256 sums are not what they seem; payments to nothing make something of it.
+        let high = change.after.balance.bit_len().max(held.info.balance.bit_len()) > 255;
+        if high || change.before.is_none_or(|before| before.is_empty()) {
+            return Some(0);
+        }
+        let missing = if falls { U256::ZERO.wrapping_sub(by) } else { U256::ZERO };
+        let notes = &mut self.evm.ctx.chain;
+        let mut broken = None;
+        for (at, (address, need)) in notes.needs.iter_mut().enumerate() {
+            if *address != change.address {
+                continue;
+            }
+            match need {
+                Need::Exact => broken = broken.or(Some(at)),
+                Need::Spare(spare) => match spare.checked_sub(missing) {
+                    Some(left) => *spare = left,
+                    None => broken = broken.or(Some(at)),
+                },
+            }
+        }
+        let unit = |at: usize| self.units.partition_point(|unit| unit.needs <= at).saturating_sub(1);
+        broken.map(unit)
+    }
+
+    fn first_to_see(&self, address: Address, slot: U256) -> usize {
+        let at = self.evm.ctx.chain.slots.iter().position(|seen| *seen == (address, slot));
+        at.map_or(0, |at| self.units.partition_point(|unit| unit.slots <= at).saturating_sub(1))
+    }
+
+    /// Takes back all units from one on, and says what they were.
+    pub(crate) fn take_back_from(&mut self, at: usize) -> Vec<Range<usize>> {
+        let Some(first) = self.units.get(at) else { return Vec::new() };
+        let (entries, needs, slots) = (first.entries, first.needs, first.slots);
+        self.evm.ctx.chain.needs.truncate(needs);
+        self.evm.ctx.chain.slots.truncate(slots);
+        let state = &mut self.evm.ctx.journaled_state.inner.state;
+        let mut gone = Vec::new();
+        for entry in self.done.drain(entries..).rev() {
+            if let JournalEntry::AccountCreated { address, .. } | JournalEntry::AccountDestroyed { address, .. } =
+                &entry
+            {
+                gone.push(*address);
+            }
+            entry.revert(state, None, true);
+        }
+        let units = self.units.drain(at..);
+        let ranges = units
+            .map(|unit| {
+                gone.extend(unit.flipped);
+                unit.range
+            })
+            .collect();
+        for address in gone {
+            state.remove(&address);
+        }
+        ranges
+    }
+}

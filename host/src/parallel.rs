@@ -1,0 +1,342 @@
+//! Executes an ordered block on CPU threads: each runs units of transactions ahead of their turn, on a state of its own that is
+//! kept up with what the others commit, and commits them in order. What is stale by then runs again in its place.
+
+use crate::{
+    block::BlockEnv,
+    error::{ExecuteError, TxError},
+    evm::{BlockGas, Executed, Replica},
+    fork::Fork,
+    outcome::TxOutcome,
+    report::{ExecutionReport, lap},
+    state::StateRef,
+    tx::Transaction,
+};
+use alloy_primitives::Address;
+use rayon::ThreadPool;
+use std::{
+    collections::VecDeque,
+    ops::Range,
+    sync::{
+        Arc, Condvar, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::{Duration, Instant},
+};
+
+/// Transactions from which on more than one thread pays.
+const PARALLEL_FROM: usize = 8;
+
+/// What a unit is meant to take: long against handing over, short against waiting for it.
+const UNIT: Duration = Duration::from_micros(40);
+
+/// Transactions of a unit, and those that may wait for their turn.
+const LARGEST_UNIT: usize = 32;
+const AHEAD: usize = 512;
+
+/// Looks at what is committed before a thread sleeps.
+const SPINS: usize = 4_000;
+
+/// Whether a block is to run so. Before Spurious Dragon an account may be empty or not exist, which a journal over several
+/// transactions mixes up; Amsterdam's rules are not in it.
+pub(crate) fn pays(fork: Fork, txs: &[Transaction]) -> bool {
+    txs.len() >= PARALLEL_FROM && (Fork::SpuriousDragon..Fork::Amsterdam).contains(&fork)
+}
+
+/// What one thread committed at once.
+struct Entry {
+    by: usize,
+    executed: Vec<Executed>,
+}
+
+/// What the threads share.
+struct Queue {
+    /// The next transaction that nobody has taken.
+    next: usize,
+    log: Vec<Arc<Entry>>,
+    gas: BlockGas,
+    error: Option<ExecuteError>,
+    /// Units that had to run again.
+    conflicts: u64,
+    sleeping: usize,
+}
+
+struct Shared<'b> {
+    env: &'b BlockEnv,
+    txs: &'b [Transaction],
+    senders: &'b [Address],
+    queue: Mutex<Queue>,
+    news: Condvar,
+    /// Transactions that are committed; more than there are where the block has ended early.
+    committed: AtomicUsize,
+}
+
+impl Shared<'_> {
+    fn queue(&self) -> MutexGuard<'_, Queue> {
+        self.queue.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn committed(&self) -> usize {
+        self.committed.load(Ordering::Acquire)
+    }
+
+    /// Nothing more is committed.
+    fn end(&self, error: Option<ExecuteError>) {
+        let mut queue = self.queue();
+        queue.error = queue.error.take().or(error);
+        self.committed.store(usize::MAX, Ordering::Release);
+        drop(queue);
+        self.news.notify_all();
+    }
+
+    /// Appends what a thread has committed: the transactions from the first that is not yet.
+    fn publish(&self, by: usize, executed: Vec<Executed>, gas: BlockGas) {
+        let mut queue = self.queue();
+        queue.gas = gas;
+        let committed = self.committed() + executed.len();
+        queue.log.push(Arc::new(Entry { by, executed }));
+        self.committed.store(committed, Ordering::Release);
+        let wakes = queue.sleeping > 0;
+        drop(queue);
+        if wakes {
+            self.news.notify_all();
+        }
+    }
+
+    /// Waits until more is committed than `known`.
+    fn wait(&self, known: usize) {
+        for _ in 0..SPINS {
+            if self.committed() != known {
+                return;
+            }
+            std::hint::spin_loop();
+        }
+        let mut queue = self.queue();
+        queue.sleeping += 1;
+        while self.committed() == known {
+            queue = self.news.wait(queue).unwrap_or_else(PoisonError::into_inner);
+        }
+        queue.sleeping -= 1;
+    }
+}
+
+/// Ends the block if its thread panics.
+struct Alarm<'s, 'b>(&'s Shared<'b>);
+
+impl Drop for Alarm<'_, '_> {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            self.0.end(None);
+        }
+    }
+}
+
+/// A unit that was stale, and how often.
+struct Again {
+    range: Range<usize>,
+    times: u32,
+}
+
+/// One thread's part.
+struct Worker<'s, 'b, 'a> {
+    shared: &'s Shared<'b>,
+    number: usize,
+    replica: Replica<'a>,
+    /// Entries of the log that the replica stands on.
+    seen: usize,
+    /// Taken, and to run again, in order; all of them behind what waits in the replica.
+    again: VecDeque<Again>,
+    /// Of a transaction, in the mean.
+    nanos: f64,
+}
+
+impl Worker<'_, '_, '_> {
+    /// Until the block is done.
+    fn work(&mut self) {
+        let shared = self.shared;
+        loop {
+            let committed = self.catch_up();
+            if committed >= shared.txs.len() {
+                return;
+            }
+            if let Some((range, sound)) = self.replica.first()
+                && range.start == committed
+            {
+                if !sound {
+                    let stale = self.replica.take_back_from(0);
+                    self.put_back(stale);
+                } else if !self.commit_first(range) {
+                    return;
+                }
+                continue;
+            }
+            if self.again.front().is_some_and(|again| again.range.start == committed) {
+                if !self.run_in_turn() {
+                    return;
+                }
+                continue;
+            }
+            if !self.speculate() {
+                shared.wait(committed);
+            }
+        }
+    }
+
+    /// Brings in what others have committed, and says how much that is.
+    fn catch_up(&mut self) -> usize {
+        let shared = self.shared;
+        if shared.committed() == usize::MAX {
+            return usize::MAX;
+        }
+        let queue = shared.queue();
+        let news = queue.log[self.seen..].to_vec();
+        let committed = shared.committed();
+        drop(queue);
+        self.seen += news.len();
+        let number = self.number;
+        for entry in news.iter().filter(|entry| entry.by != number) {
+            for executed in &entry.executed {
+                let stale = self.replica.bring(&executed.outcome);
+                self.put_back(stale);
+            }
+        }
+        committed
+    }
+
+    fn put_back(&mut self, stale: Vec<Range<usize>>) {
+        if stale.is_empty() {
+            return;
+        }
+        self.shared.queue().conflicts += stale.len() as u64;
+        for range in stale.into_iter().rev() {
+            self.again.push_front(Again { range, times: 1 });
+        }
+    }
+
+    /// Commits the unit whose turn it is; `false` where the block ends with it.
+    fn commit_first(&mut self, range: Range<usize>) -> bool {
+        let mut gas = self.shared.queue().gas;
+        let (executed, stale) = match self.replica.commit_first() {
+            Ok(done) => done,
+            Err(error) => return self.fail(range.start, error),
+        };
+        self.put_back(stale);
+        for (index, executed) in range.zip(&executed) {
+            let tx = &self.shared.txs[index];
+            if let Err(error) = gas.check(self.shared.env, tx) {
+                return self.fail(index, error.into());
+            }
+            gas.add(tx, executed.outcome.gas_used);
+        }
+        self.publish(executed, gas);
+        true
+    }
+
+    /// Runs and commits the unit whose turn it is; `false` where the block ends with it.
+    fn run_in_turn(&mut self) -> bool {
+        let Some(Again { range, .. }) = self.again.pop_front() else { return true };
+        let stale = self.replica.take_back_from(0);
+        self.put_back(stale);
+        let Shared { env, txs, senders, .. } = self.shared;
+        let mut gas = self.shared.queue().gas;
+        let mut done = Vec::with_capacity(range.len());
+        for index in range {
+            let ran = gas.check(env, &txs[index]).map_err(TxError::from);
+            let ran = ran.and_then(|()| self.replica.run_in_turn(&txs[index], senders[index]));
+            match ran {
+                Ok(executed) => {
+                    gas.add(&txs[index], executed.outcome.gas_used);
+                    done.push(executed);
+                }
+                Err(error) => return self.fail(index, error),
+            }
+        }
+        self.publish(done, gas);
+        true
+    }
+
+    fn publish(&mut self, executed: Vec<Executed>, gas: BlockGas) {
+        self.shared.publish(self.number, executed, gas);
+    }
+
+    fn fail(&self, index: usize, error: TxError) -> bool {
+        self.shared.end(Some(ExecuteError::at(index, error)));
+        false
+    }
+
+    /// Runs a unit ahead of its turn, if there is one and it may stand on what waits.
+    fn speculate(&mut self) -> bool {
+        let shared = self.shared;
+        if self.replica.ahead().is_none_or(|ahead| ahead >= AHEAD) {
+            return false;
+        }
+        let range = match self.again.front() {
+            // What was stale twice waits for its turn.
+            Some(again) if again.times > 1 => return false,
+            Some(_) => self.again.pop_front().map(|again| again.range),
+            None => {
+                let mut queue = shared.queue();
+                let start = queue.next;
+                let size = ((UNIT.as_nanos() as f64 / self.nanos) as usize).clamp(1, LARGEST_UNIT);
+                let end = (start + size).min(shared.txs.len());
+                queue.next = end;
+                (start < end).then_some(start..end)
+            }
+        };
+        let Some(range) = range else { return false };
+        let (start, count) = (Instant::now(), range.len());
+        self.replica.speculate(range, shared.txs, shared.senders);
+        let nanos = start.elapsed().as_nanos() as f64 / count as f64;
+        self.nanos += 0.25 * (nanos - self.nanos);
+        true
+    }
+}
+
+/// Executes decoded transactions in order on all threads of a pool.
+///
+/// # Errors
+/// The first transaction that may not stand at its place, or whose state could not be read.
+pub(crate) fn execute(
+    env: &BlockEnv,
+    txs: &[Transaction],
+    senders: &[Address],
+    state: &dyn StateRef,
+    pool: &ThreadPool,
+    report: &mut ExecutionReport,
+) -> Result<Vec<TxOutcome>, ExecuteError> {
+    let mut clock = Instant::now();
+    let queue = Queue { next: 0, log: Vec::new(), gas: BlockGas::default(), error: None, conflicts: 0, sleeping: 0 };
+    let shared =
+        Shared { env, txs, senders, queue: Mutex::new(queue), news: Condvar::new(), committed: AtomicUsize::new(0) };
+    // Whether the environment can be had at all is found out once.
+    drop(Replica::new(env, state).map_err(ExecuteError::Block)?);
+    let work = |number: usize| {
+        let _alarm = Alarm(&shared);
+        // revm cannot be sent to another thread, so it is made here.
+        if let Ok(replica) = Replica::new(env, state) {
+            let mut worker =
+                Worker { shared: &shared, number, replica, seen: 0, again: VecDeque::new(), nanos: 40_000.0 };
+            worker.work();
+        }
+    };
+    let threads = pool.current_num_threads().min(txs.len());
+    pool.in_place_scope(|scope| {
+        for number in 1..threads {
+            let work = &work;
+            scope.spawn(move |_| work(number));
+        }
+        work(0);
+    });
+    let queue = shared.queue.into_inner().unwrap_or_else(PoisonError::into_inner);
+    report.conflicts += queue.conflicts;
+    let mut outcomes = Vec::with_capacity(txs.len());
+    let entries = queue.log.into_iter().filter_map(Arc::into_inner);
+    for executed in entries.flat_map(|entry| entry.executed) {
+        report.cpu.add(executed.is_call, executed.outcome.gas_used);
+        outcomes.push(executed.outcome);
+    }
+    lap(&mut report.time.fallback, &mut clock);
+    match queue.error {
+        Some(error) => Err(error),
+        None => Ok(outcomes),
+    }
+}
