@@ -6,7 +6,7 @@ use crate::{
     commit::Committed,
     context::{Context, PlacedTx},
     error::{ExecuteError, Invalid, TxError},
-    evm::{self, BlockGas, BundleState, Revm},
+    evm::{self, BlockGas, BundleState, Bytecodes, Revm},
     fork::Fork,
     independent,
     intrinsic::check_intrinsic,
@@ -132,7 +132,12 @@ impl EngineBuilder {
             tracing::warn!(device = asked, "not used: auto found no GPU of this name that wins, name a backend");
         }
         let offload = Offload::new(pool, device, router).map_err(no_threads)?;
-        Ok(Engine { offload: Arc::new(offload), codes: Arc::default(), cross_check: self.cross_check })
+        Ok(Engine {
+            offload: Arc::new(offload),
+            codes: Arc::default(),
+            bytecodes: Bytecodes::default(),
+            cross_check: self.cross_check,
+        })
     }
 }
 
@@ -172,6 +177,7 @@ fn routed(pool: &ThreadPool, device: Arc<dyn Backend>, known: Option<Router>) ->
 pub struct Engine {
     offload: Arc<Offload>,
     codes: Arc<CodeCache>,
+    bytecodes: Bytecodes,
     cross_check: bool,
 }
 
@@ -321,7 +327,7 @@ impl Engine {
         let outcomes = match self.lanes() {
             Some(lanes) => waves::execute(env, transactions, senders, state, &self.offload.pool, lanes, report),
             None if self.threads() > 1 && parallel::pays(env.fork, transactions) => {
-                parallel::execute(env, transactions, senders, state, &self.offload.pool, report)
+                parallel::execute(env, transactions, senders, state, &self.offload.pool, &self.bytecodes, report)
             }
             None => execute_in_order(env, transactions, senders, state, report),
         }?;

@@ -45,6 +45,8 @@ use revm::{
     state::{Account, AccountInfo as RevmAccountInfo, EvmState, EvmStorageSlot, TransactionId},
 };
 
+use std::sync::{Arc, PoisonError, RwLock};
+
 pub(crate) use beside::Beside;
 pub use call::reference_call;
 pub(crate) use call::{CallRevm, Called, trace};
@@ -120,16 +122,50 @@ impl<D: DatabaseRef + Sync> StateRef for RevmState<D> {
     }
 }
 
-/// The way back: a state as revm's database. Analysed code is kept, since analysing costs more than running most calls.
+/// Bytes of analysed code beyond which what is kept is dropped.
+const MAX_CODE_BYTES: usize = 256 << 20;
+
+/// Code as revm wants it, by hash, for all threads and blocks of an engine: analysing costs more than running most calls.
+#[derive(Clone, Debug, Default)]
+pub struct Bytecodes(Arc<RwLock<Kept>>);
+
+#[derive(Debug, Default)]
+struct Kept {
+    codes: B256Map<Bytecode>,
+    bytes: usize,
+}
+
+impl Bytecodes {
+    fn get(&self, code_hash: &B256) -> Option<Bytecode> {
+        self.0.read().unwrap_or_else(PoisonError::into_inner).codes.get(code_hash).cloned()
+    }
+
+    fn keep(&self, code_hash: B256, code: &Bytecode) {
+        let mut kept = self.0.write().unwrap_or_else(PoisonError::into_inner);
+        if kept.bytes > MAX_CODE_BYTES {
+            *kept = Kept::default();
+        }
+        // Its jump table takes a bit a byte.
+        kept.bytes += code.len() + code.len() / 8;
+        kept.codes.insert(code_hash, code.clone());
+    }
+}
+
+/// The way back: a state as revm's database. Analysed code is kept.
 #[derive(Debug)]
 struct Source<S> {
     state: S,
     codes: B256Map<Bytecode>,
+    shared: Bytecodes,
 }
 
 impl<S> Source<S> {
     fn new(state: S) -> Self {
-        Self { state, codes: B256Map::default() }
+        Self::sharing(state, &Bytecodes::default())
+    }
+
+    fn sharing(state: S, shared: &Bytecodes) -> Self {
+        Self { state, codes: B256Map::default(), shared: shared.clone() }
     }
 }
 
@@ -147,7 +183,14 @@ impl<S: StateRef> Database for Source<S> {
         if let Some(code) = self.codes.get(&code_hash) {
             return Ok(code.clone());
         }
-        let code = bytecode(self.state.code(&code_hash)?);
+        let code = match self.shared.get(&code_hash) {
+            Some(code) => code,
+            None => {
+                let code = bytecode(self.state.code(&code_hash)?);
+                self.shared.keep(code_hash, &code);
+                code
+            }
+        };
         self.codes.insert(code_hash, code.clone());
         Ok(code)
     }
@@ -504,13 +547,13 @@ pub fn sequential(
     senders: &[Address],
     state: &dyn StateRef,
 ) -> Result<Sequential, (usize, TxError)> {
-    let mut evm = build(env, bundling(state)).map_err(|error| (0, error.into()))?;
+    let mut evm = build(env, bundling(state, &Bytecodes::default())).map_err(|error| (0, error.into()))?;
     in_order(&mut evm, env, txs, senders)
 }
 
 /// revm's own `State`, which gathers a bundle.
-fn bundling(state: &dyn StateRef) -> State<Source<&dyn StateRef>> {
-    State::builder().with_database(Source::new(state)).with_bundle_update().build()
+fn bundling<'a>(state: &'a dyn StateRef, codes: &Bytecodes) -> State<Source<&'a dyn StateRef>> {
+    State::builder().with_database(Source::sharing(state, codes)).with_bundle_update().build()
 }
 
 /// [`sequential`] on an `evm` that is ready, with whatever precompiles it has.
@@ -544,7 +587,7 @@ where
 /// # Errors
 /// Accounts are loaded from `state`, which must be the one under the first transaction.
 pub fn bundle_state(state: &dyn StateRef, outcomes: &[TxOutcome]) -> Result<BundleState, StateError> {
-    let mut target = State::builder().with_database(Source::new(state)).with_bundle_update().build();
+    let mut target = bundling(state, &Bytecodes::default());
     for outcome in outcomes {
         let mut accounts = EvmState::default();
         for change in &outcome.changes {

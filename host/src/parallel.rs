@@ -4,7 +4,7 @@
 use crate::{
     block::BlockEnv,
     error::{ExecuteError, TxError},
-    evm::{BlockGas, Executed, Replica},
+    evm::{BlockGas, Bytecodes, Executed, Replica},
     fork::Fork,
     outcome::TxOutcome,
     report::{ExecutionReport, lap},
@@ -158,14 +158,17 @@ impl Worker<'_, '_, '_> {
             if committed >= shared.txs.len() {
                 return;
             }
-            if let Some((range, sound)) = self.replica.first()
+            if let Some(range) = self.replica.first()
                 && range.start == committed
             {
-                if !sound {
-                    let stale = self.replica.take_back_from(0);
-                    self.put_back(stale);
-                } else if !self.commit_first(range) {
-                    return;
+                match self.replica.first_stands(shared.txs, shared.senders) {
+                    Ok(true) if self.commit_first(range) => {}
+                    Ok(true) => return,
+                    // What cannot be read is told of by the transaction that needs it.
+                    Ok(false) | Err(_) => {
+                        let stale = self.replica.take_back_from(0);
+                        self.put_back(stale);
+                    }
                 }
                 continue;
             }
@@ -301,6 +304,7 @@ pub(crate) fn execute(
     senders: &[Address],
     state: &dyn StateRef,
     pool: &ThreadPool,
+    codes: &Bytecodes,
     report: &mut ExecutionReport,
 ) -> Result<Vec<TxOutcome>, ExecuteError> {
     let mut clock = Instant::now();
@@ -308,11 +312,11 @@ pub(crate) fn execute(
     let shared =
         Shared { env, txs, senders, queue: Mutex::new(queue), news: Condvar::new(), committed: AtomicUsize::new(0) };
     // Whether the environment can be had at all is found out once.
-    drop(Replica::new(env, state).map_err(ExecuteError::Block)?);
+    drop(Replica::new(env, state, codes).map_err(ExecuteError::Block)?);
     let work = |number: usize| {
         let _alarm = Alarm(&shared);
         // revm cannot be sent to another thread, so it is made here.
-        if let Ok(replica) = Replica::new(env, state) {
+        if let Ok(replica) = Replica::new(env, state, codes) {
             let mut worker =
                 Worker { shared: &shared, number, replica, seen: 0, again: VecDeque::new(), nanos: 40_000.0 };
             worker.work();

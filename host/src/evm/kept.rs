@@ -1,6 +1,6 @@
 //! Sequential revm in its fastest arrangement: what parallel execution is measured by.
 
-use super::{BlockGas, Sequential, build, bundling, outcome, state_error, tx_env, tx_error};
+use super::{BlockGas, Bytecodes, Sequential, build, bundling, outcome, state_error, tx_env, tx_error};
 use crate::{block::BlockEnv, error::TxError, state::StateRef, tx::Transaction};
 use alloy_primitives::{Address, U256};
 use revm::{
@@ -10,7 +10,7 @@ use revm::{
 };
 
 /// As [`super::sequential`], but with the journal kept over the block and one commit at its end. A contract that is destroyed and made
-/// again within the block is told of in the bundle as if only its end counted; everything else is the same.
+/// again within the block is told of in the bundle as if only its end counted; everything else is the same. `codes` are kept.
 ///
 /// # Errors
 /// As there.
@@ -19,8 +19,9 @@ pub fn sequential_kept(
     txs: &[Transaction],
     senders: &[Address],
     state: &dyn StateRef,
+    codes: &Bytecodes,
 ) -> Result<Sequential, (usize, TxError)> {
-    let mut evm = build(env, bundling(state)).map_err(|error| (0, error.into()))?;
+    let mut evm = build(env, bundling(state, codes)).map_err(|error| (0, error.into()))?;
     let mut gas = BlockGas::default();
     let mut outcomes = Vec::with_capacity(txs.len());
     for (index, (tx, sender)) in txs.iter().zip(senders).enumerate() {

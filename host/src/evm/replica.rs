@@ -7,7 +7,7 @@
 //! enough left, is not one that it looked at.
 
 use super::{
-    Source, account_info,
+    Bytecodes, Source, account_info,
     call::take_back,
     change_of,
     hashes::{Hashes, KeepsHashes, keccak256_kept},
@@ -16,12 +16,13 @@ use super::{
 use crate::{
     block::BlockEnv,
     commit::Committed,
+    delegation::authority_of,
     error::{Invalid, TxError},
     outcome::{AccountChange, AccountChangeKind, SlotChange, TxOutcome},
     state::{AccountInfo, StateError, StateRef},
     tx::Transaction,
 };
-use alloy_primitives::{Address, U256};
+use alloy_primitives::{Address, U256, map::HashSet};
 use revm::{
     Context, Journal, MainBuilder, MainnetEvm,
     bytecode::opcode::{BALANCE, CALL, CALLCODE, CREATE, CREATE2, KECCAK256, SELFBALANCE, SELFDESTRUCT, SLOAD, SSTORE},
@@ -29,6 +30,7 @@ use revm::{
     context_interface::{
         Transaction as _,
         context::take_error,
+        journaled_state::account::JournaledAccountTr,
         journaled_state::entry::JournalEntryTr,
         result::{EVMError, ExecutionResult, HaltReason, ResultGas},
     },
@@ -124,8 +126,12 @@ fn noting_balance<H: NotesReads, const OPCODE: u8>(context: At<'_, H>) -> Ran {
 }
 
 fn noting_value<H: NotesReads, const OPCODE: u8>(context: At<'_, H>) -> Ran {
-    let depth = if matches!(OPCODE, CREATE | CREATE2) { 0 } else { 2 };
-    if let Some(value) = below(&context, depth)
+    let creates = matches!(OPCODE, CREATE | CREATE2);
+    if creates {
+        // Its nonce makes the address.
+        context.host.need(context.interpreter.input.target_address());
+    }
+    if let Some(value) = below(&context, if creates { 0 } else { 2 })
         && !value.is_zero()
     {
         context.host.takes(context.interpreter.input.target_address(), value);
@@ -251,6 +257,14 @@ fn changed(state: &mut EvmState, journal: &[JournalEntry]) -> Changed {
     changed
 }
 
+/// Makes of a change the same one to an account as it is `now`: so much more or less.
+fn rebase(change: &mut AccountChange, now: Option<AccountInfo>) {
+    let (then, held) = (change.before.unwrap_or_default(), now.unwrap_or_default());
+    change.before = now;
+    change.after.balance = held.balance.wrapping_add(change.after.balance.wrapping_sub(then.balance));
+    change.after.nonce = held.nonce.wrapping_add(change.after.nonce.wrapping_sub(then.nonce));
+}
+
 /// Whether an account is to be read anew: made, destroyed, or removed because it ended empty (EIP-161).
 fn is_remade(change: &AccountChange) -> bool {
     change.kind != AccountChangeKind::Touched || (change.after.is_empty() && change.before.is_some())
@@ -282,6 +296,8 @@ struct Unit {
     entries: usize,
     needs: usize,
     slots: usize,
+    /// Balances or nonces that its changes tell of have moved since, or were foreseen.
+    moved: bool,
     /// It must run at its turn.
     failed: bool,
     /// Nothing may stand on it before it is committed.
@@ -305,9 +321,9 @@ impl std::fmt::Debug for Replica<'_> {
 impl<'a> Replica<'a> {
     /// # Errors
     /// As [`super::Revm::new`].
-    pub(crate) fn new(env: &BlockEnv, state: &'a dyn StateRef) -> Result<Self, Invalid> {
+    pub(crate) fn new(env: &BlockEnv, state: &'a dyn StateRef, codes: &Bytecodes) -> Result<Self, Invalid> {
         let (cfg, block) = settings(env)?;
-        let context: ReplicaContext<'a> = Context::new(Source::new(Committed::new(state)), cfg.spec);
+        let context: ReplicaContext<'a> = Context::new(Source::sharing(Committed::new(state), codes), cfg.spec);
         let mut evm = context.with_cfg(cfg).with_block(block).build_mainnet();
         let gas = gas_table_spec(evm.instruction.spec);
         let mut put = |opcode: u8, run| {
@@ -334,9 +350,9 @@ impl<'a> Replica<'a> {
         &mut self.evm.ctx.journaled_state.inner.state
     }
 
-    /// The transactions of the unit whose turn comes first, and whether it may be committed then.
-    pub(crate) fn first(&self) -> Option<(Range<usize>, bool)> {
-        self.units.front().map(|unit| (unit.range.clone(), !unit.failed))
+    /// The transactions of the unit whose turn comes first.
+    pub(crate) fn first(&self) -> Option<Range<usize>> {
+        self.units.front().map(|unit| unit.range.clone())
     }
 
     /// Transactions that wait for their turn; `None` where nothing may run on top of them.
@@ -356,6 +372,7 @@ impl<'a> Replica<'a> {
             entries: self.done.len(),
             needs: notes.needs.len(),
             slots: notes.slots.len(),
+            moved: false,
             failed: false,
             last: false,
         };
@@ -363,18 +380,20 @@ impl<'a> Replica<'a> {
         for index in range {
             let needs = self.evm.ctx.chain.needs.len();
             // What is wrong with it may be right at its turn.
+            unit.moved |= self.foresee(senders[index], txs[index].nonce);
             let Ok((executed, flipped, last)) = self.run(&txs[index], senders[index]) else {
                 unit.failed = true;
                 break;
             };
             unit.flipped.extend(flipped);
             unit.last |= last;
-            if rewards && self.looks_at_beneficiary(needs) {
+            let looks = rewards && self.looks_at_beneficiary(needs);
+            rewards |= !executed.reward.is_zero();
+            unit.executed.push(executed);
+            if looks {
                 unit.failed = true;
                 break;
             }
-            rewards |= !executed.reward.is_zero();
-            unit.executed.push(executed);
             if unit.last {
                 // The rest is another unit's.
                 unit.failed |= index + 1 < unit.range.end;
@@ -383,6 +402,43 @@ impl<'a> Replica<'a> {
         }
         unit.last |= unit.failed;
         self.units.push_back(unit);
+    }
+
+    /// Gives a sender the nonce that his transaction has, where those before it are on their way. Whether it is right is seen
+    /// at the turn.
+    fn foresee(&mut self, sender: Address, nonce: u64) -> bool {
+        let Journal { database, inner, .. } = &mut self.evm.ctx.journaled_state;
+        // What cannot be read now is told of when it runs.
+        let Ok(mut loaded) = inner.load_account_mut(database, sender) else { return false };
+        let info = &loaded.data.account().info;
+        if info.nonce >= nonce || info.is_empty() {
+            return false;
+        }
+        loaded.data.set_nonce(nonce);
+        if let Some(account) = inner.state.get_mut(&sender) {
+            account.original_info_mut().nonce = nonce;
+        }
+        true
+    }
+
+    /// Whether the transactions of the first unit have the nonces that their senders have at their turn.
+    fn nonces_fit(&self, unit: &Unit, txs: &[Transaction], senders: &[Address]) -> Result<bool, StateError> {
+        let mut used: Vec<(Address, u64)> = Vec::new();
+        for (index, executed) in unit.range.clone().zip(&unit.executed) {
+            let sender = senders[index];
+            let held = self.prefix().account(&sender)?.unwrap_or_default().nonce;
+            let before = used.iter().filter(|(address, _)| *address == sender).map(|(_, by)| by).sum::<u64>();
+            if held + before != txs[index].nonce {
+                return Ok(false);
+            }
+            for change in &executed.outcome.changes {
+                let by = change.after.nonce.wrapping_sub(change.before.unwrap_or_default().nonce);
+                if by != 0 {
+                    used.push((change.address, by));
+                }
+            }
+        }
+        Ok(true)
     }
 
     /// Whether the latest transaction depends on what the beneficiary has; its needs begin at `needs`.
@@ -408,12 +464,16 @@ impl<'a> Replica<'a> {
         let notes = &mut self.evm.ctx.chain;
         notes.needs.clear();
         notes.slots.clear();
-        self.commit(executed)
+        self.commit(executed, false)
     }
 
     fn run(&mut self, tx: &Transaction, sender: Address) -> Result<(Executed, Vec<Address>, bool), TxError> {
-        self.evm.ctx.set_tx(tx_env(tx, sender)?);
-        self.evm.ctx.chain.needs.push((sender, Need::Exact));
+        let env = tx_env(tx, sender)?;
+        let spending = env.max_balance_spending().unwrap_or(U256::MAX);
+        self.evm.ctx.set_tx(env);
+        // Their nonces are looked at.
+        let authorities = tx.authorizations.iter().filter_map(authority_of);
+        self.evm.ctx.chain.needs.extend(authorities.map(|authority| (authority, Need::Exact)));
         let mut handler =
             Keeping { done: &mut self.done, changed: Changed::default(), reward: U256::ZERO, evm: PhantomData };
         let result = match handler.run(&mut self.evm) {
@@ -427,6 +487,10 @@ impl<'a> Replica<'a> {
             }
         };
         let Keeping { changed: Changed { changes, flipped, remade }, reward, .. } = handler;
+        let before =
+            changes.binary_search_by_key(&sender, |change| change.address).ok().and_then(|at| changes[at].before);
+        let spare = before.unwrap_or_default().balance.checked_sub(spending).map_or(Need::Exact, Need::Spare);
+        self.evm.ctx.chain.needs.push((sender, spare));
         let is_call = tx.to.is_some_and(|to| {
             let changed = changes.binary_search_by_key(&to, |change| change.address).ok().map(|at| changes[at].before);
             let held = || self.evm.ctx.journaled_state.inner.state.get(&to).map(|account| account_info(&account.info));
@@ -436,7 +500,17 @@ impl<'a> Replica<'a> {
         Ok((Executed { outcome, reward, is_call }, flipped, remade))
     }
 
-    /// Commits the first unit, whose turn it is: what its transactions came to, and the units that are stale by that.
+    /// Whether the first unit, whose turn it is, stands.
+    ///
+    /// # Errors
+    /// A sender could not be read.
+    pub(crate) fn first_stands(&self, txs: &[Transaction], senders: &[Address]) -> Result<bool, TxError> {
+        let Some(unit) = self.units.front() else { return Ok(false) };
+        Ok(!unit.failed && (!unit.moved || self.nonces_fit(unit, txs, senders).map_err(TxError::State)?))
+    }
+
+    /// Commits the first unit, whose turn it is and which stands: what its transactions came to, and the units that are stale by
+    /// that.
     ///
     /// # Errors
     /// The beneficiary could not be read.
@@ -458,7 +532,7 @@ impl<'a> Replica<'a> {
         let mut done = Vec::with_capacity(unit.executed.len());
         for executed in unit.executed {
             let reward = executed.reward;
-            let executed = self.commit(executed)?;
+            let executed = self.commit(executed, unit.moved)?;
             // Those that stand on it have not seen the payment.
             if !reward.is_zero() && !self.units.is_empty() {
                 let paid = executed.outcome.changes.iter().find(|change| change.address == self.beneficiary).cloned();
@@ -471,25 +545,23 @@ impl<'a> Replica<'a> {
         Ok((done, stale))
     }
 
-    /// Into the prefix, with the beneficiary paid.
-    fn commit(&mut self, executed: Executed) -> Result<Executed, TxError> {
+    /// Into the prefix, with the beneficiary paid. What `moved` is told of from where it is now.
+    fn commit(&mut self, executed: Executed, moved: bool) -> Result<Executed, TxError> {
         let Executed { mut outcome, reward, is_call } = executed;
         let beneficiary = self.beneficiary;
+        for change in &mut outcome.changes {
+            if change.kind == AccountChangeKind::Touched && (moved || change.address == beneficiary) {
+                let now = self.prefix().account(&change.address).map_err(TxError::State)?;
+                rebase(change, now);
+            }
+        }
         let paid = |info: AccountInfo| AccountInfo {
             balance: info.balance.checked_add(reward).unwrap_or(info.balance),
             ..info
         };
         match outcome.changes.binary_search_by_key(&beneficiary, |change| change.address) {
             Ok(at) => {
-                let before = self.prefix().account(&beneficiary).map_err(TxError::State)?;
                 let change = &mut outcome.changes[at];
-                if change.kind == AccountChangeKind::Touched {
-                    // It ran before those before it had paid.
-                    let balance = |info: Option<AccountInfo>| info.unwrap_or_default().balance;
-                    let by = balance(before).wrapping_sub(balance(change.before));
-                    change.before = before;
-                    change.after.balance = change.after.balance.wrapping_add(by);
-                }
                 if change.kind != AccountChangeKind::Destroyed {
                     change.after = paid(change.after);
                 }
@@ -540,10 +612,14 @@ impl<'a> Replica<'a> {
             }
             let seen = account.transaction_id.get() >= mark;
             if seen {
-                let before = change.before.unwrap_or_default().balance;
-                let by = change.after.balance.wrapping_sub(before);
-                account.info.balance = account.info.balance.wrapping_add(by);
-                self.shift(change.address, by);
+                let before = change.before.unwrap_or_default();
+                let info = &mut account.info;
+                info.balance = info.balance.wrapping_add(change.after.balance.wrapping_sub(before.balance));
+                if info.nonce == before.nonce {
+                    // Else it was foreseen.
+                    info.nonce = change.after.nonce;
+                }
+                self.units.iter_mut().for_each(|unit| unit.moved = true);
             } else {
                 let info = &mut account.info;
                 if info.code_hash != change.after.code_hash {
@@ -566,19 +642,6 @@ impl<'a> Replica<'a> {
         stale
     }
 
-    /// Moves a balance in all that the waiting units tell of it.
-    fn shift(&mut self, address: Address, by: U256) {
-        for executed in self.units.iter_mut().flat_map(|unit| &mut unit.executed) {
-            let changes = &mut executed.outcome.changes;
-            let Ok(at) = changes.binary_search_by_key(&address, |change| change.address) else { continue };
-            let change = &mut changes[at];
-            if let Some(before) = &mut change.before {
-                before.balance = before.balance.wrapping_add(by);
-            }
-            change.after.balance = change.after.balance.wrapping_add(by);
-        }
-    }
-
     /// The first unit that looked at something which this changes.
     fn stale_by(&mut self, outcome: &TxOutcome) -> Option<usize> {
         let mark = self.units.front()?.mark;
@@ -596,11 +659,11 @@ impl<'a> Replica<'a> {
             if is_nothing(change) || (!is_remade(change) && change.before == Some(change.after)) {
                 continue;
             }
+            // Who looks at a nonce needs the balance, too.
             let plain = change.kind == AccountChangeKind::Touched
                 && !change.after.is_empty()
-                && change.before.is_some_and(|before| {
-                    !before.is_empty() && AccountInfo { balance: change.after.balance, ..before } == change.after
-                });
+                && !account.is_created()
+                && change.before.is_some_and(|before| !before.is_empty() && before.code_hash == change.after.code_hash);
             if !plain {
                 return Some(0);
             }
@@ -649,11 +712,23 @@ impl<'a> Replica<'a> {
 
     /// Takes back all units from one on, and says what they were.
     pub(crate) fn take_back_from(&mut self, at: usize) -> Vec<Range<usize>> {
+        // What the journal says of balances and nonces is of the time when it was written: accounts of those that go are as the
+        // prefix has them then, which those that stay must not have changed.
+        let changed = |units: std::collections::vec_deque::Iter<'_, Unit>| -> HashSet<Address> {
+            let executed = units.flat_map(|unit| &unit.executed);
+            executed.flat_map(|executed| &executed.outcome.changes).map(|change| change.address).collect()
+        };
+        let mut at = at;
+        let mut back = changed(self.units.range(at.min(self.units.len())..));
+        if at > 0 && !back.is_disjoint(&changed(self.units.range(..at))) {
+            at = 0;
+            back = changed(self.units.iter());
+        }
         let Some(first) = self.units.get(at) else { return Vec::new() };
         let (entries, needs, slots) = (first.entries, first.needs, first.slots);
         self.evm.ctx.chain.needs.truncate(needs);
         self.evm.ctx.chain.slots.truncate(slots);
-        let state = &mut self.evm.ctx.journaled_state.inner.state;
+        let Journal { database, inner, .. } = &mut self.evm.ctx.journaled_state;
         let mut gone = Vec::new();
         for entry in self.done.drain(entries..).rev() {
             if let JournalEntry::AccountCreated { address, .. } | JournalEntry::AccountDestroyed { address, .. } =
@@ -661,7 +736,7 @@ impl<'a> Replica<'a> {
             {
                 gone.push(*address);
             }
-            entry.revert(state, None, true);
+            entry.revert(&mut inner.state, None, true);
         }
         let units = self.units.drain(at..);
         let ranges = units
@@ -670,8 +745,17 @@ impl<'a> Replica<'a> {
                 unit.range
             })
             .collect();
+        for address in back {
+            match (inner.state.get_mut(&address), database.state.account(&address)) {
+                (Some(account), Ok(Some(held))) => {
+                    (account.info.balance, account.info.nonce) = (held.balance, held.nonce);
+                }
+                (Some(_), _) => gone.push(address),
+                (None, _) => {}
+            }
+        }
         for address in gone {
-            state.remove(&address);
+            inner.state.remove(&address);
         }
         ranges
     }
