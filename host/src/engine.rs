@@ -15,7 +15,7 @@ use crate::{
     metrics,
     offload::Offload,
     outcome::TxOutcome,
-    parallel,
+    parallel::{self, Schedule, Threads},
     plan::is_call,
     receipt::{self, Receipt},
     recover::{RecoverError, RecoverRequest},
@@ -51,6 +51,7 @@ pub struct EngineBuilder {
     router: Option<Router>,
     device: Option<String>,
     threads: Option<usize>,
+    schedule: Schedule,
     cross_check: bool,
 }
 
@@ -97,6 +98,13 @@ impl EngineBuilder {
         self
     }
 
+    /// How an ordered block is divided among CPU threads.
+    #[must_use]
+    pub const fn schedule(mut self, schedule: Schedule) -> Self {
+        self.schedule = schedule;
+        self
+    }
+
     /// Runs every accepted lane's transaction on revm too, takes revm's result where they differ, and reports the difference.
     #[must_use]
     pub const fn cross_check(mut self, on: bool) -> Self {
@@ -136,6 +144,7 @@ impl EngineBuilder {
             offload: Arc::new(offload),
             codes: Arc::default(),
             bytecodes: Bytecodes::default(),
+            schedule: self.schedule,
             cross_check: self.cross_check,
         })
     }
@@ -178,6 +187,7 @@ pub struct Engine {
     offload: Arc<Offload>,
     codes: Arc<CodeCache>,
     bytecodes: Bytecodes,
+    schedule: Schedule,
     cross_check: bool,
 }
 
@@ -326,10 +336,11 @@ impl Engine {
         let before = metrics::before(report);
         let outcomes = match self.lanes() {
             Some(lanes) => waves::execute(env, transactions, senders, state, &self.offload.pool, lanes, report),
-            None if self.threads() > 1 && parallel::pays(env.fork, transactions) => {
-                parallel::execute(env, transactions, senders, state, &self.offload.pool, &self.bytecodes, report)
+            None if self.schedule.pays(env.fork, transactions.len()) && self.threads() > 1 => {
+                let threads = Threads { pool: &self.offload.pool, codes: &self.bytecodes, schedule: self.schedule };
+                parallel::execute(env, transactions, senders, state, &threads, report)
             }
-            None => execute_in_order(env, transactions, senders, state, report),
+            None => execute_in_order(env, transactions, senders, state, &self.bytecodes, report),
         }?;
         metrics::executed(before, report);
         Ok(outcomes)
@@ -498,9 +509,10 @@ fn execute_in_order(
     transactions: &[Transaction],
     senders: &[Address],
     state: &dyn StateRef,
+    codes: &Bytecodes,
     report: &mut ExecutionReport,
 ) -> Result<Vec<TxOutcome>, ExecuteError> {
-    let mut revm = Revm::new(env, Committed::new(state)).map_err(ExecuteError::Block)?;
+    let mut revm = Revm::sharing(env, Committed::new(state), codes).map_err(ExecuteError::Block)?;
     let mut gas = BlockGas::default();
     let mut outcomes = Vec::with_capacity(transactions.len());
     let mut clock = Instant::now();

@@ -394,7 +394,15 @@ impl<S: StateRef> Revm<S> {
     /// # Errors
     /// Names the field of `env` that contradicts the fork.
     pub fn new(env: &BlockEnv, state: S) -> Result<Self, Invalid> {
-        Ok(Self { evm: build(env, Source::new(state))? })
+        Self::sharing(env, state, &Bytecodes::default())
+    }
+
+    /// The same with code that is analysed already, and that others will find analysed.
+    ///
+    /// # Errors
+    /// As [`Revm::new`].
+    pub fn sharing(env: &BlockEnv, state: S, codes: &Bytecodes) -> Result<Self, Invalid> {
+        Ok(Self { evm: build(env, Source::sharing(state, codes))? })
     }
 
     /// The state that the next transaction will see.

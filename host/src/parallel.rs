@@ -7,6 +7,7 @@ use crate::{
     evm::{BlockGas, Bytecodes, Executed, Replica},
     fork::Fork,
     outcome::TxOutcome,
+    random::splitmix,
     report::{ExecutionReport, lap},
     state::StateRef,
     tx::Transaction,
@@ -23,23 +24,43 @@ use std::{
     time::{Duration, Instant},
 };
 
-/// Transactions from which on more than one thread pays.
-const PARALLEL_FROM: usize = 8;
+/// How an ordered block is divided among CPU threads.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Schedule {
+    /// Transactions from which on more than one thread pays.
+    pub from: usize,
+    /// What a unit is meant to take: long against handing over, short against waiting for it.
+    pub unit: Duration,
+    /// Transactions of a unit at most.
+    pub largest_unit: usize,
+    /// Transactions of a thread that may wait for their turn.
+    pub ahead: usize,
+    /// For tests: lets every thread wait at random where it could meet others, by this seed.
+    pub delays: Option<u64>,
+}
 
-/// What a unit is meant to take: long against handing over, short against waiting for it.
-const UNIT: Duration = Duration::from_micros(40);
+impl Default for Schedule {
+    fn default() -> Self {
+        Self { from: 8, unit: Duration::from_micros(40), largest_unit: 32, ahead: 512, delays: None }
+    }
+}
 
-/// Transactions of a unit, and those that may wait for their turn.
-const LARGEST_UNIT: usize = 32;
-const AHEAD: usize = 512;
+impl Schedule {
+    /// Whether a block is to run so. Before Spurious Dragon an account may be empty or not exist, which a journal over several
+    /// transactions mixes up; Amsterdam's rules are not in it.
+    pub(crate) fn pays(&self, fork: Fork, transactions: usize) -> bool {
+        transactions >= self.from && (Fork::SpuriousDragon..Fork::Amsterdam).contains(&fork)
+    }
+}
 
 /// Looks at what is committed before a thread sleeps.
 const SPINS: usize = 4_000;
 
-/// Whether a block is to run so. Before Spurious Dragon an account may be empty or not exist, which a journal over several
-/// transactions mixes up; Amsterdam's rules are not in it.
-pub(crate) fn pays(fork: Fork, txs: &[Transaction]) -> bool {
-    txs.len() >= PARALLEL_FROM && (Fork::SpuriousDragon..Fork::Amsterdam).contains(&fork)
+/// On what a block runs.
+pub(crate) struct Threads<'a> {
+    pub(crate) pool: &'a ThreadPool,
+    pub(crate) codes: &'a Bytecodes,
+    pub(crate) schedule: Schedule,
 }
 
 /// What one thread committed at once.
@@ -64,6 +85,7 @@ struct Shared<'b> {
     env: &'b BlockEnv,
     txs: &'b [Transaction],
     senders: &'b [Address],
+    schedule: Schedule,
     queue: Mutex<Queue>,
     news: Condvar,
     /// Transactions that are committed; more than there are where the block has ended early.
@@ -147,6 +169,7 @@ struct Worker<'s, 'b, 'a> {
     again: VecDeque<Again>,
     /// Of a transaction, in the mean.
     nanos: f64,
+    random: Option<u64>,
 }
 
 impl Worker<'_, '_, '_> {
@@ -154,7 +177,9 @@ impl Worker<'_, '_, '_> {
     fn work(&mut self) {
         let shared = self.shared;
         loop {
+            self.pause();
             let committed = self.catch_up();
+            self.pause();
             if committed >= shared.txs.len() {
                 return;
             }
@@ -181,6 +206,17 @@ impl Worker<'_, '_, '_> {
             if !self.speculate() {
                 shared.wait(committed);
             }
+        }
+    }
+
+    /// Waits at random, if the schedule says so.
+    fn pause(&mut self) {
+        let Some(random) = &mut self.random else { return };
+        let next = splitmix(random);
+        match next % 8 {
+            0 => std::thread::sleep(Duration::from_nanos(next >> 48)),
+            1..3 => std::thread::yield_now(),
+            _ => {}
         }
     }
 
@@ -258,6 +294,7 @@ impl Worker<'_, '_, '_> {
     }
 
     fn publish(&mut self, executed: Vec<Executed>, gas: BlockGas) {
+        self.pause();
         self.shared.publish(self.number, executed, gas);
     }
 
@@ -269,7 +306,7 @@ impl Worker<'_, '_, '_> {
     /// Runs a unit ahead of its turn, if there is one and it may stand on what waits.
     fn speculate(&mut self) -> bool {
         let shared = self.shared;
-        if self.replica.ahead().is_none_or(|ahead| ahead >= AHEAD) {
+        if self.replica.ahead().is_none_or(|ahead| ahead >= shared.schedule.ahead) {
             return false;
         }
         let range = match self.again.front() {
@@ -279,7 +316,8 @@ impl Worker<'_, '_, '_> {
             None => {
                 let mut queue = shared.queue();
                 let start = queue.next;
-                let size = ((UNIT.as_nanos() as f64 / self.nanos) as usize).clamp(1, LARGEST_UNIT);
+                let size = (shared.schedule.unit.as_nanos() as f64 / self.nanos) as usize;
+                let size = size.clamp(1, shared.schedule.largest_unit.max(1));
                 let end = (start + size).min(shared.txs.len());
                 queue.next = end;
                 (start < end).then_some(start..end)
@@ -303,22 +341,30 @@ pub(crate) fn execute(
     txs: &[Transaction],
     senders: &[Address],
     state: &dyn StateRef,
-    pool: &ThreadPool,
-    codes: &Bytecodes,
+    threads: &Threads<'_>,
     report: &mut ExecutionReport,
 ) -> Result<Vec<TxOutcome>, ExecuteError> {
+    let Threads { pool, codes, schedule } = *threads;
     let mut clock = Instant::now();
     let queue = Queue { next: 0, log: Vec::new(), gas: BlockGas::default(), error: None, conflicts: 0, sleeping: 0 };
-    let shared =
-        Shared { env, txs, senders, queue: Mutex::new(queue), news: Condvar::new(), committed: AtomicUsize::new(0) };
+    let shared = Shared {
+        env,
+        txs,
+        senders,
+        schedule,
+        queue: Mutex::new(queue),
+        news: Condvar::new(),
+        committed: AtomicUsize::new(0),
+    };
     // Whether the environment can be had at all is found out once.
     drop(Replica::new(env, state, codes).map_err(ExecuteError::Block)?);
     let work = |number: usize| {
         let _alarm = Alarm(&shared);
         // revm cannot be sent to another thread, so it is made here.
         if let Ok(replica) = Replica::new(env, state, codes) {
-            let mut worker =
-                Worker { shared: &shared, number, replica, seen: 0, again: VecDeque::new(), nanos: 40_000.0 };
+            let random = schedule.delays.map(|seed| splitmix(&mut (seed ^ number as u64)));
+            let again = VecDeque::new();
+            let mut worker = Worker { shared: &shared, number, replica, seen: 0, again, nanos: 40_000.0, random };
             worker.work();
         }
     };

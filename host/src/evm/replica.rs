@@ -201,7 +201,7 @@ struct Changed {
     changes: Vec<AccountChange>,
     /// Accounts that came into being or went: whether they are there is nothing that the journal could take back.
     flipped: Vec<Address>,
-    /// Something was created, destroyed or removed: nothing may stand on that before it is committed.
+    /// Something was destroyed or removed: nothing may stand on that before it is committed.
     remade: bool,
 }
 
@@ -251,7 +251,7 @@ fn changed(state: &mut EvmState, journal: &[JournalEntry]) -> Changed {
             changed.flipped.push(address);
             account.status.set(AccountStatus::LoadedAsNotExisting, !is);
         }
-        changed.remade |= kind != AccountChangeKind::Touched || (change.before.is_some() && !is);
+        changed.remade |= kind == AccountChangeKind::Destroyed || (change.before.is_some() && !is);
         changed.changes.push(change);
     }
     changed
@@ -444,7 +444,8 @@ impl<'a> Replica<'a> {
     /// Whether the latest transaction depends on what the beneficiary has; its needs begin at `needs`.
     fn looks_at_beneficiary(&mut self, needs: usize) -> bool {
         let beneficiary = self.beneficiary;
-        if self.evm.ctx.chain.needs[needs..].iter().any(|(address, _)| *address == beneficiary) {
+        // More than is needed does no harm.
+        if self.evm.ctx.chain.needs[needs..].contains(&(beneficiary, Need::Exact)) {
             return true;
         }
         let now = self.evm.ctx.journaled_state.inner.transaction_id.get();
@@ -583,7 +584,12 @@ impl<'a> Replica<'a> {
         self.evm.ctx.journaled_state.database.state.commit(&outcome);
         for change in &outcome.changes {
             let address = &change.address;
-            if is_remade(change) {
+            if change.kind == AccountChangeKind::Created {
+                // What of its storage is not here is asked for from now on.
+                if let Some(account) = self.state().get_mut(address) {
+                    account.unmark_created();
+                }
+            } else if is_remade(change) {
                 self.state().remove(address);
             } else if *address == beneficiary
                 && !reward.is_zero()
