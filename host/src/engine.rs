@@ -25,7 +25,7 @@ use crate::{
     simulate::{
         self, Answer, Call, Columns, IntoCall, Options, Sequence, Simulator, Summary, Template, TemplateResults, Wants,
     },
-    state::{StateError, StateRef},
+    state::StateRef,
     submit::{Pending, Progress},
     tx::{DecodeError, Transaction},
     waves,
@@ -215,12 +215,9 @@ pub struct BlockOutput {
 }
 
 impl BlockOutput {
-    /// The state changes as revm's `BundleState` with reverts. `state` must be the one that the block was executed on.
-    ///
-    /// # Errors
-    /// Accounts are loaded from `state` again.
-    pub fn bundle_state(&self, state: &dyn StateRef) -> Result<BundleState, StateError> {
-        evm::bundle_state(state, &self.outcomes)
+    /// The state changes as revm's `BundleState` with reverts.
+    pub fn bundle_state(&self) -> BundleState {
+        evm::bundle_state(&self.outcomes)
     }
 }
 

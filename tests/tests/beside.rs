@@ -65,7 +65,7 @@ fn same_as_revm(calls: &Calls, state: &dyn StateRef) -> Result<ExecutionReport, 
     }
     let sequential = evm::sequential(&calls.env, &calls.txs, &calls.senders, state)
         .map_err(|(index, error)| format!("transaction {index}: {error}"))?;
-    ensure(evm::bundle_state(state, &outcomes)? == sequential.bundle, || "the bundles differ".into())?;
+    ensure(evm::bundle_state(&outcomes) == sequential.bundle, || "the bundles differ".into())?;
     ensure(report.device.txs == 0 && report.cpu.txs == calls.txs.len() as u64, || format!("{report:?}"))?;
     Ok(report)
 }

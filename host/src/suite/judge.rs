@@ -80,7 +80,7 @@ pub(super) fn agree(
             return Err(difference);
         }
     }
-    let bundle = evm::bundle_state(state, &outcomes).map_err(|error| Mismatch::new("state", "a bundle", error))?;
+    let bundle = evm::bundle_state(&outcomes);
     if let Some(difference) = bundle_difference(&sequential.bundle, &bundle) {
         return Err(difference);
     }
@@ -144,7 +144,7 @@ mod tests {
         let mut report = ExecutionReport::default();
         let agreed = execute(&engine, &block.env, &txs, &senders, &state, &mut report).unwrap();
         let Agreed::Executed { outcomes, rare_precompile: false } = agreed else { panic!("{agreed:?}") };
-        let good = evm::bundle_state(&state, &outcomes).unwrap();
+        let good = evm::bundle_state(&outcomes);
         assert_eq!(bundle_difference(&good, &good), None);
         for change in 0..6 {
             let mut bad = outcomes.clone();
@@ -156,7 +156,7 @@ mod tests {
                 4 => bad[1].contract_address = Some(Address::ZERO),
                 _ => bad[1].changes.truncate(1),
             }
-            let bundle = evm::bundle_state(&state, &bad).unwrap();
+            let bundle = evm::bundle_state(&bad);
             let differs =
                 outcome_difference(1, &outcomes[1], &bad[1]).or_else(|| bundle_difference(&good, &bundle)).unwrap();
             assert_ne!(differs.expected, differs.actual, "{change}");

@@ -1,0 +1,148 @@
+//! revm's `BundleState` from our outcomes: what its `State` would make of them, committed one by one and merged, without its cache between.
+
+use super::{bytecode, revm_info};
+use crate::outcome::{AccountChange, AccountChangeKind, SlotChange, TxOutcome};
+use alloy_primitives::map::{AddressMap, Entry};
+use revm::{
+    bytecode::Bytecode,
+    database::{
+        AccountRevert, AccountStatus, BundleAccount, BundleState, RevertToSlot, StorageWithOriginalValues,
+        TransitionAccount,
+        states::{
+            StorageSlot,
+            reverts::{AccountInfoRevert, Reverts},
+        },
+    },
+    state::AccountInfo as RevmAccountInfo,
+};
+
+/// An account as revm's cache has it, and its transition over the block.
+struct Tracked {
+    info: Option<RevmAccountInfo>,
+    status: AccountStatus,
+    transition: Option<TransitionAccount>,
+}
+
+impl Tracked {
+    /// As it is loaded.
+    fn new(change: &AccountChange) -> Self {
+        let status = match &change.before {
+            None => AccountStatus::LoadedNotExisting,
+            Some(info) if info.is_empty() => AccountStatus::LoadedEmptyEIP161,
+            Some(_) => AccountStatus::Loaded,
+        };
+        Self { info: change.before.as_ref().map(revm_info), status, transition: None }
+    }
+
+    fn add(&mut self, change: &AccountChange) {
+        let (previous_info, previous_status) = (self.info.take(), self.status);
+        let removed = match change.kind {
+            AccountChangeKind::Destroyed => {
+                self.status = self.status.on_selfdestructed();
+                Some(previous_status != AccountStatus::LoadedNotExisting)
+            }
+            AccountChangeKind::Touched if change.after.is_empty() => {
+                use AccountStatus::{Destroyed, DestroyedAgain, LoadedNotExisting};
+                self.status = self.status.on_touched_empty_post_eip161();
+                Some(!matches!(previous_status, LoadedNotExisting | Destroyed | DestroyedAgain))
+            }
+            AccountChangeKind::Created => {
+                self.status = self.status.on_created();
+                None
+            }
+            AccountChangeKind::Touched => {
+                let bare = previous_info.as_ref().is_some_and(RevmAccountInfo::has_no_code_and_nonce);
+                self.status = self.status.on_changed(bare);
+                None
+            }
+        };
+        if removed.is_none() {
+            self.info = Some(info(change, previous_info.as_ref()));
+        }
+        if removed == Some(false) {
+            return;
+        }
+        let transition = self.transition.get_or_insert_with(|| TransitionAccount {
+            previous_info,
+            previous_status,
+            ..TransitionAccount::default()
+        });
+        transition.info.clone_from(&self.info);
+        transition.status = self.status;
+        if removed.is_some() {
+            transition.storage.clear();
+            transition.storage_was_destroyed = true;
+        }
+        change.storage.iter().for_each(|slot| add_slot(&mut transition.storage, slot));
+    }
+}
+
+fn add_slot(storage: &mut StorageWithOriginalValues, slot: &SlotChange) {
+    match storage.entry(slot.slot) {
+        Entry::Vacant(entry) => drop(entry.insert(StorageSlot::new_changed(slot.original, slot.value))),
+        Entry::Occupied(entry) if entry.get().original_value() == slot.value => drop(entry.remove()),
+        Entry::Occupied(mut entry) => entry.get_mut().present_value = slot.value,
+    }
+}
+
+/// revm lists a code as new if the account's last transition carries it, so a change after the one that set the code carries it
+/// on, and an account that comes into being carries the empty code.
+fn info(change: &AccountChange, previous: Option<&RevmAccountInfo>) -> RevmAccountInfo {
+    let code = match &change.code {
+        Some(code) => Some(bytecode(code.clone())),
+        None if !change.after.has_code() => Some(Bytecode::default()),
+        None => previous.filter(|info| info.code_hash == change.after.code_hash).and_then(|info| info.code.clone()),
+    };
+    RevmAccountInfo { code, ..revm_info(&change.after) }
+}
+
+/// Rebuilds revm's `BundleState`, reverts included, from outcomes in block order: exactly what [`super::sequential`] gives.
+pub fn bundle_state(outcomes: &[TxOutcome]) -> BundleState {
+    let mut tracked: AddressMap<Tracked> = AddressMap::default();
+    for change in outcomes.iter().flat_map(|outcome| &outcome.changes) {
+        tracked.entry(change.address).or_insert_with(|| Tracked::new(change)).add(change);
+    }
+    let mut bundle = BundleState::default();
+    bundle.state.reserve(tracked.len());
+    let mut reverts = Vec::with_capacity(tracked.len());
+    for (address, tracked) in tracked {
+        let Some(transition) = tracked.transition else { continue };
+        if let Some((hash, code)) = transition.has_new_contract() {
+            bundle.contracts.insert(hash, code.clone());
+        }
+        if let Some((account, revert)) = merged(transition) {
+            bundle.state_size += account.size_hint();
+            bundle.reverts_size += revert.size_hint();
+            bundle.state.insert(address, account);
+            reverts.push((address, revert));
+        }
+    }
+    bundle.reverts = Reverts::new(vec![reverts]);
+    bundle
+}
+
+/// The account and what takes it back; `None` where nothing has changed.
+fn merged(transition: TransitionAccount) -> Option<(BundleAccount, AccountRevert)> {
+    use AccountStatus::{Changed, InMemoryChange, Loaded, LoadedEmptyEIP161, LoadedNotExisting};
+    let plain = matches!(
+        (transition.previous_status, transition.status),
+        (Loaded, Changed | InMemoryChange) | (LoadedEmptyEIP161 | LoadedNotExisting, InMemoryChange)
+    );
+    if !plain || transition.storage_was_destroyed {
+        let account = transition.present_bundle_account();
+        return transition.create_revert().map(|revert| (account, revert));
+    }
+    let TransitionAccount { info, previous_info, previous_status, status, storage, .. } = transition;
+    let revert = AccountRevert {
+        account: match &previous_info {
+            _ if previous_status == LoadedNotExisting => AccountInfoRevert::DeleteIt,
+            previous if *previous == info => AccountInfoRevert::DoNothing,
+            previous => AccountInfoRevert::RevertTo(previous.clone().unwrap_or_default()),
+        },
+        storage: storage.iter().map(|(key, slot)| (*key, RevertToSlot::Some(slot.original_value()))).collect(),
+        previous_status,
+        wipe_storage: false,
+    };
+    let is_something = !revert.is_empty();
+    is_something.then(|| (BundleAccount::new(previous_info, info, storage, status), revert))
+}
