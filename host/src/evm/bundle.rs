@@ -87,7 +87,7 @@ fn add_slot(storage: &mut StorageWithOriginalValues, slot: &SlotChange) {
 
 /// revm lists a code as new if the account's last transition carries it, so a change after the one that set the code carries it
 /// on, and an account that comes into being carries the empty code.
-fn info(change: &AccountChange, previous: Option<&RevmAccountInfo>) -> RevmAccountInfo {
+pub(super) fn info(change: &AccountChange, previous: Option<&RevmAccountInfo>) -> RevmAccountInfo {
     let code = match &change.code {
         Some(code) => Some(bytecode(code.clone())),
         None if !change.after.has_code() => Some(Bytecode::default()),

@@ -1,10 +1,10 @@
 //! The way in and out for an EVM that a node has set up: its environment and transactions as ours, our outcomes as its results.
 
-use super::{account_info, revm_account, settings, spec};
+use super::{account_info, bundle, revm_info, settings, spec};
 use crate::{
     block::{BlobParams, BlockEnv, MAX_BLOBS_PER_TX_OSAKA},
     fork::Fork,
-    outcome::{Log, TxOutcome, TxStatus},
+    outcome::{AccountChange, AccountChangeKind, Log, TxOutcome, TxStatus},
     state::AccountInfo,
     tx::{Authorization, Signature, Transaction, TxType},
 };
@@ -15,7 +15,7 @@ use revm::{
         Cfg,
         result::{ExecResultAndState, ExecutionResult, HaltReason, OutOfGasError, Output, ResultGas, SuccessReason},
     },
-    state::{AccountInfo as RevmAccountInfo, EvmState},
+    state::{Account, AccountInfo as RevmAccountInfo, EvmState, EvmStorageSlot, TransactionId},
 };
 
 /// The environment that makes revm what `cfg` and `block` make it; `None` where a setting is not what a fork alone says, such
@@ -145,4 +145,24 @@ fn alloy_log(log: Log) -> AlloyLog {
 /// An account as ours, and the code that came along.
 pub(crate) fn account_and_code(info: RevmAccountInfo) -> (AccountInfo, Option<Bytes>) {
     (account_info(&info), info.code.map(|code| code.original_bytes()))
+}
+
+/// A change as revm's journal would tell it; `cached` is what the transactions before left.
+fn revm_account(change: &AccountChange, cached: Option<RevmAccountInfo>) -> Account {
+    let mut account = match &change.before {
+        Some(before) => Account::from(revm_info(before)),
+        None => Account::new_not_existing(TransactionId::ZERO),
+    };
+    account.info = bundle::info(change, cached.as_ref());
+    account.mark_touch();
+    match change.kind {
+        AccountChangeKind::Touched => {}
+        AccountChangeKind::Created => account.mark_created(),
+        AccountChangeKind::Destroyed => account.mark_selfdestruct(),
+    }
+    let slots = change.storage.iter();
+    account.storage = slots
+        .map(|slot| (slot.slot, EvmStorageSlot::new_changed(slot.original, slot.value, TransactionId::ZERO)))
+        .collect();
+    account
 }
