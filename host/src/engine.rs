@@ -6,7 +6,8 @@ use crate::{
     commit::Committed,
     context::{Context, PlacedTx},
     error::{ExecuteError, Invalid, TxError},
-    evm::{self, BlockGas, BundleState, Bytecodes, Revm},
+    evm::{self, BlockGas, BundleState, Revm, RevmCache},
+    forecast::Forecast,
     fork::Fork,
     independent,
     intrinsic::check_intrinsic,
@@ -35,7 +36,7 @@ use rayon::{ThreadPool, ThreadPoolBuildError, ThreadPoolBuilder, prelude::*};
 use std::{
     io::{self, Write},
     ops::ControlFlow,
-    sync::Arc,
+    sync::{Arc, Mutex},
     time::Instant,
 };
 
@@ -143,7 +144,8 @@ impl EngineBuilder {
         Ok(Engine {
             offload: Arc::new(offload),
             codes: Arc::default(),
-            bytecodes: Bytecodes::default(),
+            bytecodes: RevmCache::default(),
+            forecast: Arc::default(),
             schedule: self.schedule,
             cross_check: self.cross_check,
         })
@@ -186,7 +188,8 @@ fn routed(pool: &ThreadPool, device: Arc<dyn Backend>, known: Option<Router>) ->
 pub struct Engine {
     offload: Arc<Offload>,
     codes: Arc<CodeCache>,
-    bytecodes: Bytecodes,
+    bytecodes: RevmCache,
+    forecast: Arc<Mutex<Forecast>>,
     schedule: Schedule,
     cross_check: bool,
 }
@@ -334,7 +337,12 @@ impl Engine {
         let outcomes = match self.lanes() {
             Some(lanes) => waves::execute(env, transactions, senders, state, &self.offload.pool, lanes, report),
             None if self.schedule.pays(env.fork, transactions.len()) && self.threads() > 1 => {
-                let threads = Threads { pool: &self.offload.pool, codes: &self.bytecodes, schedule: self.schedule };
+                let threads = Threads {
+                    pool: &self.offload.pool,
+                    codes: &self.bytecodes,
+                    forecast: &self.forecast,
+                    schedule: self.schedule,
+                };
                 parallel::execute(env, transactions, senders, state, &threads, report)
             }
             None => execute_in_order(env, transactions, senders, state, &self.bytecodes, report),
@@ -506,7 +514,7 @@ fn execute_in_order(
     transactions: &[Transaction],
     senders: &[Address],
     state: &dyn StateRef,
-    codes: &Bytecodes,
+    codes: &RevmCache,
     report: &mut ExecutionReport,
 ) -> Result<Vec<TxOutcome>, ExecuteError> {
     let mut revm = Revm::sharing(env, Committed::new(state), codes).map_err(ExecuteError::Block)?;

@@ -46,7 +46,8 @@ use revm::{
     state::{Account, AccountInfo as RevmAccountInfo, EvmState},
 };
 
-use std::sync::{Arc, PoisonError, RwLock};
+use hashes::Hashes;
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
 pub(crate) use beside::Beside;
 pub use bundle::bundle_state;
@@ -127,25 +128,41 @@ impl<D: DatabaseRef + Sync> StateRef for RevmState<D> {
 /// Bytes of analysed code beyond which what is kept is dropped.
 const MAX_CODE_BYTES: usize = 256 << 20;
 
-/// Code as revm wants it, by hash, for all threads and blocks of an engine: analysing costs more than running most calls.
+/// What an engine keeps for revm from block to block: code as revm wants it, by hash, since analysing costs more than running most
+/// calls; and tables of hashes, one for each thread at work.
 #[derive(Clone, Debug, Default)]
-pub struct Bytecodes(Arc<RwLock<Kept>>);
+pub struct RevmCache(Arc<Kept>);
 
 #[derive(Debug, Default)]
 struct Kept {
+    codes: RwLock<Codes>,
+    hashes: Mutex<Vec<Hashes>>,
+}
+
+#[derive(Debug, Default)]
+struct Codes {
     codes: B256Map<Bytecode>,
     bytes: usize,
 }
 
-impl Bytecodes {
+impl RevmCache {
+    /// A table of hashes, for as long as a thread is at work.
+    fn take_hashes(&self) -> Hashes {
+        self.0.hashes.lock().unwrap_or_else(PoisonError::into_inner).pop().unwrap_or_default()
+    }
+
+    fn put_hashes(&self, hashes: Hashes) {
+        self.0.hashes.lock().unwrap_or_else(PoisonError::into_inner).push(hashes);
+    }
+
     fn get(&self, code_hash: &B256) -> Option<Bytecode> {
-        self.0.read().unwrap_or_else(PoisonError::into_inner).codes.get(code_hash).cloned()
+        self.0.codes.read().unwrap_or_else(PoisonError::into_inner).codes.get(code_hash).cloned()
     }
 
     fn keep(&self, code_hash: B256, code: &Bytecode) {
-        let mut kept = self.0.write().unwrap_or_else(PoisonError::into_inner);
+        let mut kept = self.0.codes.write().unwrap_or_else(PoisonError::into_inner);
         if kept.bytes > MAX_CODE_BYTES {
-            *kept = Kept::default();
+            *kept = Codes::default();
         }
         // Its jump table takes a bit a byte.
         kept.bytes += code.len() + code.len() / 8;
@@ -158,15 +175,15 @@ impl Bytecodes {
 struct Source<S> {
     state: S,
     codes: B256Map<Bytecode>,
-    shared: Bytecodes,
+    shared: RevmCache,
 }
 
 impl<S> Source<S> {
     fn new(state: S) -> Self {
-        Self::sharing(state, &Bytecodes::default())
+        Self::sharing(state, &RevmCache::default())
     }
 
-    fn sharing(state: S, shared: &Bytecodes) -> Self {
+    fn sharing(state: S, shared: &RevmCache) -> Self {
         Self { state, codes: B256Map::default(), shared: shared.clone() }
     }
 }
@@ -396,14 +413,14 @@ impl<S: StateRef> Revm<S> {
     /// # Errors
     /// Names the field of `env` that contradicts the fork.
     pub fn new(env: &BlockEnv, state: S) -> Result<Self, Invalid> {
-        Self::sharing(env, state, &Bytecodes::default())
+        Self::sharing(env, state, &RevmCache::default())
     }
 
     /// The same with code that is analysed already, and that others will find analysed.
     ///
     /// # Errors
     /// As [`Revm::new`].
-    pub fn sharing(env: &BlockEnv, state: S, codes: &Bytecodes) -> Result<Self, Invalid> {
+    pub fn sharing(env: &BlockEnv, state: S, codes: &RevmCache) -> Result<Self, Invalid> {
         Ok(Self { evm: build(env, Source::sharing(state, codes))? })
     }
 
@@ -557,12 +574,12 @@ pub fn sequential(
     senders: &[Address],
     state: &dyn StateRef,
 ) -> Result<Sequential, (usize, TxError)> {
-    let mut evm = build(env, bundling(state, &Bytecodes::default())).map_err(|error| (0, error.into()))?;
+    let mut evm = build(env, bundling(state, &RevmCache::default())).map_err(|error| (0, error.into()))?;
     in_order(&mut evm, env, txs, senders)
 }
 
 /// revm's own `State`, which gathers a bundle.
-fn bundling<'a>(state: &'a dyn StateRef, codes: &Bytecodes) -> State<Source<&'a dyn StateRef>> {
+fn bundling<'a>(state: &'a dyn StateRef, codes: &RevmCache) -> State<Source<&'a dyn StateRef>> {
     State::builder().with_database(Source::sharing(state, codes)).with_bundle_update().build()
 }
 

@@ -23,6 +23,7 @@ pub mod evm;
 pub mod fallback;
 #[cfg(test)]
 mod fixture;
+mod forecast;
 pub mod fork;
 mod independent;
 pub mod intrinsic;

@@ -4,7 +4,8 @@
 use crate::{
     block::BlockEnv,
     error::{ExecuteError, TxError},
-    evm::{BlockGas, Bytecodes, Executed, Replica},
+    evm::{BlockGas, Executed, Replica, RevmCache, check_env},
+    forecast::{Forecast, Names},
     fork::Fork,
     outcome::TxOutcome,
     random::splitmix,
@@ -12,7 +13,7 @@ use crate::{
     state::StateRef,
     tx::Transaction,
 };
-use alloy_primitives::Address;
+use alloy_primitives::{Address, map::HashMap};
 use rayon::ThreadPool;
 use std::{
     collections::VecDeque,
@@ -53,19 +54,29 @@ impl Schedule {
     }
 }
 
+/// Transactions that are kept for a thread.
+const GIVEN: usize = 16;
+
+/// Transactions that tell how common a name is.
+const COMMON: usize = 64;
+
 /// Looks at what is committed before a thread sleeps.
 const SPINS: usize = 4_000;
 
 /// On what a block runs.
 pub(crate) struct Threads<'a> {
     pub(crate) pool: &'a ThreadPool,
-    pub(crate) codes: &'a Bytecodes,
+    pub(crate) codes: &'a RevmCache,
+    /// What is known, and what will be.
+    pub(crate) forecast: &'a Mutex<Forecast>,
     pub(crate) schedule: Schedule,
 }
 
 /// What one thread committed at once.
 struct Entry {
     by: usize,
+    /// The first of its transactions.
+    first: usize,
     executed: Vec<Executed>,
 }
 
@@ -79,12 +90,95 @@ struct Queue {
     /// Units that had to run again.
     conflicts: u64,
     sleeping: usize,
+    forecast: Forecast,
+    /// Who took the last transaction with a name that something is known of.
+    takers: HashMap<u64, (usize, usize)>,
+    /// What each thread has been given, and the end of the last of it.
+    given: Vec<VecDeque<Range<usize>>>,
+    ends: Vec<usize>,
+}
+
+impl Queue {
+    /// The next unit for a thread. A transaction that will conflict with one that another thread has under way is given to that
+    /// thread, which runs it on top of the other.
+    fn take(
+        &mut self,
+        thread: usize,
+        most: usize,
+        txs: &[Transaction],
+        names: &[Names],
+        committed: usize,
+    ) -> Option<Range<usize>> {
+        if let Some(range) = self.given[thread].pop_front() {
+            return Some(range);
+        }
+        while self.next < txs.len() {
+            let index = self.next;
+            self.next += 1;
+            match self.rival(index, thread, names, committed) {
+                Some(rival) if self.given[rival].len() < GIVEN && self.ends[rival] <= index => {
+                    self.give(index..index + 1, rival, names);
+                    self.given[rival].push_back(index..index + 1);
+                }
+                _ => {
+                    let goes_on = |queue: &mut Self| {
+                        queue.next < (index + most).min(txs.len())
+                            && queue.rival(queue.next, thread, names, committed).is_none()
+                    };
+                    while goes_on(self) {
+                        self.next += 1;
+                    }
+                    self.give(index..self.next, thread, names);
+                    return Some(index..self.next);
+                }
+            }
+        }
+        // Better a conflict, perhaps, than nothing.
+        let end = self.ends[thread];
+        let other = self.given.iter_mut().max_by_key(|given| given.len())?;
+        let range = other.pop_back_if(|range| range.start >= end)?;
+        self.ends[thread] = range.end;
+        Some(range)
+    }
+
+    /// Another thread that has a transaction under way which this one had better not run beside.
+    fn rival(&mut self, index: usize, thread: usize, names: &[Names], committed: usize) -> Option<usize> {
+        if self.forecast.is_empty() {
+            return None;
+        }
+        let mut rival = None;
+        for name in names[index].iter() {
+            let Some((taker, taken)) = self.takers.get(&name) else { continue };
+            if *taker == thread || *taken < committed {
+                continue;
+            }
+            if self.forecast.is_hot(name) {
+                rival = rival.or(Some(*taker));
+            } else {
+                self.forecast.tried(name);
+            }
+        }
+        rival
+    }
+
+    fn give(&mut self, range: Range<usize>, thread: usize, names: &[Names]) {
+        self.ends[thread] = range.end;
+        if self.forecast.is_empty() {
+            return;
+        }
+        for index in range {
+            for name in names[index].iter().filter(|name| self.forecast.knows(*name)) {
+                self.takers.insert(name, (thread, index));
+            }
+        }
+    }
 }
 
 struct Shared<'b> {
     env: &'b BlockEnv,
     txs: &'b [Transaction],
     senders: &'b [Address],
+    names: &'b [Names],
     schedule: Schedule,
     queue: Mutex<Queue>,
     news: Condvar,
@@ -114,8 +208,9 @@ impl Shared<'_> {
     fn publish(&self, by: usize, executed: Vec<Executed>, gas: BlockGas) {
         let mut queue = self.queue();
         queue.gas = gas;
-        let committed = self.committed() + executed.len();
-        queue.log.push(Arc::new(Entry { by, executed }));
+        let first = self.committed();
+        let committed = first + executed.len();
+        queue.log.push(Arc::new(Entry { by, first, executed }));
         self.committed.store(committed, Ordering::Release);
         let wakes = queue.sleeping > 0;
         drop(queue);
@@ -231,14 +326,27 @@ impl Worker<'_, '_, '_> {
         let committed = shared.committed();
         drop(queue);
         self.seen += news.len();
-        let number = self.number;
-        for entry in news.iter().filter(|entry| entry.by != number) {
-            for executed in &entry.executed {
+        for entry in news {
+            if entry.by == self.number {
+                continue;
+            }
+            for (index, executed) in entry.executed.iter().enumerate() {
                 let stale = self.replica.bring(&executed.outcome);
+                if let Some(first) = stale.first() {
+                    self.learn(entry.first + index, first.clone());
+                }
                 self.put_back(stale);
             }
         }
         committed
+    }
+
+    /// A unit was stale by a transaction.
+    fn learn(&self, by: usize, unit: Range<usize>) {
+        let names = self.shared.names;
+        let others = &names[by..(by + COMMON).min(names.len())];
+        let mut queue = self.shared.queue();
+        unit.for_each(|index| queue.forecast.conflict(&names[by], &names[index], others));
     }
 
     fn put_back(&mut self, stale: Vec<Range<usize>>) {
@@ -314,13 +422,9 @@ impl Worker<'_, '_, '_> {
             Some(again) if again.times > 1 => return false,
             Some(_) => self.again.pop_front().map(|again| again.range),
             None => {
-                let mut queue = shared.queue();
-                let start = queue.next;
                 let size = (shared.schedule.unit.as_nanos() as f64 / self.nanos) as usize;
                 let size = size.clamp(1, shared.schedule.largest_unit.max(1));
-                let end = (start + size).min(shared.txs.len());
-                queue.next = end;
-                (start < end).then_some(start..end)
+                shared.queue().take(self.number, size, shared.txs, shared.names, shared.committed())
             }
         };
         let Some(range) = range else { return false };
@@ -344,20 +448,34 @@ pub(crate) fn execute(
     threads: &Threads<'_>,
     report: &mut ExecutionReport,
 ) -> Result<Vec<TxOutcome>, ExecuteError> {
-    let Threads { pool, codes, schedule } = *threads;
+    let Threads { pool, codes, forecast, schedule } = *threads;
     let mut clock = Instant::now();
-    let queue = Queue { next: 0, log: Vec::new(), gas: BlockGas::default(), error: None, conflicts: 0, sleeping: 0 };
+    let count = pool.current_num_threads().min(txs.len());
+    let names: Vec<_> = txs.iter().zip(senders).map(|(tx, sender)| Names::of(tx, sender)).collect();
+    let queue = Queue {
+        next: 0,
+        log: Vec::new(),
+        gas: BlockGas::default(),
+        error: None,
+        conflicts: 0,
+        sleeping: 0,
+        forecast: std::mem::take(&mut *forecast.lock().unwrap_or_else(PoisonError::into_inner)),
+        takers: HashMap::default(),
+        given: vec![VecDeque::new(); count],
+        ends: vec![0; count],
+    };
     let shared = Shared {
         env,
         txs,
         senders,
+        names: &names,
         schedule,
         queue: Mutex::new(queue),
         news: Condvar::new(),
         committed: AtomicUsize::new(0),
     };
     // Whether the environment can be had at all is found out once.
-    drop(Replica::new(env, state, codes).map_err(ExecuteError::Block)?);
+    check_env(env).map_err(ExecuteError::Block)?;
     let work = |number: usize| {
         let _alarm = Alarm(&shared);
         // revm cannot be sent to another thread, so it is made here.
@@ -368,9 +486,8 @@ pub(crate) fn execute(
             worker.work();
         }
     };
-    let threads = pool.current_num_threads().min(txs.len());
     pool.in_place_scope(|scope| {
-        for number in 1..threads {
+        for number in 1..count {
             let work = &work;
             scope.spawn(move |_| work(number));
         }
@@ -378,6 +495,9 @@ pub(crate) fn execute(
     });
     let queue = shared.queue.into_inner().unwrap_or_else(PoisonError::into_inner);
     report.conflicts += queue.conflicts;
+    let mut known = queue.forecast;
+    known.fade();
+    *forecast.lock().unwrap_or_else(PoisonError::into_inner) = known;
     let mut outcomes = Vec::with_capacity(txs.len());
     let entries = queue.log.into_iter().filter_map(Arc::into_inner);
     for executed in entries.flat_map(|entry| entry.executed) {

@@ -1,6 +1,6 @@
 //! Sequential revm in its fastest arrangement: what parallel execution is measured by.
 
-use super::{BlockGas, Bytecodes, Sequential, build, bundling, outcome, state_error, tx_env, tx_error};
+use super::{BlockGas, RevmCache, Sequential, build, bundling, outcome, state_error, tx_env, tx_error};
 use crate::{block::BlockEnv, error::TxError, state::StateRef, tx::Transaction};
 use alloy_primitives::{Address, U256};
 use revm::{
@@ -19,7 +19,7 @@ pub fn sequential_kept(
     txs: &[Transaction],
     senders: &[Address],
     state: &dyn StateRef,
-    codes: &Bytecodes,
+    codes: &RevmCache,
 ) -> Result<Sequential, (usize, TxError)> {
     let mut evm = build(env, bundling(state, codes)).map_err(|error| (0, error.into()))?;
     let mut gas = BlockGas::default();

@@ -7,7 +7,7 @@
 //! enough left, is not one that it looked at.
 
 use super::{
-    Bytecodes, Source, account_info,
+    RevmCache, Source, account_info,
     call::take_back,
     change_of,
     hashes::{Hashes, KeepsHashes, keccak256_kept},
@@ -312,6 +312,13 @@ pub(crate) struct Replica<'a> {
     done: Vec<JournalEntry>,
 }
 
+impl Drop for Replica<'_> {
+    fn drop(&mut self) {
+        let hashes = std::mem::take(&mut self.evm.ctx.chain.hashes);
+        self.evm.ctx.journaled_state.database.shared.put_hashes(hashes);
+    }
+}
+
 impl std::fmt::Debug for Replica<'_> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Replica").field("units", &self.units).finish_non_exhaustive()
@@ -321,10 +328,11 @@ impl std::fmt::Debug for Replica<'_> {
 impl<'a> Replica<'a> {
     /// # Errors
     /// As [`super::Revm::new`].
-    pub(crate) fn new(env: &BlockEnv, state: &'a dyn StateRef, codes: &Bytecodes) -> Result<Self, Invalid> {
+    pub(crate) fn new(env: &BlockEnv, state: &'a dyn StateRef, cache: &RevmCache) -> Result<Self, Invalid> {
         let (cfg, block) = settings(env)?;
-        let context: ReplicaContext<'a> = Context::new(Source::sharing(Committed::new(state), codes), cfg.spec);
+        let context: ReplicaContext<'a> = Context::new(Source::sharing(Committed::new(state), cache), cfg.spec);
         let mut evm = context.with_cfg(cfg).with_block(block).build_mainnet();
+        evm.ctx.chain.hashes = cache.take_hashes();
         let gas = gas_table_spec(evm.instruction.spec);
         let mut put = |opcode: u8, run| {
             evm.instruction.insert_instruction(opcode, Instruction::new(run), gas[usize::from(opcode)]);

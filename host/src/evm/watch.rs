@@ -1,6 +1,6 @@
 //! The reference path with an eye on the precompiles that it calls.
 
-use super::{Bytecodes, Reference, ReferenceContext, Sequential, build, bundling, in_order};
+use super::{Reference, ReferenceContext, RevmCache, Sequential, build, bundling, in_order};
 use crate::{block::BlockEnv, error::TxError, state::StateRef, tx::Transaction};
 use alloy_primitives::{Address, map::AddressSet};
 use revm::{
@@ -51,7 +51,7 @@ pub fn sequential_watched(
     senders: &[Address],
     state: &dyn StateRef,
 ) -> Result<(Sequential, BTreeSet<Address>), (usize, TxError)> {
-    let evm = build(env, bundling(state, &Bytecodes::default())).map_err(|error| (0, error.into()))?;
+    let evm = build(env, bundling(state, &RevmCache::default())).map_err(|error| (0, error.into()))?;
     let inner = evm.precompiles.clone();
     let mut evm: Reference<'_, Watched> = evm.with_precompiles(Watched { inner, called: BTreeSet::new() });
     let result = in_order(&mut evm, env, txs, senders)?;
