@@ -18,23 +18,23 @@ use crate::{
     commit::Committed,
     delegation::authority_of,
     error::{Invalid, TxError},
-    outcome::{AccountChange, AccountChangeKind, SlotChange, TxOutcome},
+    outcome::{AccountChange, AccountChangeKind, SlotChange, TxOutcome, TxStatus},
     state::{AccountInfo, StateError, StateRef},
-    tx::Transaction,
+    tx::{Transaction, TxType},
 };
-use alloy_primitives::{Address, U256, map::HashSet};
+use alloy_primitives::{Address, Bytes, KECCAK256_EMPTY, U256, map::HashSet};
 use revm::{
     Context, Journal, MainBuilder, MainnetEvm,
     bytecode::opcode::{BALANCE, CALL, CALLCODE, CREATE, CREATE2, KECCAK256, SELFBALANCE, SELFDESTRUCT, SLOAD, SSTORE},
     context::{BlockEnv as RevmBlock, CfgEnv, ContextSetters, JournalEntry, JournalTr, LocalContextTr, TxEnv},
     context_interface::{
-        Transaction as _,
+        Cfg, Transaction as _,
         context::take_error,
         journaled_state::account::JournaledAccountTr,
         journaled_state::entry::JournalEntryTr,
         result::{EVMError, ExecutionResult, HaltReason, ResultGas},
     },
-    handler::{EvmTr, FrameResult, Handler, post_execution},
+    handler::{EvmTr, FrameResult, Handler, PrecompileProvider, post_execution},
     interpreter::{
         Host, Instruction, InstructionContext, InstructionExecResult,
         instructions::{contract, gas_table_spec, host},
@@ -42,7 +42,7 @@ use revm::{
         interpreter_types::InputsTr,
     },
     primitives::{PRECOMPILE3, hardfork::SpecId},
-    state::{AccountStatus, EvmState},
+    state::{AccountInfo as RevmAccountInfo, AccountStatus, EvmState},
 };
 use std::{collections::VecDeque, marker::PhantomData, ops::Range};
 
@@ -193,6 +193,25 @@ fn reward(context: &ReplicaContext<'_>, result: &FrameResult) -> U256 {
     let price = if context.cfg.spec.is_enabled_in(SpecId::LONDON) { price.saturating_sub(base_fee) } else { price };
     let used = result.gas().used().saturating_sub(result.gas().reservoir());
     U256::from(price * u128::from(used))
+}
+
+/// What a transaction pays for gas; `None` where it may not stand here.
+fn price(tx: &Transaction, chain_id: u64, spec: SpecId, base_fee: u64) -> Option<u128> {
+    let most = u128::try_from(tx.max_fee_per_gas).ok()?;
+    let tip = match tx.max_priority_fee_per_gas {
+        Some(tip) => u128::try_from(tip).ok()?,
+        None => most,
+    };
+    let since = match tx.tx_type {
+        TxType::Legacy => SpecId::FRONTIER,
+        TxType::AccessList => SpecId::BERLIN,
+        _ => SpecId::LONDON,
+    };
+    let chain = tx.chain_id.map_or(tx.tx_type == TxType::Legacy, |id| id == chain_id);
+    let base_fee = u128::from(base_fee);
+    let stands = chain && spec.is_enabled_in(since) && tip <= most && most >= base_fee;
+    let price = if tx.tx_type == TxType::DynamicFee { most.min(base_fee.saturating_add(tip)) } else { most };
+    stands.then_some(price)
 }
 
 /// What a transaction did to the state.
@@ -476,7 +495,60 @@ impl<'a> Replica<'a> {
         self.commit(executed, false)
     }
 
+    /// What a transfer between accounts without code comes to, without an interpreter; `None` where it is none, or anything may be
+    /// wrong with it.
+    fn transfer(&mut self, tx: &Transaction, sender: Address) -> Result<Option<(Executed, Vec<Address>)>, StateError> {
+        let (cfg, block) = (&self.evm.ctx.cfg, &self.evm.ctx.block);
+        let spec = cfg.spec;
+        let Some((to, price)) = tx.to.zip(price(tx, cfg.chain_id, spec, block.basefee)) else { return Ok(None) };
+        let fits = tx.gas_limit <= block.gas_limit.min(cfg.tx_gas_limit_cap()) && tx.access_list.is_empty();
+        let plain = matches!(tx.tx_type, TxType::Legacy | TxType::AccessList | TxType::DynamicFee);
+        if !fits || !plain || PrecompileProvider::<ReplicaContext<'_>>::contains(&self.evm.precompiles, &to) {
+            return Ok(None);
+        }
+        let initial = cfg.gas_params().initial_tx_gas(&tx.input, false, 0, 0, 0, None);
+        let floor = if spec.is_enabled_in(SpecId::PRAGUE) { initial.floor_gas } else { 0 };
+        let gas_used = initial.initial_regular_gas.max(floor);
+        let most = tx.max_fee_per_gas.checked_mul(U256::from(tx.gas_limit)).and_then(|gas| gas.checked_add(tx.value));
+        let Some(most) = most.filter(|_| gas_used <= tx.gas_limit) else { return Ok(None) };
+        let beneficiary_price =
+            if spec.is_enabled_in(SpecId::LONDON) { price.saturating_sub(block.basefee.into()) } else { price };
+        let Journal { database, inner, .. } = &mut self.evm.ctx.journaled_state;
+        // Both are warm in any case, so that they may stay loaded for revm.
+        let target = &inner.load_account(database, to)?.data.info;
+        if target.code_hash != KECCAK256_EMPTY || target.balance.checked_add(tx.value).is_none() {
+            return Ok(None);
+        }
+        let mut from = inner.load_account_mut(database, sender)?.data;
+        let RevmAccountInfo { balance, nonce, code_hash, .. } = from.account().info;
+        if code_hash != KECCAK256_EMPTY || nonce != tx.nonce || nonce == u64::MAX || balance < most {
+            return Ok(None);
+        }
+        from.set_balance(balance - U256::from(price) * U256::from(gas_used));
+        from.bump_nonce();
+        // There is enough, and room for it.
+        inner.transfer_loaded(sender, to, tx.value);
+        let Changed { changes, flipped, .. } = changed(&mut inner.state, &inner.journal);
+        self.done.append(&mut inner.journal);
+        inner.commit_tx();
+        let notes = &mut self.evm.ctx.chain;
+        notes.needs.push((sender, Need::Spare(balance - most)));
+        let outcome = TxOutcome {
+            status: TxStatus::Success,
+            gas_used,
+            output: Bytes::new(),
+            logs: Vec::new(),
+            contract_address: None,
+            changes,
+        };
+        let reward = U256::from(beneficiary_price * u128::from(gas_used));
+        Ok(Some((Executed { outcome, reward, is_call: false }, flipped)))
+    }
+
     fn run(&mut self, tx: &Transaction, sender: Address) -> Result<(Executed, Vec<Address>, bool), TxError> {
+        if let Some((executed, flipped)) = self.transfer(tx, sender).map_err(TxError::State)? {
+            return Ok((executed, flipped, false));
+        }
         let env = tx_env(tx, sender)?;
         let spending = env.max_balance_spending().unwrap_or(U256::MAX);
         self.evm.ctx.set_tx(env);
