@@ -336,7 +336,7 @@ impl Engine {
         let before = metrics::before(report);
         let outcomes = match self.lanes() {
             Some(lanes) => waves::execute(env, transactions, senders, state, &self.offload.pool, lanes, report),
-            None if self.schedule.pays(env.fork, transactions.len()) && self.threads() > 1 => {
+            None if parallel::supports(env.fork) => {
                 let threads = Threads {
                     pool: &self.offload.pool,
                     codes: &self.bytecodes,

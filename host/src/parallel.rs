@@ -16,7 +16,7 @@ use crate::{
 use alloy_primitives::{Address, map::HashMap};
 use rayon::ThreadPool;
 use std::{
-    collections::VecDeque,
+    collections::{BTreeMap, VecDeque},
     ops::Range,
     sync::{
         Arc, Condvar, Mutex, MutexGuard, PoisonError,
@@ -30,6 +30,8 @@ use std::{
 pub struct Schedule {
     /// Transactions from which on more than one thread pays.
     pub from: usize,
+    /// What a block must be expected to take for that.
+    pub least: Duration,
     /// What a unit is meant to take: long against handing over, short against waiting for it.
     pub unit: Duration,
     /// Transactions of a unit at most.
@@ -42,17 +44,32 @@ pub struct Schedule {
 
 impl Default for Schedule {
     fn default() -> Self {
-        Self { from: 8, unit: Duration::from_micros(40), largest_unit: 32, ahead: 512, delays: None }
+        Self {
+            from: 8,
+            least: Duration::from_micros(400),
+            unit: Duration::from_micros(40),
+            largest_unit: 32,
+            ahead: 512,
+            delays: None,
+        }
     }
 }
 
-impl Schedule {
-    /// Whether a block is to run so. Before Spurious Dragon an account may be empty or not exist, which a journal over several
-    /// transactions mixes up; Amsterdam's rules are not in it.
-    pub(crate) fn pays(&self, fork: Fork, transactions: usize) -> bool {
-        transactions >= self.from && (Fork::SpuriousDragon..Fork::Amsterdam).contains(&fork)
-    }
+/// Whether blocks of a fork can run so. Before Spurious Dragon an account may be empty or not exist, which a journal over several
+/// transactions mixes up; Amsterdam's rules are not in it.
+pub(crate) fn supports(fork: Fork) -> bool {
+    (Fork::SpuriousDragon..Fork::Amsterdam).contains(&fork)
 }
+
+/// What a block will take, more or less, on one thread: it needs to be right for blocks that are hardly worth a thread.
+fn expected(txs: &[Transaction]) -> Duration {
+    let transfers = txs.iter().filter(|tx| tx.input.is_empty()).count();
+    TRANSFER * transfers as u32 + CALL * (txs.len() - transfers) as u32
+}
+
+/// What a transfer takes, and a call that is like most.
+const TRANSFER: Duration = Duration::from_nanos(600);
+const CALL: Duration = Duration::from_micros(20);
 
 /// Transactions that are kept for a thread.
 const GIVEN: usize = 16;
@@ -93,25 +110,31 @@ struct Queue {
     forecast: Forecast,
     /// Who took the last transaction with a name that something is known of.
     takers: HashMap<u64, (usize, usize)>,
+    /// Units that stood on one that was stale, in order: whoever comes next runs them again.
+    returned: BTreeMap<usize, usize>,
     /// What each thread has been given, and the end of the last of it.
     given: Vec<VecDeque<Range<usize>>>,
     ends: Vec<usize>,
 }
 
 impl Queue {
-    /// The next unit for a thread. A transaction that will conflict with one that another thread has under way is given to that
-    /// thread, which runs it on top of the other.
-    fn take(
-        &mut self,
-        thread: usize,
-        most: usize,
-        txs: &[Transaction],
-        names: &[Names],
-        committed: usize,
-    ) -> Option<Range<usize>> {
-        if let Some(range) = self.given[thread].pop_front() {
+    /// The next unit for a thread, behind its own that wait and end at `behind`, or at its turn. A transaction that will conflict
+    /// with one that another thread has under way is given to that thread, which runs it on top of the other.
+    fn take(&mut self, worker: &Worker<'_, '_, '_>, behind: usize, committed: usize) -> Option<Range<usize>> {
+        let (Shared { txs, names, .. }, thread) = (worker.shared, worker.number);
+        if let Some(range) = self.at_turn(thread, committed) {
             return Some(range);
         }
+        let given = self.given[thread].front().map_or(usize::MAX, |range| range.start);
+        if let Some(entry) = self.returned.first_entry()
+            && (behind..given).contains(entry.key())
+        {
+            return Some(*entry.key()..entry.remove());
+        }
+        if let Some(range) = self.given[thread].pop_front_if(|range| range.start >= behind) {
+            return Some(range);
+        }
+        let most = worker.unit();
         while self.next < txs.len() {
             let index = self.next;
             self.next += 1;
@@ -134,11 +157,20 @@ impl Queue {
             }
         }
         // Better a conflict, perhaps, than nothing.
-        let end = self.ends[thread];
         let other = self.given.iter_mut().max_by_key(|given| given.len())?;
-        let range = other.pop_back_if(|range| range.start >= end)?;
-        self.ends[thread] = range.end;
+        let range = other.pop_back_if(|range| range.start >= behind)?;
+        self.ends[thread] = self.ends[thread].max(range.end);
         Some(range)
+    }
+
+    /// What a thread must run now, whatever waits there: its turn has come.
+    fn at_turn(&mut self, thread: usize, committed: usize) -> Option<Range<usize>> {
+        if let Some(entry) = self.returned.first_entry()
+            && *entry.key() == committed
+        {
+            return Some(*entry.key()..entry.remove());
+        }
+        self.given[thread].pop_front_if(|range| range.start == committed)
     }
 
     /// Another thread that has a transaction under way which this one had better not run beside.
@@ -162,7 +194,7 @@ impl Queue {
     }
 
     fn give(&mut self, range: Range<usize>, thread: usize, names: &[Names]) {
-        self.ends[thread] = range.end;
+        self.ends[thread] = self.ends[thread].max(range.end);
         if self.forecast.is_empty() {
             return;
         }
@@ -349,14 +381,27 @@ impl Worker<'_, '_, '_> {
         unit.for_each(|index| queue.forecast.conflict(&names[by], &names[index], others));
     }
 
+    /// The first of these was stale, or must run at its turn; the others stood on it.
     fn put_back(&mut self, stale: Vec<Range<usize>>) {
-        if stale.is_empty() {
-            return;
-        }
-        self.shared.queue().conflicts += stale.len() as u64;
-        for range in stale.into_iter().rev() {
-            self.again.push_front(Again { range, times: 1 });
-        }
+        let mut stale = stale.into_iter();
+        let Some(first) = stale.next() else { return };
+        let mut queue = self.shared.queue();
+        queue.conflicts += 1;
+        queue.returned.extend(stale.map(|range| (range.start, range.end)));
+        drop(queue);
+        self.again.push_front(Again { range: first, times: 1 });
+    }
+
+    /// Lets others have what waits here.
+    fn give_back(&mut self) {
+        let waiting = self.replica.take_back_from(0);
+        self.shared.queue().returned.extend(waiting.into_iter().map(|range| (range.start, range.end)));
+    }
+
+    /// What a unit may hold to take as long as it should.
+    fn unit(&self) -> usize {
+        let Schedule { unit, largest_unit, .. } = self.shared.schedule;
+        ((unit.as_nanos() as f64 / self.nanos) as usize).clamp(1, largest_unit.max(1))
     }
 
     /// Commits the unit whose turn it is; `false` where the block ends with it.
@@ -381,8 +426,7 @@ impl Worker<'_, '_, '_> {
     /// Runs and commits the unit whose turn it is; `false` where the block ends with it.
     fn run_in_turn(&mut self) -> bool {
         let Some(Again { range, .. }) = self.again.pop_front() else { return true };
-        let stale = self.replica.take_back_from(0);
-        self.put_back(stale);
+        self.give_back();
         let Shared { env, txs, senders, .. } = self.shared;
         let mut gas = self.shared.queue().gas;
         let mut done = Vec::with_capacity(range.len());
@@ -414,26 +458,50 @@ impl Worker<'_, '_, '_> {
     /// Runs a unit ahead of its turn, if there is one and it may stand on what waits.
     fn speculate(&mut self) -> bool {
         let shared = self.shared;
-        if self.replica.ahead().is_none_or(|ahead| ahead >= shared.schedule.ahead) {
-            return false;
-        }
+        let full = self.replica.ahead().is_none_or(|ahead| ahead >= shared.schedule.ahead);
         let range = match self.again.front() {
+            _ if full => shared.queue().at_turn(self.number, shared.committed()),
             // What was stale twice waits for its turn.
             Some(again) if again.times > 1 => return false,
             Some(_) => self.again.pop_front().map(|again| again.range),
-            None => {
-                let size = (shared.schedule.unit.as_nanos() as f64 / self.nanos) as usize;
-                let size = size.clamp(1, shared.schedule.largest_unit.max(1));
-                shared.queue().take(self.number, size, shared.txs, shared.names, shared.committed())
-            }
+            None => shared.queue().take(self, self.replica.end(), shared.committed()),
         };
         let Some(range) = range else { return false };
+        if range.start < self.replica.end() {
+            // It is its turn, and what waits here comes after it.
+            self.give_back();
+        }
         let (start, count) = (Instant::now(), range.len());
         self.replica.speculate(range, shared.txs, shared.senders);
         let nanos = start.elapsed().as_nanos() as f64 / count as f64;
         self.nanos += 0.25 * (nanos - self.nanos);
         true
     }
+}
+
+/// Executes decoded transactions in order on the calling thread.
+///
+/// # Errors
+/// As [`execute`].
+fn in_order(
+    env: &BlockEnv,
+    txs: &[Transaction],
+    senders: &[Address],
+    state: &dyn StateRef,
+    cache: &RevmCache,
+    report: &mut ExecutionReport,
+) -> Result<Vec<TxOutcome>, ExecuteError> {
+    let mut replica = Replica::new(env, state, cache).map_err(ExecuteError::Block)?;
+    let mut gas = BlockGas::default();
+    let mut outcomes = Vec::with_capacity(txs.len());
+    for (index, (tx, sender)) in txs.iter().zip(senders).enumerate() {
+        let ran = gas.check(env, tx).map_err(TxError::from).and_then(|()| replica.run_in_turn(tx, *sender));
+        let Executed { outcome, is_call, .. } = ran.map_err(|error| ExecuteError::at(index, error))?;
+        gas.add(tx, outcome.gas_used);
+        report.cpu.add(is_call, outcome.gas_used);
+        outcomes.push(outcome);
+    }
+    Ok(outcomes)
 }
 
 /// Executes decoded transactions in order on all threads of a pool.
@@ -451,6 +519,11 @@ pub(crate) fn execute(
     let Threads { pool, codes, forecast, schedule } = *threads;
     let mut clock = Instant::now();
     let count = pool.current_num_threads().min(txs.len());
+    if count < 2 || txs.len() < schedule.from || expected(txs) < schedule.least {
+        let outcomes = in_order(env, txs, senders, state, codes, report);
+        lap(&mut report.time.fallback, &mut clock);
+        return outcomes;
+    }
     let names: Vec<_> = txs.iter().zip(senders).map(|(tx, sender)| Names::of(tx, sender)).collect();
     let queue = Queue {
         next: 0,
@@ -461,6 +534,7 @@ pub(crate) fn execute(
         sleeping: 0,
         forecast: std::mem::take(&mut *forecast.lock().unwrap_or_else(PoisonError::into_inner)),
         takers: HashMap::default(),
+        returned: BTreeMap::new(),
         given: vec![VecDeque::new(); count],
         ends: vec![0; count],
     };

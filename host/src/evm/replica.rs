@@ -382,6 +382,11 @@ impl<'a> Replica<'a> {
         self.units.front().map(|unit| unit.range.clone())
     }
 
+    /// The end of what waits for its turn; zero where nothing does.
+    pub(crate) fn end(&self) -> usize {
+        self.units.back().map_or(0, |unit| unit.range.end)
+    }
+
     /// Transactions that wait for their turn; `None` where nothing may run on top of them.
     pub(crate) fn ahead(&self) -> Option<usize> {
         let Some((first, last)) = self.units.front().zip(self.units.back()) else { return Some(0) };
