@@ -614,7 +614,7 @@ impl<'a> Replica<'a> {
             unit.needs -= needs;
             unit.slots -= slots;
         }
-        let mut stale = Vec::new();
+        let mut first: Option<usize> = None;
         let mut done = Vec::with_capacity(unit.executed.len());
         for executed in unit.executed {
             let reward = executed.reward;
@@ -622,12 +622,13 @@ impl<'a> Replica<'a> {
             // Those that stand on it have not seen the payment.
             if !reward.is_zero() && !self.units.is_empty() {
                 let paid = executed.outcome.changes.iter().find(|change| change.address == self.beneficiary).cloned();
-                if let Some(at) = paid.and_then(|paid| self.stale_by_balance(&paid, reward, false)) {
-                    stale.splice(..0, self.take_back_from(at));
-                }
+                let stale = paid.and_then(|paid| self.stale_by_balance(&paid, reward, false));
+                first = first.into_iter().chain(stale).min();
             }
             done.push(executed);
         }
+        // Accounts become what the prefix has, which must hold all of the unit by then.
+        let stale = first.map_or_else(Vec::new, |at| self.take_back_from(at));
         Ok((done, stale))
     }
 
@@ -669,17 +670,16 @@ impl<'a> Replica<'a> {
         self.evm.ctx.journaled_state.database.state.commit(&outcome);
         for change in &outcome.changes {
             let address = &change.address;
+            if change.kind != AccountChangeKind::Created && is_remade(change) {
+                self.state().remove(address);
+                continue;
+            }
+            let Some(account) = self.state().get_mut(address) else { continue };
             if change.kind == AccountChangeKind::Created {
                 // What of its storage is not here is asked for from now on.
-                if let Some(account) = self.state().get_mut(address) {
-                    account.unmark_created();
-                }
-            } else if is_remade(change) {
-                self.state().remove(address);
-            } else if *address == beneficiary
-                && !reward.is_zero()
-                && let Some(account) = self.state().get_mut(address)
-            {
+                account.unmark_created();
+            }
+            if *address == beneficiary && !reward.is_zero() {
                 account.info.balance = account.info.balance.wrapping_add(reward);
                 account.status -= AccountStatus::LoadedAsNotExisting;
             }
