@@ -71,6 +71,18 @@ fn run(calls: &Calls, state: &dyn StateRef, counts: &mut RouteCount) -> Result<V
     Ok(outcomes)
 }
 
+/// What differs between an outcome and revm's.
+fn difference(outcome: &TxOutcome, expected: &TxOutcome) -> String {
+    let without = |outcome: &TxOutcome| TxOutcome { changes: Vec::new(), ..outcome.clone() };
+    let (ours, theirs) = (without(outcome), without(expected));
+    if ours != theirs {
+        return format!("{ours:?}\nrevm: {theirs:?}");
+    }
+    let ours: Vec<_> = outcome.changes.iter().filter(|change| !expected.changes.contains(change)).collect();
+    let theirs: Vec<_> = expected.changes.iter().filter(|change| !outcome.changes.contains(change)).collect();
+    format!("{ours:?}\nrevm: {theirs:?}")
+}
+
 /// Runs a block on an engine and compares.
 ///
 /// # Errors
@@ -97,7 +109,7 @@ pub fn compare(
     }
     for (tx, (outcome, expected)) in outcomes.iter().zip(expected_outcomes).enumerate() {
         if outcome != expected {
-            return Err(format!("transaction {tx}: {outcome:#?}\nrevm:\n{expected:#?}"));
+            return Err(format!("transaction {tx}: {}", difference(outcome, expected)));
         }
     }
     let sequential = evm::sequential(&calls.env, &calls.txs, &calls.senders, state)
