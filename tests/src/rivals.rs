@@ -236,7 +236,7 @@ impl World {
             1 => Some(StateKey::Slot(random.pick(&cast.contracts), slot)),
             2 => Some(StateKey::BlockHash(code::HASHED)),
             3 => Some(StateKey::Account(self.beneficiary)),
-            4..8 => Some(StateKey::Slot(cast.trap, code::TRAPPED)),
+            4..10 => Some(StateKey::Slot(cast.trap, code::TRAPPED)),
             _ => None,
         }
     }
@@ -257,7 +257,8 @@ impl World {
             let (mut tx, sender) = self.propose(revm.state(), txs.len());
             let spoils = spoilt == Some(txs.len());
             if spoils {
-                self.spoil(&mut tx);
+                let held = revm.state().account(&sender).ok().flatten().unwrap_or_default().balance;
+                self.spoil(&mut tx, held);
             }
             let ran = gas.check(env, &tx).map_err(TxError::from).and_then(|()| revm.transact(&tx, sender));
             let valid = ran.is_ok();
@@ -302,7 +303,8 @@ impl World {
             6 => tx.to = Some(self.beneficiary),
             7 | 8 => {
                 let place = self.random.below(2) as usize;
-                (tx.to, tx.input) = (Some(self.cast.pair[place]), U256::from(self.random.below(7)).to_be_bytes_vec().into());
+                (tx.to, tx.input) =
+                    (Some(self.cast.pair[place]), U256::from(self.random.below(7)).to_be_bytes_vec().into());
             }
             9 => tx.to = Some(self.cast.maker),
             10 | 11 => {
@@ -311,8 +313,10 @@ impl World {
                 tx.input = if self.random.chance(60) { data.into() } else { Default::default() };
             }
             12 => {
+                // Set first, so that only who runs ahead falls into it.
+                let is_set = prefix.storage(&self.cast.trap, &U256::ZERO).is_ok_and(|value| !value.is_zero());
                 tx.to = Some(self.cast.trap);
-                tx.input = if self.random.chance(30) { data.into() } else { Default::default() };
+                tx.input = if is_set && self.random.chance(80) { Default::default() } else { data.into() };
             }
             13 | 14 => {
                 let mut writer = Writer {
@@ -339,7 +343,8 @@ impl World {
                 tx.input = data.into();
             }
             _ => {
-                tx.to = Some(if self.random.chance(self.crowding) { to } else { self.random.pick(&self.cast.contracts) });
+                tx.to =
+                    Some(if self.random.chance(self.crowding) { to } else { self.random.pick(&self.cast.contracts) });
                 tx.input = data.into();
             }
         }
@@ -418,9 +423,9 @@ impl World {
         }
     }
 
-    /// Breaks one rule.
-    fn spoil(&mut self, tx: &mut Transaction) {
-        match self.random.below(9) {
+    /// Breaks one rule, for a sender who has `held`.
+    fn spoil(&mut self, tx: &mut Transaction, held: U256) {
+        match self.random.below(12) {
             0 => tx.nonce = tx.nonce.wrapping_add(1),
             1 => tx.nonce = tx.nonce.wrapping_sub(1),
             2 => tx.nonce = tx.nonce.wrapping_add(1 + self.random.below(40)),
@@ -429,6 +434,8 @@ impl World {
             5 => tx.gas_limit = u64::MAX - self.random.below(2),
             6 => tx.chain_id = Some(5),
             7 => tx.max_priority_fee_per_gas = Some(U256::MAX),
+            // It would have sufficed before the last one that he sent.
+            8..=10 => tx.value = held.saturating_sub(tx.max_fee_per_gas * U256::from(tx.gas_limit)) + U256::ONE,
             _ => tx.blob_hashes = vec![B256::right_padding_from(&[1, 7]); 12],
         }
     }

@@ -334,6 +334,8 @@ pub(crate) struct Replica<'a> {
     beneficiary: Address,
     units: VecDeque<Unit>,
     done: Vec<JournalEntry>,
+    /// Accounts that a commit has made or removed, to be dropped when nothing stands on them.
+    gone: Vec<Address>,
 }
 
 impl Drop for Replica<'_> {
@@ -371,7 +373,7 @@ impl<'a> Replica<'a> {
         put(CALLCODE, noting_value::<_, CALLCODE>);
         put(CREATE, noting_value::<_, CREATE>);
         put(CREATE2, noting_value::<_, CREATE2>);
-        Ok(Self { evm, beneficiary: env.beneficiary, units: VecDeque::new(), done: Vec::new() })
+        Ok(Self { evm, beneficiary: env.beneficiary, units: VecDeque::new(), done: Vec::new(), gone: Vec::new() })
     }
 
     fn prefix(&self) -> &Committed<'a> {
@@ -505,7 +507,9 @@ impl<'a> Replica<'a> {
         let notes = &mut self.evm.ctx.chain;
         notes.needs.clear();
         notes.slots.clear();
-        self.commit(executed, false)
+        let executed = self.commit(executed, false)?;
+        self.forget();
+        Ok(executed)
     }
 
     /// What a transfer between accounts without code comes to, without an interpreter; `None` where it is none, or anything may be
@@ -559,10 +563,19 @@ impl<'a> Replica<'a> {
     }
 
     fn run(&mut self, tx: &Transaction, sender: Address) -> Result<(Executed, Vec<Address>, bool), TxError> {
-        if let Some((executed, flipped)) = self.transfer(tx, sender).map_err(TxError::State)? {
-            return Ok((executed, flipped, false));
-        }
-        let env = tx_env(tx, sender)?;
+        let prepared = match self.transfer(tx, sender) {
+            Ok(Some((executed, flipped))) => return Ok((executed, flipped, false)),
+            Ok(None) => tx_env(tx, sender).map_err(TxError::from),
+            Err(error) => Err(TxError::State(error)),
+        };
+        let env = match prepared {
+            Ok(env) => env,
+            Err(error) => {
+                // The nonce may have been foreseen.
+                take_back(&mut self.evm.ctx.journaled_state);
+                return Err(error);
+            }
+        };
         let spending = env.max_balance_spending().unwrap_or(U256::MAX);
         self.evm.ctx.set_tx(env);
         // Their nonces are looked at.
@@ -628,16 +641,28 @@ impl<'a> Replica<'a> {
             let reward = executed.reward;
             let executed = self.commit(executed, unit.moved)?;
             // Those that stand on it have not seen the payment.
-            if !reward.is_zero() && !self.units.is_empty() {
+            if !self.units.is_empty() {
                 let paid = executed.outcome.changes.iter().find(|change| change.address == self.beneficiary).cloned();
-                let stale = paid.and_then(|paid| self.stale_by_balance(&paid, reward, false));
+                let stale = paid.and_then(|paid| match reward.is_zero() {
+                    // Paid nothing, it may have gone by that.
+                    true => self.gone.contains(&paid.address).then_some(0),
+                    false => self.stale_by_balance(&paid, reward, false),
+                });
                 first = first.into_iter().chain(stale).min();
             }
             done.push(executed);
         }
         // Accounts become what the prefix has, which must hold all of the unit by then.
         let stale = first.map_or_else(Vec::new, |at| self.take_back_from(at));
+        self.forget();
         Ok((done, stale))
+    }
+
+    /// Drops accounts that are to be read anew.
+    fn forget(&mut self) {
+        for address in std::mem::take(&mut self.gone) {
+            self.state().remove(&address);
+        }
     }
 
     /// Into the prefix, with the beneficiary paid. What `moved` is told of from where it is now.
@@ -679,7 +704,7 @@ impl<'a> Replica<'a> {
         for change in &outcome.changes {
             let address = &change.address;
             if change.kind != AccountChangeKind::Created && is_remade(change) {
-                self.state().remove(address);
+                self.gone.push(*address);
                 continue;
             }
             let Some(account) = self.state().get_mut(address) else { continue };
