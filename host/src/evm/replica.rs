@@ -491,7 +491,8 @@ impl<'a> Replica<'a> {
         // Payments from nothing make something of it, what is created has what was there, and what is full takes no more.
         let seen = self.state().get(&beneficiary);
         seen.is_some_and(|account| {
-            let matters = account.info.is_empty() || account.is_created() || is_high(account.info.balance);
+            let nothing = account.info.is_empty() || account.original_info().is_empty();
+            let matters = nothing || account.is_created() || is_high(account.info.balance);
             account.transaction_id.get() + 1 == now && matters
         })
     }
