@@ -642,18 +642,16 @@ impl<'a> Replica<'a> {
             let reward = executed.reward;
             let executed = self.commit(executed, unit.moved)?;
             // Those that stand on it have not seen the payment.
-            if !self.units.is_empty() {
+            if !reward.is_zero() && !self.units.is_empty() {
                 let paid = executed.outcome.changes.iter().find(|change| change.address == self.beneficiary).cloned();
-                let stale = paid.and_then(|paid| match reward.is_zero() {
-                    // Paid nothing, it may have gone by that.
-                    true => self.gone.contains(&paid.address).then_some(0),
-                    false => self.stale_by_balance(&paid, reward, false),
-                });
+                let stale = paid.and_then(|paid| self.stale_by_balance(&paid, reward, false));
                 first = first.into_iter().chain(stale).min();
             }
             done.push(executed);
         }
         // Accounts become what the prefix has, which must hold all of the unit by then.
+        // Nothing may stand on what is dropped: a beneficiary that was paid nothing may go by that.
+        let first = if self.gone.is_empty() { first } else { Some(0) };
         let stale = first.map_or_else(Vec::new, |at| self.take_back_from(at));
         self.forget();
         Ok((done, stale))
@@ -835,6 +833,15 @@ impl<'a> Replica<'a> {
         at.map_or(0, |at| self.units.partition_point(|unit| unit.slots <= at).saturating_sub(1))
     }
 
+    /// Whether accounts have come, gone or been created in the units from one on.
+    fn remakes(&self, at: usize) -> bool {
+        let Some(first) = self.units.get(at) else { return false };
+        let remade = |entry: &JournalEntry| {
+            matches!(entry, JournalEntry::AccountCreated { .. } | JournalEntry::AccountDestroyed { .. })
+        };
+        self.units.range(at..).any(|unit| !unit.flipped.is_empty()) || self.done[first.entries..].iter().any(remade)
+    }
+
     /// Takes back all units from one on, and says what they were.
     pub(crate) fn take_back_from(&mut self, at: usize) -> Vec<Range<usize>> {
         // What the journal says of balances and nonces is of the time when it was written: accounts of those that go are as the
@@ -845,7 +852,10 @@ impl<'a> Replica<'a> {
         };
         let mut at = at;
         let mut back = changed(self.units.range(at.min(self.units.len())..));
-        if at > 0 && !back.is_disjoint(&changed(self.units.range(..at))) {
+        // What goes altogether may have been looked at by those that stay.
+        let absent = |address: &Address| !matches!(self.prefix().account(address), Ok(Some(_)));
+        let drops = at > 0 && (back.iter().any(absent) || self.remakes(at));
+        if drops || (at > 0 && !back.is_disjoint(&changed(self.units.range(..at)))) {
             at = 0;
             back = changed(self.units.iter());
         }
