@@ -8,6 +8,7 @@ use lockstep::{
     engine::Engine,
     fallback::FallbackReason,
     lower::Batch,
+    parallel::Schedule,
     park::Service,
     plan::{LaneClass, LaneLimits},
     recover::{RecoverError, RecoverRequest},
@@ -23,6 +24,7 @@ use std::{
     path::{Path, PathBuf},
     process::ExitCode,
     sync::{Arc, LazyLock},
+    time::Duration,
 };
 
 type Outcome = Result<(), Failed>;
@@ -58,6 +60,11 @@ fn main() -> ExitCode {
                 suite.on(target, "state_tests", move |engine| state_tests(engine, target, &states));
                 suite.on(target, "block_tests", move |engine| block_tests(engine, target, &blocks));
             }
+            suite.test("cpu::block_tests_on_threads", move || {
+                let schedule = Schedule { from: 1, least: Duration::ZERO, ..Schedule::default() };
+                let engine = Engine::builder().backend(BackendKind::Cpu).threads(3).schedule(schedule).build()?;
+                block_tests(&engine, Target::Cpu, &blocks)
+            });
             suite.each("every_wrong_state_expectation_is_named", wrong_state_expectations);
             suite.each("every_wrong_block_expectation_is_named", wrong_block_expectations);
             suite.each("malformed_files_name_file_and_case", malformed);
