@@ -10,6 +10,7 @@ mod report;
 pub mod runner;
 pub mod simulate;
 pub mod workload;
+mod world;
 
 pub use choice::{Choice, Lineup, Subject};
 pub use machine::Machine;

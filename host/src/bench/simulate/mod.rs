@@ -4,7 +4,6 @@
 mod calls;
 mod plain;
 mod workload;
-mod world;
 
 pub use workload::{Kept, Workload};
 

@@ -1,5 +1,5 @@
-//! The state under the workloads of `bench simulate`: the sample's contracts, and ten thousand holders with a share in
-//! each.
+//! The state under the workloads of `bench simulate` and `bench blocks`: the sample's contracts, and ten thousand holders
+//! with a share in each.
 
 use crate::{block::BlockEnv, block_file::BlockFile, memory::MemoryState, sample::SAMPLE, state::AccountInfo};
 use alloy_primitives::{Address, B256, Bytes, U256, keccak256};
