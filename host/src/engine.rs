@@ -536,7 +536,7 @@ fn execute_in_order(
 }
 
 /// Receipts, bloom and roots.
-fn finish(
+pub(crate) fn finish(
     block: &Block,
     transactions: Vec<Transaction>,
     senders: Vec<Address>,
