@@ -22,7 +22,7 @@ impl Code {
     }
 
     /// Creates with the init code at the start of memory, which is written first; leaves the address on the stack.
-    fn create(self, kind: u8, value: u64, init: &[u8]) -> Self {
+    pub(crate) fn create(self, kind: u8, value: u64, init: &[u8]) -> Self {
         self.write(0, init).create_from(kind, U256::from(value), U256::ZERO, U256::from(init.len()))
     }
 

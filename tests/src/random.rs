@@ -412,13 +412,13 @@ impl World {
 }
 
 /// Init code that deploys `runtime`.
-fn deploy(runtime: &[u8]) -> Vec<u8> {
+pub(crate) fn deploy(runtime: &[u8]) -> Vec<u8> {
     let [high, low] = (runtime.len() as u16).to_be_bytes();
     [&[0x61, high, low, 0x80, 0x60, 12, 0x60, 0, 0x39, 0x60, 0, 0xf3], runtime].concat()
 }
 
 /// A contract that creates `runtime` by CREATE2, always at the same address, which comes with it.
-fn factory(at: Address, runtime: &[u8]) -> (Vec<u8>, Address) {
+pub(crate) fn factory(at: Address, runtime: &[u8]) -> (Vec<u8>, Address) {
     let init = deploy(runtime);
     let [high, low] = (init.len() as u16).to_be_bytes();
     let code = [

@@ -284,6 +284,11 @@ fn rebase(change: &mut AccountChange, now: Option<AccountInfo>) {
     change.after.nonce = held.nonce.wrapping_add(change.after.nonce.wrapping_sub(then.nonce));
 }
 
+/// Whether a balance is so near to 2^256 that sums are not what they seem.
+fn is_high(balance: U256) -> bool {
+    balance.bit_len() > 255
+}
+
 /// Whether an account is to be read anew: made, destroyed, or removed because it ended empty (EIP-161).
 fn is_remade(change: &AccountChange) -> bool {
     change.kind != AccountChangeKind::Touched || (change.after.is_empty() && change.before.is_some())
@@ -481,9 +486,12 @@ impl<'a> Replica<'a> {
             return true;
         }
         let now = self.evm.ctx.journaled_state.inner.transaction_id.get();
-        // Payments from nothing make something of it.
+        // Payments from nothing make something of it, what is created has what was there, and what is full takes no more.
         let seen = self.state().get(&beneficiary);
-        seen.is_some_and(|account| account.transaction_id.get() + 1 == now && account.info.is_empty())
+        seen.is_some_and(|account| {
+            let matters = account.info.is_empty() || account.is_created() || is_high(account.info.balance);
+            account.transaction_id.get() + 1 == now && matters
+        })
     }
 
     /// Runs a transaction at its turn, on a prefix that is all there, and commits it.
@@ -614,7 +622,7 @@ impl<'a> Replica<'a> {
             unit.needs -= needs;
             unit.slots -= slots;
         }
-        let mut stale = Vec::new();
+        let mut first: Option<usize> = None;
         let mut done = Vec::with_capacity(unit.executed.len());
         for executed in unit.executed {
             let reward = executed.reward;
@@ -622,12 +630,13 @@ impl<'a> Replica<'a> {
             // Those that stand on it have not seen the payment.
             if !reward.is_zero() && !self.units.is_empty() {
                 let paid = executed.outcome.changes.iter().find(|change| change.address == self.beneficiary).cloned();
-                if let Some(at) = paid.and_then(|paid| self.stale_by_balance(&paid, reward, false)) {
-                    stale.splice(..0, self.take_back_from(at));
-                }
+                let stale = paid.and_then(|paid| self.stale_by_balance(&paid, reward, false));
+                first = first.into_iter().chain(stale).min();
             }
             done.push(executed);
         }
+        // Accounts become what the prefix has, which must hold all of the unit by then.
+        let stale = first.map_or_else(Vec::new, |at| self.take_back_from(at));
         Ok((done, stale))
     }
 
@@ -669,18 +678,17 @@ impl<'a> Replica<'a> {
         self.evm.ctx.journaled_state.database.state.commit(&outcome);
         for change in &outcome.changes {
             let address = &change.address;
+            if change.kind != AccountChangeKind::Created && is_remade(change) {
+                self.state().remove(address);
+                continue;
+            }
+            let Some(account) = self.state().get_mut(address) else { continue };
             if change.kind == AccountChangeKind::Created {
                 // What of its storage is not here is asked for from now on.
-                if let Some(account) = self.state().get_mut(address) {
-                    account.unmark_created();
-                }
-            } else if is_remade(change) {
-                self.state().remove(address);
-            } else if *address == beneficiary
-                && !reward.is_zero()
-                && let Some(account) = self.state().get_mut(address)
-            {
-                account.info.balance = account.info.balance.wrapping_add(reward);
+                account.unmark_created();
+            }
+            if *address == beneficiary && !reward.is_zero() {
+                account.info.balance = account.info.balance.checked_add(reward).unwrap_or(account.info.balance);
                 account.status -= AccountStatus::LoadedAsNotExisting;
             }
         }
@@ -772,9 +780,9 @@ impl<'a> Replica<'a> {
         if held.transaction_id.get() < front.mark {
             return None;
         }
-        // Near 2^256 sums are not what they seem; payments to nothing make something of it.
-        let high = change.after.balance.bit_len().max(held.info.balance.bit_len()) > 255;
-        if high || change.before.is_none_or(|before| before.is_empty()) {
+        // Payments to nothing make something of it, and what is created has what was there.
+        let high = is_high(change.after.balance) || is_high(held.info.balance);
+        if high || held.is_created() || change.before.is_none_or(|before| before.is_empty()) {
             return Some(0);
         }
         let missing = if falls { U256::ZERO.wrapping_sub(by) } else { U256::ZERO };
