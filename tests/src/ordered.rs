@@ -32,7 +32,12 @@ pub fn schedule(seed: u64) -> Schedule {
     Schedule {
         from: 1,
         least: Duration::ZERO,
-        unit: random.pick(&[Duration::ZERO, Duration::from_micros(40), Duration::from_millis(1), Duration::from_secs(1)]),
+        unit: random.pick(&[
+            Duration::ZERO,
+            Duration::from_micros(40),
+            Duration::from_millis(1),
+            Duration::from_secs(1),
+        ]),
         largest_unit: random.pick(&[1, 2, 3, 8, 32]),
         ahead: random.pick(&[1, 2, 8, 64, 512]),
         delays: random.chance(75).then_some(seed),

@@ -302,7 +302,8 @@ impl World {
             6 => tx.to = Some(self.beneficiary),
             7 | 8 => {
                 let place = self.random.below(2) as usize;
-                (tx.to, tx.input) = (Some(self.cast.pair[place]), U256::from(self.random.below(7)).to_be_bytes_vec().into());
+                (tx.to, tx.input) =
+                    (Some(self.cast.pair[place]), U256::from(self.random.below(7)).to_be_bytes_vec().into());
             }
             9 => tx.to = Some(self.cast.maker),
             10 | 11 => {
@@ -339,7 +340,8 @@ impl World {
                 tx.input = data.into();
             }
             _ => {
-                tx.to = Some(if self.random.chance(self.crowding) { to } else { self.random.pick(&self.cast.contracts) });
+                tx.to =
+                    Some(if self.random.chance(self.crowding) { to } else { self.random.pick(&self.cast.contracts) });
                 tx.input = data.into();
             }
         }

@@ -1,13 +1,7 @@
 //! Ordered blocks on several CPU threads: blocks of rivals, the suites of programs, all the same as on sequential revm.
 
 use libtest_mimic::Failed;
-use lockstep::{
-    backend::BackendKind,
-    fork::Fork,
-    outcome::TxStatus,
-    report::ExecutionReport,
-    state::StateKey,
-};
+use lockstep::{backend::BackendKind, fork::Fork, outcome::TxStatus, report::ExecutionReport, state::StateKey};
 use lockstep_tests::{
     creates,
     harness::Suite,
@@ -60,7 +54,8 @@ fn variety() -> Result<(), Failed> {
             Ok(outcomes) => {
                 let ends = outcomes.iter().map(|outcome| format!("{:?}", outcome.status));
                 seen.extend(ends);
-                let kinds = outcomes.iter().flat_map(|outcome| &outcome.changes).map(|change| format!("{:?}", change.kind));
+                let kinds =
+                    outcomes.iter().flat_map(|outcome| &outcome.changes).map(|change| format!("{:?}", change.kind));
                 seen.extend(kinds);
                 seen.extend(calls.txs.iter().map(|tx| format!("{:?}", tx.tx_type)));
             }
@@ -90,7 +85,8 @@ fn comparer() -> Result<(), Failed> {
     let info = lockstep::state::AccountInfo { balance: alloy_primitives::U256::ONE, ..Default::default() };
     richer.state.insert_account(full.env.beneficiary, info);
     let mut shorter = full.clone();
-    (shorter.txs.truncate(last), shorter.senders.truncate(last));
+    shorter.txs.truncate(last);
+    shorter.senders.truncate(last);
     let mut invalid = full.clone();
     invalid.txs[last].nonce += 1;
     for (what, other) in [("balance", &richer), ("transaction", &shorter), ("nonce", &invalid)] {

@@ -16,7 +16,8 @@ use std::{
     time::{Duration, Instant},
 };
 
-const USAGE: &str = "usage: blocks_vs_revm [--seed FIRST] [--runs N] [--threads N,..] [--backend cpu|wgpu] [--shrink TRIES]";
+const USAGE: &str =
+    "usage: blocks_vs_revm [--seed FIRST] [--runs N] [--threads N,..] [--backend cpu|wgpu] [--shrink TRIES]";
 
 /// What a block may take before it counts as hung.
 const PATIENCE: Duration = Duration::from_secs(60);
