@@ -56,6 +56,13 @@ impl Default for Schedule {
     }
 }
 
+impl Schedule {
+    /// Every block that more than one thread may pay for runs so.
+    pub fn on_threads() -> Self {
+        Self { from: 8, ..Self::default() }
+    }
+}
+
 /// Whether blocks of a fork can run so. Before Spurious Dragon an account may be empty or not exist, which a journal over several
 /// transactions mixes up; Amsterdam's rules are not in it.
 pub(crate) fn supports(fork: Fork) -> bool {

@@ -183,7 +183,8 @@ fn raw_in_order(file: &BlockFile, codes: &RevmCache) -> Result<(BlockOutput, Bun
 /// See [`BenchError`].
 pub fn lineup(choice: &Choice) -> Result<Lineup<How>, BenchError> {
     let cpu = |threads| {
-        let built = Engine::builder().backend(BackendKind::Cpu).threads(threads).build();
+        let built =
+            Engine::builder().backend(BackendKind::Cpu).schedule(Schedule::on_threads()).threads(threads).build();
         built.map(|engine| Subject::library(LOCKSTEP, engine)).map_err(|error| error.to_string())
     };
     choice.lineup(BENCH, &ENGINES, BASELINE, |name| match name {
@@ -217,7 +218,7 @@ fn of_each<'a>(
     call: impl Fn(&'a Subject<How>, usize) -> Result<Duration, RunError> + Copy + 'a,
 ) -> Vec<Contender<'a>> {
     let fits =
-        |subject: &&Subject<How>| n >= Schedule::default().from || subject.threads == 1 || subject.device.is_some();
+        |subject: &&Subject<How>| n >= Schedule::on_threads().from || subject.threads == 1 || subject.device.is_some();
     let contender = |subject: &'a Subject<How>| {
         Contender::new(subject.engine, subject.threads, subject.device.as_deref(), move |n| call(subject, n))
     };
