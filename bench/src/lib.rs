@@ -1,6 +1,4 @@
-//! What the criterion benches and `lockstep-sweep` share. Workloads, engines and checks are those of `lockstep bench`.
-
-pub mod blocks;
+//! What the criterion benches share. Workloads, engines and checks are those of `lockstep bench`.
 
 use criterion::{Criterion, Throughput};
 use lockstep::{
@@ -10,7 +8,12 @@ use lockstep::{
         runner::{Case, Contender},
     },
 };
-use std::{env, thread, time::Duration};
+use std::{
+    env,
+    path::{Path, PathBuf},
+    thread,
+    time::Duration,
+};
 
 /// Every engine of this machine, on all cores, with the adapter that `LOCKSTEP_DEVICE` names.
 pub fn everything() -> Choice {
@@ -45,4 +48,15 @@ pub fn group(criterion: &mut Criterion, case: &Case<'_>, contenders: &[Contender
         });
     }
     group.finish();
+}
+
+/// The shared block files: under `LOCKSTEP_DATA`, else under `shared` beside the workspace. Empty where there are none.
+pub fn block_files() -> Vec<PathBuf> {
+    let root = env::var_os("LOCKSTEP_DATA")
+        .map_or_else(|| Path::new(env!("CARGO_MANIFEST_DIR")).join("../../shared"), PathBuf::from);
+    let entries = root.join("blocks").read_dir().into_iter().flatten().flatten();
+    let mut files: Vec<_> =
+        entries.map(|entry| entry.path()).filter(|path| path.to_string_lossy().ends_with(".json.zst")).collect();
+    files.sort();
+    files
 }

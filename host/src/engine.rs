@@ -99,7 +99,7 @@ impl EngineBuilder {
         self
     }
 
-    /// How an ordered block is divided among CPU threads.
+    /// How an ordered block is divided among CPU threads; without it one thread runs it.
     #[must_use]
     pub const fn schedule(mut self, schedule: Schedule) -> Self {
         self.schedule = schedule;
@@ -336,7 +336,7 @@ impl Engine {
         let before = metrics::before(report);
         let outcomes = match self.lanes() {
             Some(lanes) => waves::execute(env, transactions, senders, state, &self.offload.pool, lanes, report),
-            None if parallel::supports(env.fork) => {
+            None if transactions.len() >= self.schedule.from && parallel::supports(env.fork) => {
                 let threads = Threads {
                     pool: &self.offload.pool,
                     codes: &self.bytecodes,
@@ -536,7 +536,7 @@ fn execute_in_order(
 }
 
 /// Receipts, bloom and roots.
-fn finish(
+pub(crate) fn finish(
     block: &Block,
     transactions: Vec<Transaction>,
     senders: Vec<Address>,

@@ -28,7 +28,8 @@ use std::{
 /// How an ordered block is divided among CPU threads.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Schedule {
-    /// Transactions from which on more than one thread pays.
+    /// Transactions from which on a block runs so. By default none does: the seeded blocks of `blocks_vs_revm` still find a
+    /// result in some hundreds of thousands of transactions that is not revm's.
     pub from: usize,
     /// What a block must be expected to take for that.
     pub least: Duration,
@@ -45,7 +46,7 @@ pub struct Schedule {
 impl Default for Schedule {
     fn default() -> Self {
         Self {
-            from: 8,
+            from: usize::MAX,
             least: Duration::from_micros(400),
             unit: Duration::from_micros(40),
             largest_unit: 32,
@@ -55,20 +56,30 @@ impl Default for Schedule {
     }
 }
 
+impl Schedule {
+    /// Every block that more than one thread may pay for runs so.
+    pub fn on_threads() -> Self {
+        Self { from: 8, ..Self::default() }
+    }
+}
+
 /// Whether blocks of a fork can run so. Before Spurious Dragon an account may be empty or not exist, which a journal over several
 /// transactions mixes up; Amsterdam's rules are not in it.
 pub(crate) fn supports(fork: Fork) -> bool {
     (Fork::SpuriousDragon..Fork::Amsterdam).contains(&fork)
 }
 
-/// What a block will take, more or less, on one thread: it needs to be right for blocks that are hardly worth a thread.
+/// What the calls of a block will take, more or less, on one thread: it needs to be right for blocks that are hardly worth another.
+/// Transfers take no longer than handing over what they did.
 fn expected(txs: &[Transaction]) -> Duration {
-    let transfers = txs.iter().filter(|tx| tx.input.is_empty()).count();
-    TRANSFER * transfers as u32 + CALL * (txs.len() - transfers) as u32
+    CALL * txs.iter().filter(|tx| !tx.input.is_empty()).count() as u32
 }
 
-/// What a transfer takes, and a call that is like most.
-const TRANSFER: Duration = Duration::from_nanos(600);
+/// Conflicts from which on a block may be one for one thread, and of how many units committed one must have been in conflict.
+const MANY: u64 = 12;
+const MOST: u64 = 3;
+
+/// What a call takes that is like most.
 const CALL: Duration = Duration::from_micros(20);
 
 /// Transactions that are kept for a thread.
@@ -107,6 +118,8 @@ struct Queue {
     /// Units that had to run again.
     conflicts: u64,
     sleeping: usize,
+    /// Conflicts are so many that the first thread does the rest alone.
+    alone: bool,
     forecast: Forecast,
     /// Who took the last transaction with a name that something is known of.
     takers: HashMap<u64, (usize, usize)>,
@@ -122,6 +135,9 @@ impl Queue {
     /// with one that another thread has under way is given to that thread, which runs it on top of the other.
     fn take(&mut self, worker: &Worker<'_, '_, '_>, behind: usize, committed: usize) -> Option<Range<usize>> {
         let (Shared { txs, names, .. }, thread) = (worker.shared, worker.number);
+        if self.alone {
+            return None;
+        }
         if let Some(range) = self.at_turn(thread, committed) {
             return Some(range);
         }
@@ -244,14 +260,14 @@ impl Shared<'_> {
         let committed = first + executed.len();
         queue.log.push(Arc::new(Entry { by, first, executed }));
         self.committed.store(committed, Ordering::Release);
-        let wakes = queue.sleeping > 0;
+        let wakes = queue.sleeping > 0 || committed == self.txs.len();
         drop(queue);
         if wakes {
             self.news.notify_all();
         }
     }
 
-    /// Waits until more is committed than `known`.
+    /// Waits until more is committed than `known`, or one thread does the rest.
     fn wait(&self, known: usize) {
         for _ in 0..SPINS {
             if self.committed() != known {
@@ -261,7 +277,7 @@ impl Shared<'_> {
         }
         let mut queue = self.queue();
         queue.sleeping += 1;
-        while self.committed() == known {
+        while self.committed() == known && !queue.alone {
             queue = self.news.wait(queue).unwrap_or_else(PoisonError::into_inner);
         }
         queue.sleeping -= 1;
@@ -324,8 +340,12 @@ impl Worker<'_, '_, '_> {
                 }
                 continue;
             }
+            if shared.queue().alone {
+                return self.alone();
+            }
             if self.again.front().is_some_and(|again| again.range.start == committed) {
-                if !self.run_in_turn() {
+                let Some(Again { range, .. }) = self.again.pop_front() else { continue };
+                if !self.run_in_turn(range) {
                     return;
                 }
                 continue;
@@ -344,6 +364,45 @@ impl Worker<'_, '_, '_> {
             0 => std::thread::sleep(Duration::from_nanos(next >> 48)),
             1..3 => std::thread::yield_now(),
             _ => {}
+        }
+    }
+
+    /// The rest of the block by the first thread, each transaction at its turn; the others let it have what they hold.
+    fn alone(&mut self) {
+        let shared = self.shared;
+        self.give_back();
+        let mut queue = shared.queue();
+        let given = std::mem::take(&mut queue.given[self.number]);
+        let held = self.again.drain(..).map(|again| again.range).chain(given);
+        queue.returned.extend(held.map(|range| (range.start, range.end)));
+        if self.number > 0 {
+            while shared.committed() < shared.txs.len() {
+                queue = shared.news.wait(queue).unwrap_or_else(PoisonError::into_inner);
+            }
+            return;
+        }
+        drop(queue);
+        loop {
+            let committed = self.catch_up();
+            if committed >= shared.txs.len() {
+                return;
+            }
+            let mut queue = shared.queue();
+            let mut next = queue.at_turn(self.number, committed);
+            if next.is_none() && queue.next == committed {
+                queue.next = (committed + shared.schedule.largest_unit.max(1)).min(shared.txs.len());
+                next = Some(committed..queue.next);
+            }
+            drop(queue);
+            match next {
+                Some(range) => {
+                    if !self.run_in_turn(range) {
+                        return;
+                    }
+                }
+                // Another thread still has it.
+                None => std::thread::yield_now(),
+            }
         }
     }
 
@@ -387,8 +446,13 @@ impl Worker<'_, '_, '_> {
         let Some(first) = stale.next() else { return };
         let mut queue = self.shared.queue();
         queue.conflicts += 1;
+        queue.alone |= queue.conflicts >= MANY && MOST * queue.conflicts > queue.log.len() as u64;
         queue.returned.extend(stale.map(|range| (range.start, range.end)));
+        let wakes = queue.alone;
         drop(queue);
+        if wakes {
+            self.shared.news.notify_all();
+        }
         self.again.push_front(Again { range: first, times: 1 });
     }
 
@@ -424,8 +488,7 @@ impl Worker<'_, '_, '_> {
     }
 
     /// Runs and commits the unit whose turn it is; `false` where the block ends with it.
-    fn run_in_turn(&mut self) -> bool {
-        let Some(Again { range, .. }) = self.again.pop_front() else { return true };
+    fn run_in_turn(&mut self, range: Range<usize>) -> bool {
         self.give_back();
         let Shared { env, txs, senders, .. } = self.shared;
         let mut gas = self.shared.queue().gas;
@@ -532,6 +595,7 @@ pub(crate) fn execute(
         error: None,
         conflicts: 0,
         sleeping: 0,
+        alone: false,
         forecast: std::mem::take(&mut *forecast.lock().unwrap_or_else(PoisonError::into_inner)),
         takers: HashMap::default(),
         returned: BTreeMap::new(),

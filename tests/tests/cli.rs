@@ -43,6 +43,8 @@ fn main() -> ExitCode {
     each_backend(&mut suite, "bench::recover_json", bench_recover);
     each_backend(&mut suite, "bench::keccak_json", bench_keccak);
     each_backend(&mut suite, "bench::simulate_json", bench_simulate);
+    each_backend(&mut suite, "bench::blocks_json", bench_blocks);
+    suite.test("bench::block_files", bench_block_files);
     suite.run()
 }
 
@@ -442,9 +444,12 @@ fn devices_named(backend: &Backend) -> Outcome {
 }
 
 fn bench_usage() -> Outcome {
-    let bad: [(&[&str], &str); 14] = [
+    let bad: [(&[&str], &str); 17] = [
         (&[], "recover"),
-        (&["blocks"], "blocks"),
+        (&["blocks", "--sizes", "10001"], "10001"),
+        (&["blocks", "--workloads", "mix"], "transfers, token, swaps, lending, nft, vote, supply-chain, serial"),
+        (&["blocks", "--only", "revm"], "lockstep, wgpu, sequential"),
+        (&["blocks", "--backend", "wgpu", "--only", "lockstep"], "lockstep"),
         (&["recover", "--sizes", "0"], "0"),
         (&["recover", "--sizes", "1,many"], "many"),
         (&["recover", "--sizes", "1,"], "--sizes"),
@@ -466,12 +471,17 @@ fn bench_usage() -> Outcome {
 }
 
 fn bench_absent() -> Outcome {
-    for what in ["recover", "keccak", "simulate"] {
+    for what in ["recover", "keccak", "simulate", "blocks"] {
         let named: [&[&str]; 4] = [
             &["--backend", "cuda"],
             &["--backend", "cpu", "--device", "0"],
             &["--backend", "wgpu", "--device", "no such adapter"],
-            &["--only", if what == "simulate" { "wgpu" } else { "wgpu-u32" }, "--device", "no such adapter"],
+            &[
+                "--only",
+                if matches!(what, "simulate" | "blocks") { "wgpu" } else { "wgpu-u32" },
+                "--device",
+                "no such adapter",
+            ],
         ];
         for args in named {
             let ran = run(&[&["bench", what, "--sizes", "1"], args].concat())?.exits(3)?;
@@ -508,10 +518,24 @@ fn bench_text() -> Outcome {
 
 /// Every key with its type, in a bench of one kind of backend: the rows.
 fn bench_rows(backend: &Backend, what: &str, baseline: &str, workloads: &[&str]) -> Result<Vec<Value>, Failed> {
-    let ran =
-        backend.run(&["bench", what, "--sizes", "200,1", "--rounds", "2", "--threads", "2", "--json"])?.exits(0)?;
+    let json = bench_json(backend, what, &[])?;
+    checked_rows(backend, &json, what, baseline, workloads)
+}
+
+fn bench_json(backend: &Backend, what: &str, more: &[&str]) -> Result<Value, Failed> {
+    let args = ["bench", what, "--sizes", "200,1", "--rounds", "2", "--threads", "2", "--json"];
+    let ran = backend.run(&[&args, more].concat())?.exits(0)?;
     ensure(ran.stderr.is_empty(), || format!("{ran:?}"))?;
-    let json = ran.json()?;
+    Ok(ran.json()?)
+}
+
+fn checked_rows(
+    backend: &Backend,
+    json: &Value,
+    what: &str,
+    baseline: &str,
+    workloads: &[&str],
+) -> Result<Vec<Value>, Failed> {
     equal("schema", &json["schema"], &json!("lockstep-bench/1"))?;
     let machine = &json["machine"];
     has_keys("machine", machine, &["cpu", "cores", "memory_gib", "gpu", "driver", "os"])?;
@@ -533,7 +557,9 @@ fn bench_rows(backend: &Backend, what: &str, baseline: &str, workloads: &[&str])
         ensure(number("p50")? <= number("p99")? && number("calls")? >= 2.0, || row.to_string())?;
         ensure((number("per_second")? * median / n - 1.0).abs() < 1e-9, || row.to_string())?;
         has_keys("row", row, &["limit_share", "gas", "fallback_share", "cross_over_n"])?;
-        ensure(row["limit_share"].is_null() && row["gas"].is_null() == (what != "simulate"), || row.to_string())?;
+        ensure(row["limit_share"].is_null() && row["gas"].is_null() == !matches!(what, "simulate" | "blocks"), || {
+            row.to_string()
+        })?;
         // The share of a device's limit is not known, which needs a reason.
         equal("device", row["device"].is_string(), row["limit_share_reason"].is_string())?;
         let base = rows.iter().find(|base| {
@@ -596,4 +622,41 @@ fn bench_simulate(backend: &Backend) -> Outcome {
         ensure(row["cross_over_n"].is_null(), || row.to_string())?;
     }
     Ok(())
+}
+
+fn bench_blocks(backend: &Backend) -> Outcome {
+    let json = bench_json(backend, "blocks", &["--workloads", "token,slot"])?;
+    let rows = checked_rows(backend, &json, "blocks", "sequential", &["token/0", "token/30", "token/90", "slot"])?;
+    let expected = if backend.kind == "cpu" { ["lockstep", "sequential"] } else { ["sequential", "wgpu"] };
+    equal("engines", engines(&rows), expected.to_vec())?;
+    let summaries = json["summaries"].as_array().ok_or("summaries")?;
+    let lines = if backend.kind == "cpu" { 2 } else { 1 };
+    equal("summaries", summaries.len(), 4 * lines)?;
+    for summary in summaries {
+        let number =
+            |key: &str| summary[key].as_f64().filter(|number| *number > 0.0).ok_or(format!("{key}: {summary}"));
+        ensure(number("worst")? <= number("geometric_mean")? * (1.0 + 1e-9), || summary.to_string())?;
+        let (_, rows) = (number("ratio_in_sum")?, number("rows")?);
+        // One transaction is none for two threads.
+        ensure(rows == if summary["threads"] == 2 && backend.kind == "cpu" { 1.0 } else { 2.0 }, || {
+            summary.to_string()
+        })?;
+        equal("device", summary["device"].is_string(), backend.kind != "cpu")?;
+        has_keys("summary", summary, &["bench", "group", "engine", "worst_workload", "worst_n"])?;
+    }
+    Ok(())
+}
+
+fn bench_block_files() -> Outcome {
+    let folder = Folder::new("bench-blocks")?;
+    let good = block_file(&folder, "good.json", |_| ())?;
+    let bad = folder.write("bad.json", "{}")?;
+    let ran = run(&["bench", "blocks", &good, &bad, "--backend", "cpu", "--rounds", "1", "--json"])?.exits(2)?;
+    ensure(ran.errors().len() == 1 && ran.stderr.contains("bad.json"), || format!("{ran:?}"))?;
+    let json = ran.json()?;
+    let benches: Vec<_> = json["rows"].as_array().ok_or("rows")?.iter().map(|row| &row["bench"]).collect();
+    ensure(benches.contains(&&json!("blocks")) && benches.contains(&&json!("blocks-e2e")), || json.to_string())?;
+    let wrong = block_file(&folder, "wrong.json", |json| json["expected"]["gasUsed"] = json!("0x1"))?;
+    let ran = run(&["bench", "blocks", &wrong, "--backend", "cpu", "--rounds", "1", "--json"])?.exits(1)?;
+    ensure(ran.stdout.is_empty() && ran.stderr.contains("gasUsed"), || format!("{ran:?}"))
 }

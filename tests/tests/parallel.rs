@@ -85,7 +85,8 @@ fn comparer() -> Result<(), Failed> {
     let info = lockstep::state::AccountInfo { balance: alloy_primitives::U256::ONE, ..Default::default() };
     richer.state.insert_account(full.env.beneficiary, info);
     let mut shorter = full.clone();
-    (shorter.txs.truncate(last), shorter.senders.truncate(last));
+    shorter.txs.truncate(last);
+    shorter.senders.truncate(last);
     let mut invalid = full.clone();
     invalid.txs[last].nonce += 1;
     for (what, other) in [("balance", &richer), ("transaction", &shorter), ("nonce", &invalid)] {

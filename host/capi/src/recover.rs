@@ -64,6 +64,8 @@ fn recover(entry: &Entry, caller: Caller, input: &lockstep_signatures) -> Outcom
         let wrong = |error| Fault::new(lockstep_code::BadLength, format_args!("signatures.{error}"));
         let requests = requests_from_columns(hashes, r, s, parities, low_s).map_err(wrong)?;
         let mut found = Found::with_capacity(items);
+        // Columns have no authorities.
+        found.authority_offsets.resize(items + 1, 0);
         for (index, result) in entry.engine.recover(&requests).into_iter().enumerate() {
             found.push(index, result.map_err(SignerError::Recover));
         }

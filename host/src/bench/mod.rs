@@ -1,6 +1,7 @@
 //! What `lockstep bench` and the criterion benches share: workloads whose answers come from elsewhere, the engines by
 //! their fixed names, and a runner that takes them in turn and checks every result.
 
+pub mod blocks;
 mod choice;
 pub mod keccak;
 mod machine;
@@ -9,11 +10,14 @@ pub mod recover;
 mod report;
 pub mod runner;
 pub mod simulate;
+mod summary;
 pub mod workload;
+mod world;
 
 pub use choice::{Choice, Lineup, Subject};
 pub use machine::Machine;
 pub use report::{LeftOut, Report, Row};
+pub use summary::Summary;
 
 use crate::backend::BackendError;
 use runner::{Plan, WrongResult};

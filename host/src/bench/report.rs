@@ -1,6 +1,6 @@
 //! What a bench found: rows and what was left out, as the JSON of `lockstep-bench/1` and as a table.
 
-use super::Machine;
+use super::{Machine, Summary};
 use serde_json::{Value, json};
 use std::fmt::{self, Write};
 
@@ -72,9 +72,10 @@ pub struct LeftOut {
     pub failed: bool,
 }
 
-/// Columns of the table. The last two tell of devices alone, and are left out where they would be empty.
-const COLUMNS: usize = 11;
-const ALWAYS: usize = 9;
+/// Columns of the table. The first is left out where there is one bench, the last two, which tell of devices alone, where they
+/// would be empty.
+const COLUMNS: usize = 12;
+const ALWAYS: std::ops::Range<usize> = 1..10;
 
 /// All of a run.
 #[derive(Clone, Debug, Default)]
@@ -83,6 +84,8 @@ pub struct Report {
     pub rows: Vec<Row>,
     /// What has no row, and why.
     pub left_out: Vec<LeftOut>,
+    /// What groups of rows say together.
+    pub summaries: Vec<Summary>,
 }
 
 impl LeftOut {
@@ -167,6 +170,7 @@ impl Row {
 
     fn cells(&self) -> [String; COLUMNS] {
         [
+            self.bench.to_owned(),
             self.workload.clone(),
             self.n.to_string(),
             self.engine.to_owned(),
@@ -187,9 +191,10 @@ impl Report {
     pub fn json(&self, machine: &Machine, rounds: usize) -> Value {
         let rows: Vec<_> = self.rows.iter().map(Row::json).collect();
         let left_out: Vec<_> = self.left_out.iter().map(LeftOut::json).collect();
+        let summaries: Vec<_> = self.summaries.iter().map(Summary::json).collect();
         json!({
             "schema": "lockstep-bench/1", "machine": machine.json(), "commit": option_env!("LOCKSTEP_COMMIT"),
-            "rounds": rounds, "rows": rows, "left_out": left_out,
+            "rounds": rounds, "rows": rows, "left_out": left_out, "summaries": summaries,
         })
     }
 
@@ -198,11 +203,12 @@ impl Report {
         self.rows.iter().find_map(|row| row.device.as_deref())
     }
 
-    /// Aligned columns, and below them what was left out.
+    /// Aligned columns, and below them the summaries and what was left out.
     pub fn table(&self) -> String {
         let baseline = self.rows.first().map_or("baseline", |row| row.baseline);
         let ratio = format!("× {baseline}");
         let head = [
+            "bench",
             "workload",
             "n",
             "engine",
@@ -218,19 +224,25 @@ impl Report {
         let rows: Vec<_> = std::iter::once(head.map(str::to_owned)).chain(self.rows.iter().map(Row::cells)).collect();
         let width = |column: usize| rows.iter().map(|row| row[column].chars().count()).max().unwrap_or(0);
         let widths: [usize; COLUMNS] = std::array::from_fn(width);
-        let shown = |column: usize| column < ALWAYS || rows[1..].iter().any(|row| !row[column].is_empty());
+        let shown = |column: usize| match column {
+            0 => rows[1..].iter().any(|row| row[0] != rows[1][0]),
+            _ => ALWAYS.contains(&column) || rows[1..].iter().any(|row| !row[column].is_empty()),
+        };
         let mut text = String::new();
         for row in &rows {
             let mut line = String::new();
             for (column, (cell, width)) in row.iter().zip(widths).enumerate().filter(|(column, _)| shown(*column)) {
                 // Names to the left, numbers to the right. Writing to a String cannot fail.
                 let _ = match column {
-                    0 | 2 => write!(line, "{cell:<width$}  "),
+                    0 | 1 | 3 => write!(line, "{cell:<width$}  "),
                     _ => write!(line, "{cell:>width$}  "),
                 };
             }
             text += line.trim_end();
             text.push('\n');
+        }
+        for summary in &self.summaries {
+            let _ = writeln!(text, "{summary}");
         }
         for left_out in &self.left_out {
             let _ = writeln!(text, "left out: {left_out}");
@@ -280,12 +292,15 @@ mod tests {
         let row = Row::test();
         let long = Row { engine: "a-longer-name", workload: "w".into(), ..row.clone() };
         let left_out = vec![LeftOut::engine("test", "gpu", "none here".into())];
-        let report = Report { rows: vec![row.clone(), long], left_out };
+        let report = Report { rows: vec![row.clone(), long], left_out, ..Report::default() };
         let lines: Vec<_> = report.table().lines().map(str::to_owned).collect();
         assert_eq!(lines[0], "workload     n  engine         threads   a call  p50  p99  items/s  × plain");
         assert_eq!(lines[1], "clean     2000  plain                1  50.0 ms             40.0 K     1.00");
         assert_eq!(lines[2], "w         2000  a-longer-name        1  50.0 ms             40.0 K     1.00");
         assert_eq!(lines[3], "left out: test, gpu: none here");
+        let other = Row { bench: "test-2", ..row.clone() };
+        let table = Report { rows: vec![row.clone(), other], ..Report::default() }.table();
+        assert!(table.lines().nth(2).is_some_and(|row| row.starts_with("test-2  clean     2000  plain")), "{table}");
         let declined = Row { fallback_share: Some(0.125), ..row };
         let table = Report { rows: vec![declined], ..Report::default() }.table();
         assert!(table.lines().next().is_some_and(|head| head.ends_with("× plain  fell back")), "{table}");

@@ -17,6 +17,7 @@ use lockstep::{
 use serde_json::{Map, Value, json};
 use std::{
     collections::BTreeMap,
+    fmt,
     io::IsTerminal,
     path::{Path, PathBuf},
     time::Duration,
@@ -37,10 +38,19 @@ pub(super) struct Args {
 
 /// Why a file gave no result: it is bad, or one of its transactions is.
 #[derive(Debug)]
-struct Bad {
+pub(super) struct Bad {
     tx: Option<usize>,
     field: String,
     reason: String,
+}
+
+impl fmt::Display for Bad {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let Some(tx) = self.tx {
+            write!(f, "transaction {tx}: ")?;
+        }
+        write!(f, "{}: {}", self.field, self.reason)
+    }
 }
 
 impl From<BlockFileError> for Bad {
@@ -80,8 +90,7 @@ pub(super) fn run(common: &Common, args: &Args) -> Result<Exit, Failure> {
     let Inputs { count, unreadable, blocks: inputs } = inputs(args);
     let mut bad = |file: &Path, bad: Bad, exit: &mut Exit| {
         *exit = (*exit).max(Exit::Bad);
-        let place = bad.tx.map_or(String::new(), |tx| format!("transaction {tx}: "));
-        complain(format_args!("{}: {place}{}: {}", file.display(), bad.field, bad.reason));
+        complain(format_args!("{}: {bad}", file.display()));
         errors
             .push(json!({"file": file.display().to_string(), "tx": bad.tx, "field": bad.field, "reason": bad.reason}));
     };
@@ -164,7 +173,7 @@ fn replay(engine: &Engine, file: BlockFile) -> Result<(BlockFile, BlockOutput), 
 }
 
 /// Every block file under `paths`, folders in the order of block numbers; and the paths that cannot be read.
-fn collect(paths: &[PathBuf]) -> (Vec<PathBuf>, Vec<(PathBuf, Bad)>) {
+pub(super) fn collect(paths: &[PathBuf]) -> (Vec<PathBuf>, Vec<(PathBuf, Bad)>) {
     let (mut files, mut unreadable) = (Vec::new(), Vec::new());
     for path in paths {
         if !path.is_dir() {

@@ -276,6 +276,26 @@ fn changed(state: &mut EvmState, journal: &[JournalEntry]) -> Changed {
     changed
 }
 
+/// Whether all that an entry tells of is there. What a failed transaction had made is not.
+fn is_held(state: &EvmState, entry: &JournalEntry) -> bool {
+    let held = |address: &Address| state.contains_key(address);
+    match entry {
+        JournalEntry::AccountWarmed { address }
+        | JournalEntry::AccountTouched { address }
+        | JournalEntry::BalanceChange { address, .. }
+        | JournalEntry::NonceChange { address, .. }
+        | JournalEntry::NonceBump { address }
+        | JournalEntry::AccountCreated { address, .. }
+        | JournalEntry::CodeChange { address, .. } => held(address),
+        JournalEntry::StorageWarmed { address, key } | JournalEntry::StorageChanged { address, key, .. } => {
+            state.get(address).is_some_and(|account| account.storage.contains_key(key))
+        }
+        JournalEntry::BalanceTransfer { from, to, .. } => held(from) && held(to),
+        JournalEntry::AccountDestroyed { address, target, .. } => held(address) && held(target),
+        JournalEntry::TransientStorageChange { .. } => true,
+    }
+}
+
 /// Makes of a change the same one to an account as it is `now`: so much more or less.
 fn rebase(change: &mut AccountChange, now: Option<AccountInfo>) {
     let (then, held) = (change.before.unwrap_or_default(), now.unwrap_or_default());
@@ -564,19 +584,24 @@ impl<'a> Replica<'a> {
     }
 
     fn run(&mut self, tx: &Transaction, sender: Address) -> Result<(Executed, Vec<Address>, bool), TxError> {
-        let prepared = match self.transfer(tx, sender) {
-            Ok(Some((executed, flipped))) => return Ok((executed, flipped, false)),
-            Ok(None) => tx_env(tx, sender).map_err(TxError::from),
-            Err(error) => Err(TxError::State(error)),
-        };
-        let env = match prepared {
-            Ok(env) => env,
-            Err(error) => {
-                // The nonce may have been foreseen.
-                take_back(&mut self.evm.ctx.journaled_state);
-                return Err(error);
+        let ran = self.run_or_leave(tx, sender);
+        if ran.is_err() {
+            // Whatever it had begun, a nonce foreseen among it.
+            take_back(&mut self.evm.ctx.journaled_state);
+            // The one touch that cannot be taken back.
+            if let Some(account) = self.state().get_mut(&PRECOMPILE3) {
+                account.unmark_touch();
             }
-        };
+        }
+        ran
+    }
+
+    /// The same, with what an error leaves.
+    fn run_or_leave(&mut self, tx: &Transaction, sender: Address) -> Result<(Executed, Vec<Address>, bool), TxError> {
+        if let Some((executed, flipped)) = self.transfer(tx, sender).map_err(TxError::State)? {
+            return Ok((executed, flipped, false));
+        }
+        let env = tx_env(tx, sender)?;
         let spending = env.max_balance_spending().unwrap_or(U256::MAX);
         self.evm.ctx.set_tx(env);
         // Their nonces are looked at.
@@ -584,16 +609,7 @@ impl<'a> Replica<'a> {
         self.evm.ctx.chain.needs.extend(authorities.map(|authority| (authority, Need::Exact)));
         let mut handler =
             Keeping { done: &mut self.done, changed: Changed::default(), reward: U256::ZERO, evm: PhantomData };
-        let result = match handler.run(&mut self.evm) {
-            Ok(result) => result,
-            Err(error) => {
-                // The one touch that cannot be taken back.
-                if let Some(account) = self.state().get_mut(&PRECOMPILE3) {
-                    account.unmark_touch();
-                }
-                return Err(tx_error(error, TxError::State));
-            }
-        };
+        let result = handler.run(&mut self.evm).map_err(|error| tx_error(error, TxError::State))?;
         let Keeping { changed: Changed { changes, flipped, remade }, reward, .. } = handler;
         let before =
             changes.binary_search_by_key(&sender, |change| change.address).ok().and_then(|at| changes[at].before);
@@ -871,7 +887,10 @@ impl<'a> Replica<'a> {
             {
                 gone.push(*address);
             }
-            entry.revert(&mut inner.state, None, true);
+            // What is not held any more is read anew.
+            if is_held(&inner.state, &entry) {
+                entry.revert(&mut inner.state, None, true);
+            }
         }
         let units = self.units.drain(at..);
         let ranges = units

@@ -16,7 +16,10 @@ use crate::{
     recover::{recover_one, sender_request},
     tx::{Authorization, Signature, Transaction, TxType},
 };
+use alloy_eips::eip4895::Withdrawal;
 use alloy_primitives::{Address, B256, Bytes, U256, keccak256};
+use alloy_rlp::Encodable;
+use alloy_trie::root::ordered_trie_root_with_encoder;
 use serde_json::{Map, Value, json};
 
 const BLOCK: &str = "eth_getBlockByNumber";
@@ -46,6 +49,33 @@ pub(crate) fn block_request(number: u64, whole: bool) -> Request {
 /// The checked header of a block.
 pub(crate) fn read_header(block: &Value, number: u64) -> Result<Header, RpcError> {
     Header::read(block, number, BLOCK)
+}
+
+/// Whether the withdrawals are those of the header.
+fn check_withdrawals(block: &Node<'_>, number: u64) -> Result<(), RpcError> {
+    let malformed = RpcError::malformed(number, "withdrawals", BLOCK);
+    let said: Option<B256> = block
+        .optional("withdrawalsRoot")
+        .and_then(|root| root.map(|root| root.fixed()).transpose())
+        .map_err(&malformed)?;
+    let read = |node: Node<'_>| {
+        Ok(Withdrawal {
+            index: node.get("index")?.u64()?,
+            validator_index: node.get("validatorIndex")?.u64()?,
+            address: node.get("address")?.fixed()?,
+            amount: node.get("amount")?.u64()?,
+        })
+    };
+    let list = block.optional("withdrawals").map_err(&malformed)?;
+    let list: Option<Vec<Withdrawal>> =
+        list.map(|list| list.elements().and_then(|nodes| nodes.map(read).collect())).transpose().map_err(malformed)?;
+    let actual = list.map(|list| ordered_trie_root_with_encoder(&list, |withdrawal, out| withdrawal.encode(out)));
+    if actual == said {
+        return Ok(());
+    }
+    let text = |root: Option<B256>| root.map_or("none".into(), |root| root.to_string());
+    let reason = format!("their root is {}, the header's {}", text(actual), text(said));
+    Err(RpcError::new(number, "withdrawals", BLOCK, Cause::Wrong(reason)))
 }
 
 impl RemoteBlock {
@@ -90,6 +120,7 @@ impl RemoteBlock {
             let reason = format!("their root is {actual}, the header's {}", header.transactions_root);
             return Err(wrong("transactions", reason));
         }
+        check_withdrawals(&root, header.number)?;
         let fields = block
             .as_object()
             .into_iter()

@@ -80,6 +80,10 @@ fn warn_of(path: &Path, result: io::Result<()>) {
 /// # Errors
 /// It is not there then, or as it was before.
 pub fn write_whole(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    if path.metadata().is_ok_and(|metadata| !metadata.is_file()) {
+        // A device or a pipe is written to, not replaced.
+        return fs::OpenOptions::new().write(true).open(path)?.write_all(bytes);
+    }
     static NUMBER: AtomicU64 = AtomicU64::new(0);
     let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
     fs::create_dir_all(folder)?;

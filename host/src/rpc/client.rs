@@ -96,6 +96,8 @@ impl Client {
         let config = ureq::Agent::config_builder()
             .timeout_global(Some(options.timeout))
             .http_status_as_error(false)
+            // A library does not ask the environment, and a node is near.
+            .proxy(None)
             .max_idle_connections_per_host(CONNECTIONS)
             .build();
         Ok(Self {

@@ -35,6 +35,7 @@ fn main() -> ExitCode {
     let mut suite = Suite::default();
     suite.test("an_honest_node_is_believed", honest);
     suite.test("state::another_code_for_a_hash", wrong_code);
+    suite.test("withdrawals_that_the_header_does_not_have", false_withdrawals);
     suite.test("state::a_missing_account", missing_account);
     suite.test("state::another_balance_nonce_or_slot", wrong_values);
     suite.test("state::unproven_lies_show_in_execution", unproven);
@@ -128,6 +129,23 @@ fn wrong_code() -> Outcome {
         }
     };
     is_wrong(&fault(node(lie)?, options(), &format!("{:?}", keccak256([0x5f, 0x35, 0x5f, 0x5f, 0xa1])), "eth_getCode")?)
+}
+
+fn false_withdrawals() -> Outcome {
+    let all = [
+        json!([{"index": "0x1", "validatorIndex": "0x2", "address": LOGGER, "amount": "0x3"}]),
+        // None at all is not an empty list.
+        Value::Null,
+    ];
+    for list in all {
+        let lie = move |method: &str, params: &Value, answer: &mut Value| {
+            if method == "eth_getBlockByNumber" && params[1] == json!(true) {
+                answer["result"]["withdrawals"] = list.clone();
+            }
+        };
+        is_wrong(&fault(node(lie)?, options(), "withdrawals", "eth_getBlockByNumber")?)?;
+    }
+    Ok(())
 }
 
 fn missing_account() -> Outcome {

@@ -1,7 +1,13 @@
 //! The calls of the workloads, each made from its number alone: the first so many are the same whatever the size.
 
-use super::world::{HOLDERS, World, input, wad, word};
-use crate::{bench::order::shuffled, random::splitmix, simulate::Call};
+use crate::{
+    bench::{
+        order::shuffled,
+        world::{HOLDERS, World, input, wad, word},
+    },
+    random::splitmix,
+    simulate::Call,
+};
 use alloy_primitives::{Address, B256, U256};
 
 /// Calls of a sequence.

@@ -4,7 +4,6 @@
 mod calls;
 mod plain;
 mod workload;
-mod world;
 
 pub use workload::{Kept, Workload};
 
@@ -140,8 +139,8 @@ fn by_library(engine: &Engine, workload: &Workload, n: usize) -> (ExecutionRepor
     (summary.report, kept, start.elapsed())
 }
 
-/// The share of calls that a device declined.
-fn declined(report: &ExecutionReport, calls: usize) -> Result<f64, RunError> {
+/// The share of calls, or transactions, that a device declined.
+pub(super) fn declined(report: &ExecutionReport, calls: usize) -> Result<f64, RunError> {
     if report.fallbacks.contains_key(&FallbackReason::DeviceError) {
         return Err(RunError::Failed("the device failed".into()));
     }

@@ -3,9 +3,8 @@
 use super::{
     calls::{self, SEQUENCE},
     plain,
-    world::World,
 };
-use crate::{context::Context, error::TxError, outcome::TxStatus, simulate::Call};
+use crate::{bench::world::World, context::Context, error::TxError, outcome::TxStatus, simulate::Call};
 use alloy_primitives::Bytes;
 use rayon::prelude::*;
 

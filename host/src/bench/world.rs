@@ -1,5 +1,5 @@
-//! The state under the workloads of `bench simulate`: the sample's contracts, and ten thousand holders with a share in
-//! each.
+//! The state under the workloads of `bench simulate` and `bench blocks`: the sample's contracts, and ten thousand holders
+//! with a share in each.
 
 use crate::{block::BlockEnv, block_file::BlockFile, memory::MemoryState, sample::SAMPLE, state::AccountInfo};
 use alloy_primitives::{Address, B256, Bytes, U256, keccak256};
@@ -8,15 +8,17 @@ use alloy_primitives::{Address, B256, Bytes, U256, keccak256};
 pub(super) const HOLDERS: usize = 10_000;
 
 /// Where Solidity keeps the variables, as `storageLayout` in `tests/contracts/artifacts` has it.
-mod slot {
+pub(super) mod slot {
     pub(super) const TOKEN_BALANCE_OF: u64 = 2;
     pub(super) const TOKEN_ALLOWANCE: u64 = 3;
-    pub(super) const PAIR_BALANCE0_OF: u64 = 2;
-    pub(super) const PAIR_BALANCE1_OF: u64 = 3;
+    pub(in crate::bench) const PAIR_BALANCE0_OF: u64 = 2;
+    pub(in crate::bench) const PAIR_BALANCE1_OF: u64 = 3;
     pub(super) const LENDING_POSITION_OF: u64 = 4;
     pub(super) const LENDING_COLLATERAL_BALANCE_OF: u64 = 5;
     pub(super) const LOAN_CREDIT_OF: u64 = 3;
+    pub(in crate::bench) const VOTE_PROPOSAL_COUNT: u64 = 1;
     pub(super) const VOTE_WEIGHT_OF: u64 = 3;
+    pub(in crate::bench) const VOTE_PROPOSAL_OF: u64 = 4;
     pub(super) const SUPPLY_CHAIN_IS_MAKER: u64 = 1;
     pub(super) const SUPPLY_CHAIN_ITEM_OF: u64 = 2;
 }
@@ -32,7 +34,7 @@ pub(super) fn word(address: Address) -> U256 {
 }
 
 /// The word that a name or number stands for.
-fn named(name: &str) -> B256 {
+pub(super) fn named(name: &str) -> B256 {
     keccak256(format!("lockstep bench {name}"))
 }
 
@@ -45,7 +47,7 @@ pub(super) fn input(signature: &str, words: &[U256]) -> Bytes {
 }
 
 /// Where the value of a key stands in the mapping that starts in `slot`.
-fn mapped(slot: U256, key: U256) -> U256 {
+pub(super) fn mapped(slot: U256, key: U256) -> U256 {
     keccak256([key.to_be_bytes::<32>(), slot.to_be_bytes()].concat()).into()
 }
 
