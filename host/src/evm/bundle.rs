@@ -96,7 +96,9 @@ pub(super) fn info(change: &AccountChange, previous: Option<&RevmAccountInfo>) -
     RevmAccountInfo { code, ..revm_info(&change.after) }
 }
 
-/// Rebuilds revm's `BundleState`, reverts included, from outcomes in block order: exactly what [`super::sequential`] gives.
+/// Rebuilds revm's `BundleState`, reverts included, from outcomes in block order: what [`super::sequential`] gives. One entry may be
+/// too many: the empty code, by its hash among the contracts. revm lists it where an account comes into being, but not where that
+/// one's code has never been asked for, which an outcome does not tell.
 pub fn bundle_state(outcomes: &[TxOutcome]) -> BundleState {
     let mut tracked: AddressMap<Tracked> = AddressMap::default();
     for change in outcomes.iter().flat_map(|outcome| &outcome.changes) {
