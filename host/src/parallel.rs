@@ -28,8 +28,8 @@ use std::{
 /// How an ordered block is divided among CPU threads.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Schedule {
-    /// Transactions from which on a block runs so. By default none does: the seeded blocks of `blocks_vs_revm` still find a
-    /// result in some hundreds of thousands of transactions that is not revm's.
+    /// Transactions from which on a block runs so. By default none does: blocks of conflicts, and machines whose cores are
+    /// busy elsewhere, still lose by it.
     pub from: usize,
     /// What a block must be expected to take for that.
     pub least: Duration,
@@ -257,6 +257,9 @@ impl Shared<'_> {
         let mut queue = self.queue();
         queue.gas = gas;
         let first = self.committed();
+        if first == usize::MAX {
+            return;
+        }
         let committed = first + executed.len();
         queue.log.push(Arc::new(Entry { by, first, executed }));
         self.committed.store(committed, Ordering::Release);

@@ -6,27 +6,28 @@
 //! unit looked at something is a lookup, and needs no list of reads. A balance that a unit only added to, or took from with
 //! enough left, is not one that it looked at.
 
+mod changed;
+mod notes;
+mod transfer;
+
 use super::{
-    RevmCache, Source, account_info,
-    call::take_back,
-    change_of,
-    hashes::{Hashes, KeepsHashes, keccak256_kept},
-    outcome, settings, tx_env, tx_error,
+    RevmCache, Source, account_info, call::take_back, hashes::KeepsHashes, outcome, settings, tx_env, tx_error,
 };
 use crate::{
     block::BlockEnv,
     commit::Committed,
     delegation::authority_of,
     error::{Invalid, TxError},
-    outcome::{AccountChange, AccountChangeKind, SlotChange, TxOutcome, TxStatus},
+    outcome::{AccountChange, AccountChangeKind, TxOutcome},
     state::{AccountInfo, StateError, StateRef},
-    tx::{Transaction, TxType},
+    tx::Transaction,
 };
-use alloy_primitives::{Address, Bytes, KECCAK256_EMPTY, U256, map::HashSet};
+use alloy_primitives::{Address, U256, map::HashSet};
+use changed::{Changed, changed, is_held, is_high, is_nothing, is_remade, rebase};
+use notes::{Need, ReplicaContext, equip};
 use revm::{
     Context, Journal, MainBuilder, MainnetEvm,
-    bytecode::opcode::{BALANCE, CALL, CALLCODE, CREATE, CREATE2, KECCAK256, SELFBALANCE, SELFDESTRUCT, SLOAD, SSTORE},
-    context::{BlockEnv as RevmBlock, CfgEnv, ContextSetters, JournalEntry, JournalTr, LocalContextTr, TxEnv},
+    context::{ContextSetters, JournalEntry, JournalTr, LocalContextTr},
     context_interface::{
         Cfg, Transaction as _,
         context::take_error,
@@ -35,113 +36,11 @@ use revm::{
         result::{EVMError, ExecutionResult, HaltReason, ResultGas},
     },
     handler::{EvmTr, FrameResult, Handler, PrecompileProvider, post_execution},
-    interpreter::{
-        Host, Instruction, InstructionContext, InstructionExecResult,
-        instructions::{contract, gas_table_spec, host},
-        interpreter::EthInterpreter,
-        interpreter_types::InputsTr,
-    },
+    interpreter::Host,
     primitives::{PRECOMPILE3, hardfork::SpecId},
-    state::{AccountInfo as RevmAccountInfo, AccountStatus, EvmState},
+    state::{AccountStatus, EvmState},
 };
 use std::{collections::VecDeque, marker::PhantomData, ops::Range};
-
-/// What a unit wants of a balance: that it is just what it is, or that so much may be missing.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Need {
-    Exact,
-    Spare(U256),
-}
-
-/// What a context notes while a unit runs.
-#[derive(Debug, Default)]
-pub(super) struct Notes {
-    hashes: Hashes,
-    /// Balances that were looked at or taken from.
-    needs: Vec<(Address, Need)>,
-    /// Slots that were read or written, as often as they were.
-    slots: Vec<(Address, U256)>,
-}
-
-type ReplicaContext<'a> = Context<RevmBlock, TxEnv, CfgEnv, Db<'a>, Journal<Db<'a>>, Notes>;
-type Db<'a> = Source<Committed<'a>>;
-
-impl KeepsHashes for ReplicaContext<'_> {
-    fn hashes(&mut self) -> &mut Hashes {
-        &mut self.chain.hashes
-    }
-}
-
-/// A host that notes what is looked at.
-trait NotesReads: Host {
-    fn need(&mut self, address: Address);
-    fn takes(&mut self, address: Address, value: U256);
-    fn slot(&mut self, address: Address, slot: U256);
-}
-
-impl NotesReads for ReplicaContext<'_> {
-    fn need(&mut self, address: Address) {
-        self.chain.needs.push((address, Need::Exact));
-    }
-
-    fn takes(&mut self, address: Address, value: U256) {
-        let held = self.journaled_state.inner.state.get(&address).map_or(U256::ZERO, |account| account.info.balance);
-        // Whether there is enough must come out the same.
-        self.chain.needs.push((address, held.checked_sub(value).map_or(Need::Exact, Need::Spare)));
-    }
-
-    fn slot(&mut self, address: Address, slot: U256) {
-        self.chain.slots.push((address, slot));
-    }
-}
-
-type Ran = InstructionExecResult;
-type At<'i, H> = InstructionContext<'i, H, EthInterpreter>;
-
-/// The stack's word so far below the top.
-fn below<H>(context: &At<'_, H>, depth: usize) -> Option<U256> {
-    let stack = context.interpreter.stack.data();
-    stack.len().checked_sub(depth + 1).map(|index| stack[index])
-}
-
-fn noting_slot<H: NotesReads, const OPCODE: u8>(context: At<'_, H>) -> Ran {
-    if let Some(slot) = below(&context, 0) {
-        context.host.slot(context.interpreter.input.target_address(), slot);
-    }
-    if OPCODE == SLOAD { host::sload(context) } else { host::sstore(context) }
-}
-
-fn noting_balance<H: NotesReads, const OPCODE: u8>(context: At<'_, H>) -> Ran {
-    let own = context.interpreter.input.target_address();
-    match (OPCODE, below(&context, 0)) {
-        (BALANCE, Some(word)) => context.host.need(Address::from_word(word.into())),
-        (BALANCE, None) => {}
-        _ => context.host.need(own),
-    }
-    match OPCODE {
-        BALANCE => host::balance(context),
-        SELFBALANCE => host::selfbalance(context),
-        _ => host::selfdestruct(context),
-    }
-}
-
-fn noting_value<H: NotesReads, const OPCODE: u8>(context: At<'_, H>) -> Ran {
-    let creates = matches!(OPCODE, CREATE | CREATE2);
-    if creates {
-        // Its nonce makes the address.
-        context.host.need(context.interpreter.input.target_address());
-    }
-    if let Some(value) = below(&context, if creates { 0 } else { 2 })
-        && !value.is_zero()
-    {
-        context.host.takes(context.interpreter.input.target_address(), value);
-    }
-    match OPCODE {
-        CREATE => contract::create::<false, _, _>(context),
-        CREATE2 => contract::create::<true, _, _>(context),
-        _ => contract::call::<OPCODE, _, _>(context),
-    }
-}
 
 /// Mainnet's rules, but that the journal is kept, the changes are told, and the beneficiary is paid later.
 struct Keeping<'r, 'a> {
@@ -193,130 +92,6 @@ fn reward(context: &ReplicaContext<'_>, result: &FrameResult) -> U256 {
     let price = if context.cfg.spec.is_enabled_in(SpecId::LONDON) { price.saturating_sub(base_fee) } else { price };
     let used = result.gas().used().saturating_sub(result.gas().reservoir());
     U256::from(price * u128::from(used))
-}
-
-/// What a transaction pays for gas; `None` where it may not stand here.
-fn price(tx: &Transaction, chain_id: u64, spec: SpecId, base_fee: u64) -> Option<u128> {
-    let most = u128::try_from(tx.max_fee_per_gas).ok()?;
-    let tip = match tx.max_priority_fee_per_gas {
-        Some(tip) => u128::try_from(tip).ok()?,
-        None => most,
-    };
-    let since = match tx.tx_type {
-        TxType::Legacy => SpecId::FRONTIER,
-        TxType::AccessList => SpecId::BERLIN,
-        _ => SpecId::LONDON,
-    };
-    let chain = tx.chain_id.map_or(tx.tx_type == TxType::Legacy, |id| id == chain_id);
-    let base_fee = u128::from(base_fee);
-    let stands = chain && spec.is_enabled_in(since) && tip <= most && most >= base_fee;
-    let price = if tx.tx_type == TxType::DynamicFee { most.min(base_fee.saturating_add(tip)) } else { most };
-    stands.then_some(price)
-}
-
-/// What a transaction did to the state.
-#[derive(Default)]
-struct Changed {
-    changes: Vec<AccountChange>,
-    /// Accounts that came into being or went: whether they are there is nothing that the journal could take back.
-    flipped: Vec<Address>,
-    /// Something was destroyed or removed: nothing may stand on that before it is committed.
-    remade: bool,
-}
-
-/// The changes that a journal tells of, as a journal of its own would. The accounts are as if nobody had touched them then.
-fn changed(state: &mut EvmState, journal: &[JournalEntry]) -> Changed {
-    let mut slots = Vec::new();
-    let mut touched = Vec::new();
-    for entry in journal {
-        match entry {
-            JournalEntry::AccountTouched { address } => touched.push(*address),
-            JournalEntry::StorageChanged { address, key, .. } => slots.push((*address, *key)),
-            _ => {}
-        }
-    }
-    // Its touch outlives a revert (EIP-161's one exception).
-    if state.get(&PRECOMPILE3).is_some_and(|account| account.is_touched()) {
-        touched.push(PRECOMPILE3);
-    }
-    touched.sort_unstable();
-    touched.dedup();
-    slots.sort_unstable();
-    slots.dedup();
-    let mut slots = slots.as_slice();
-    let mut changed = Changed { changes: Vec::with_capacity(touched.len() + 1), ..Changed::default() };
-    for address in touched {
-        // Those of accounts whose touch was taken back are unchanged, too.
-        slots = &slots[slots.partition_point(|(of, _)| *of < address)..];
-        let (own, rest) = slots.split_at(slots.partition_point(|(of, _)| *of == address));
-        slots = rest;
-        let Some(account) = state.get_mut(&address) else { continue };
-        let kind = if account.is_selfdestructed_locally() {
-            AccountChangeKind::Destroyed
-        } else if account.is_created_locally() {
-            AccountChangeKind::Created
-        } else {
-            AccountChangeKind::Touched
-        };
-        let storage = own.iter().filter_map(|(_, key)| {
-            let slot = account.storage.get(key)?;
-            let change = SlotChange { slot: *key, original: slot.original_value, value: slot.present_value };
-            slot.is_changed().then_some(change)
-        });
-        let change = change_of(address, kind, account, storage.collect());
-        account.unmark_touch();
-        let is = kind == AccountChangeKind::Created || !change.after.is_empty();
-        if change.before.is_some() != is {
-            changed.flipped.push(address);
-            account.status.set(AccountStatus::LoadedAsNotExisting, !is);
-        }
-        changed.remade |= kind == AccountChangeKind::Destroyed || (change.before.is_some() && !is);
-        changed.changes.push(change);
-    }
-    changed
-}
-
-/// Whether all that an entry tells of is there. What a failed transaction had made is not.
-fn is_held(state: &EvmState, entry: &JournalEntry) -> bool {
-    let held = |address: &Address| state.contains_key(address);
-    match entry {
-        JournalEntry::AccountWarmed { address }
-        | JournalEntry::AccountTouched { address }
-        | JournalEntry::BalanceChange { address, .. }
-        | JournalEntry::NonceChange { address, .. }
-        | JournalEntry::NonceBump { address }
-        | JournalEntry::AccountCreated { address, .. }
-        | JournalEntry::CodeChange { address, .. } => held(address),
-        JournalEntry::StorageWarmed { address, key } | JournalEntry::StorageChanged { address, key, .. } => {
-            state.get(address).is_some_and(|account| account.storage.contains_key(key))
-        }
-        JournalEntry::BalanceTransfer { from, to, .. } => held(from) && held(to),
-        JournalEntry::AccountDestroyed { address, target, .. } => held(address) && held(target),
-        JournalEntry::TransientStorageChange { .. } => true,
-    }
-}
-
-/// Makes of a change the same one to an account as it is `now`: so much more or less.
-fn rebase(change: &mut AccountChange, now: Option<AccountInfo>) {
-    let (then, held) = (change.before.unwrap_or_default(), now.unwrap_or_default());
-    change.before = now;
-    change.after.balance = held.balance.wrapping_add(change.after.balance.wrapping_sub(then.balance));
-    change.after.nonce = held.nonce.wrapping_add(change.after.nonce.wrapping_sub(then.nonce));
-}
-
-/// Whether a balance is so near to 2^256 that sums are not what they seem.
-fn is_high(balance: U256) -> bool {
-    balance.bit_len() > 255
-}
-
-/// Whether an account is to be read anew: made, destroyed, or removed because it ended empty (EIP-161).
-fn is_remade(change: &AccountChange) -> bool {
-    change.kind != AccountChangeKind::Touched || (change.after.is_empty() && change.before.is_some())
-}
-
-/// Whether there was no account, and is none.
-fn is_nothing(change: &AccountChange) -> bool {
-    change.kind == AccountChangeKind::Touched && change.after.is_empty() && change.before.is_none()
 }
 
 /// A transaction that ran.
@@ -379,20 +154,7 @@ impl<'a> Replica<'a> {
         let context: ReplicaContext<'a> = Context::new(Source::sharing(Committed::new(state), cache), cfg.spec);
         let mut evm = context.with_cfg(cfg).with_block(block).build_mainnet();
         evm.ctx.chain.hashes = cache.take_hashes();
-        let gas = gas_table_spec(evm.instruction.spec);
-        let mut put = |opcode: u8, run| {
-            evm.instruction.insert_instruction(opcode, Instruction::new(run), gas[usize::from(opcode)]);
-        };
-        put(KECCAK256, keccak256_kept);
-        put(SLOAD, noting_slot::<_, SLOAD>);
-        put(SSTORE, noting_slot::<_, SSTORE>);
-        put(BALANCE, noting_balance::<_, BALANCE>);
-        put(SELFBALANCE, noting_balance::<_, SELFBALANCE>);
-        put(SELFDESTRUCT, noting_balance::<_, SELFDESTRUCT>);
-        put(CALL, noting_value::<_, CALL>);
-        put(CALLCODE, noting_value::<_, CALLCODE>);
-        put(CREATE, noting_value::<_, CREATE>);
-        put(CREATE2, noting_value::<_, CREATE2>);
+        equip(&mut evm.instruction);
         Ok(Self { evm, beneficiary: env.beneficiary, units: VecDeque::new(), done: Vec::new(), gone: Vec::new() })
     }
 
@@ -531,56 +293,6 @@ impl<'a> Replica<'a> {
         let executed = self.commit(executed, false)?;
         self.forget();
         Ok(executed)
-    }
-
-    /// What a transfer between accounts without code comes to, without an interpreter; `None` where it is none, or anything may be
-    /// wrong with it.
-    fn transfer(&mut self, tx: &Transaction, sender: Address) -> Result<Option<(Executed, Vec<Address>)>, StateError> {
-        let (cfg, block) = (&self.evm.ctx.cfg, &self.evm.ctx.block);
-        let spec = cfg.spec;
-        let Some((to, price)) = tx.to.zip(price(tx, cfg.chain_id, spec, block.basefee)) else { return Ok(None) };
-        let fits = tx.gas_limit <= block.gas_limit.min(cfg.tx_gas_limit_cap()) && tx.access_list.is_empty();
-        let plain = matches!(tx.tx_type, TxType::Legacy | TxType::AccessList | TxType::DynamicFee);
-        if !fits || !plain || PrecompileProvider::<ReplicaContext<'_>>::contains(&self.evm.precompiles, &to) {
-            return Ok(None);
-        }
-        let initial = cfg.gas_params().initial_tx_gas(&tx.input, false, 0, 0, 0, None);
-        let floor = if spec.is_enabled_in(SpecId::PRAGUE) { initial.floor_gas } else { 0 };
-        let gas_used = initial.initial_regular_gas.max(floor);
-        let most = tx.max_fee_per_gas.checked_mul(U256::from(tx.gas_limit)).and_then(|gas| gas.checked_add(tx.value));
-        let Some(most) = most.filter(|_| gas_used <= tx.gas_limit) else { return Ok(None) };
-        let beneficiary_price =
-            if spec.is_enabled_in(SpecId::LONDON) { price.saturating_sub(block.basefee.into()) } else { price };
-        let Journal { database, inner, .. } = &mut self.evm.ctx.journaled_state;
-        // Both are warm in any case, so that they may stay loaded for revm.
-        let target = &inner.load_account(database, to)?.data.info;
-        if target.code_hash != KECCAK256_EMPTY || target.balance.checked_add(tx.value).is_none() {
-            return Ok(None);
-        }
-        let mut from = inner.load_account_mut(database, sender)?.data;
-        let RevmAccountInfo { balance, nonce, code_hash, .. } = from.account().info;
-        if code_hash != KECCAK256_EMPTY || nonce != tx.nonce || nonce == u64::MAX || balance < most {
-            return Ok(None);
-        }
-        from.set_balance(balance - U256::from(price) * U256::from(gas_used));
-        from.bump_nonce();
-        // There is enough, and room for it.
-        inner.transfer_loaded(sender, to, tx.value);
-        let Changed { changes, flipped, .. } = changed(&mut inner.state, &inner.journal);
-        self.done.append(&mut inner.journal);
-        inner.commit_tx();
-        let notes = &mut self.evm.ctx.chain;
-        notes.needs.push((sender, Need::Spare(balance - most)));
-        let outcome = TxOutcome {
-            status: TxStatus::Success,
-            gas_used,
-            output: Bytes::new(),
-            logs: Vec::new(),
-            contract_address: None,
-            changes,
-        };
-        let reward = U256::from(beneficiary_price * u128::from(gas_used));
-        Ok(Some((Executed { outcome, reward, is_call: false }, flipped)))
     }
 
     fn run(&mut self, tx: &Transaction, sender: Address) -> Result<(Executed, Vec<Address>, bool), TxError> {

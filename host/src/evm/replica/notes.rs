@@ -1,0 +1,137 @@
+//! What a unit looks at, noted by the instructions that look.
+
+use crate::{
+    commit::Committed,
+    evm::{
+        Source,
+        hashes::{Hashes, KeepsHashes, keccak256_kept},
+    },
+};
+use alloy_primitives::{Address, U256};
+use revm::{
+    Context, Journal,
+    bytecode::opcode::{BALANCE, CALL, CALLCODE, CREATE, CREATE2, KECCAK256, SELFBALANCE, SELFDESTRUCT, SLOAD, SSTORE},
+    context::{BlockEnv as RevmBlock, CfgEnv, TxEnv},
+    handler::instructions::EthInstructions,
+    interpreter::{
+        Host, Instruction, InstructionContext, InstructionExecResult,
+        instructions::{contract, gas_table_spec, host},
+        interpreter::EthInterpreter,
+        interpreter_types::InputsTr,
+    },
+};
+
+/// What a unit wants of a balance: that it is just what it is, or that so much may be missing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Need {
+    Exact,
+    Spare(U256),
+}
+
+/// What a context notes while a unit runs.
+#[derive(Debug, Default)]
+pub(in crate::evm) struct Notes {
+    pub(super) hashes: Hashes,
+    /// Balances that were looked at or taken from.
+    pub(super) needs: Vec<(Address, Need)>,
+    /// Slots that were read or written, as often as they were.
+    pub(super) slots: Vec<(Address, U256)>,
+}
+
+pub(super) type ReplicaContext<'a> = Context<RevmBlock, TxEnv, CfgEnv, Db<'a>, Journal<Db<'a>>, Notes>;
+type Db<'a> = Source<Committed<'a>>;
+
+impl KeepsHashes for ReplicaContext<'_> {
+    fn hashes(&mut self) -> &mut Hashes {
+        &mut self.chain.hashes
+    }
+}
+
+/// A host that notes what is looked at.
+trait NotesReads: Host {
+    fn need(&mut self, address: Address);
+    fn takes(&mut self, address: Address, value: U256);
+    fn slot(&mut self, address: Address, slot: U256);
+}
+
+impl NotesReads for ReplicaContext<'_> {
+    fn need(&mut self, address: Address) {
+        self.chain.needs.push((address, Need::Exact));
+    }
+
+    fn takes(&mut self, address: Address, value: U256) {
+        let held = self.journaled_state.inner.state.get(&address).map_or(U256::ZERO, |account| account.info.balance);
+        // Whether there is enough must come out the same.
+        self.chain.needs.push((address, held.checked_sub(value).map_or(Need::Exact, Need::Spare)));
+    }
+
+    fn slot(&mut self, address: Address, slot: U256) {
+        self.chain.slots.push((address, slot));
+    }
+}
+
+type Ran = InstructionExecResult;
+type At<'i, H> = InstructionContext<'i, H, EthInterpreter>;
+
+/// The stack's word so far below the top.
+fn below<H>(context: &At<'_, H>, depth: usize) -> Option<U256> {
+    let stack = context.interpreter.stack.data();
+    stack.len().checked_sub(depth + 1).map(|index| stack[index])
+}
+
+fn noting_slot<H: NotesReads, const OPCODE: u8>(context: At<'_, H>) -> Ran {
+    if let Some(slot) = below(&context, 0) {
+        context.host.slot(context.interpreter.input.target_address(), slot);
+    }
+    if OPCODE == SLOAD { host::sload(context) } else { host::sstore(context) }
+}
+
+fn noting_balance<H: NotesReads, const OPCODE: u8>(context: At<'_, H>) -> Ran {
+    let own = context.interpreter.input.target_address();
+    match (OPCODE, below(&context, 0)) {
+        (BALANCE, Some(word)) => context.host.need(Address::from_word(word.into())),
+        (BALANCE, None) => {}
+        _ => context.host.need(own),
+    }
+    match OPCODE {
+        BALANCE => host::balance(context),
+        SELFBALANCE => host::selfbalance(context),
+        _ => host::selfdestruct(context),
+    }
+}
+
+fn noting_value<H: NotesReads, const OPCODE: u8>(context: At<'_, H>) -> Ran {
+    let creates = matches!(OPCODE, CREATE | CREATE2);
+    if creates {
+        // Its nonce makes the address.
+        context.host.need(context.interpreter.input.target_address());
+    }
+    if let Some(value) = below(&context, if creates { 0 } else { 2 })
+        && !value.is_zero()
+    {
+        context.host.takes(context.interpreter.input.target_address(), value);
+    }
+    match OPCODE {
+        CREATE => contract::create::<false, _, _>(context),
+        CREATE2 => contract::create::<true, _, _>(context),
+        _ => contract::call::<OPCODE, _, _>(context),
+    }
+}
+
+/// Makes the instructions that look at balances and slots note it, and KECCAK256 keep its hashes.
+pub(super) fn equip(instructions: &mut EthInstructions<EthInterpreter, ReplicaContext<'_>>) {
+    let gas = gas_table_spec(instructions.spec);
+    let mut put = |opcode: u8, run| {
+        instructions.insert_instruction(opcode, Instruction::new(run), gas[usize::from(opcode)]);
+    };
+    put(KECCAK256, keccak256_kept);
+    put(SLOAD, noting_slot::<_, SLOAD>);
+    put(SSTORE, noting_slot::<_, SSTORE>);
+    put(BALANCE, noting_balance::<_, BALANCE>);
+    put(SELFBALANCE, noting_balance::<_, SELFBALANCE>);
+    put(SELFDESTRUCT, noting_balance::<_, SELFDESTRUCT>);
+    put(CALL, noting_value::<_, CALL>);
+    put(CALLCODE, noting_value::<_, CALLCODE>);
+    put(CREATE, noting_value::<_, CREATE>);
+    put(CREATE2, noting_value::<_, CREATE2>);
+}
