@@ -10,9 +10,7 @@ mod changed;
 mod notes;
 mod transfer;
 
-use super::{
-    RevmCache, Source, account_info, call::take_back, hashes::KeepsHashes, outcome, settings, tx_env, tx_error,
-};
+use super::{RevmCache, Source, account_info, call::take_back, outcome, settings, tx_env, tx_error};
 use crate::{
     block::BlockEnv,
     commit::Committed,
@@ -29,14 +27,13 @@ use revm::{
     Context, Journal, MainBuilder, MainnetEvm,
     context::{ContextSetters, JournalEntry, JournalTr, LocalContextTr},
     context_interface::{
-        Cfg, Transaction as _,
+        Transaction as _,
         context::take_error,
         journaled_state::account::JournaledAccountTr,
         journaled_state::entry::JournalEntryTr,
         result::{EVMError, ExecutionResult, HaltReason, ResultGas},
     },
-    handler::{EvmTr, FrameResult, Handler, PrecompileProvider, post_execution},
-    interpreter::Host,
+    handler::{EvmTr, FrameResult, Handler, post_execution},
     primitives::{PRECOMPILE3, hardfork::SpecId},
     state::{AccountStatus, EvmState},
 };
