@@ -35,7 +35,7 @@ struct Done<T, R> {
 
 /// Blocks to do and blocks done, by number.
 struct Queue<T, R> {
-    todo: VecDeque<(usize, Vec<T>)>,
+    waiting: VecDeque<(usize, Vec<T>)>,
     done: BTreeMap<usize, Done<T, R>>,
     /// Bytes of those done.
     held: usize,
@@ -48,7 +48,7 @@ struct Queue<T, R> {
 impl<T, R> Queue<T, R> {
     /// Blocks are begun in order, so that the one that is waited for is done or under way.
     fn begin(&mut self) -> Option<(usize, Vec<T>)> {
-        if self.held <= HELD_BYTES { self.todo.pop_front() } else { None }
+        if self.held <= HELD_BYTES { self.waiting.pop_front() } else { None }
     }
 }
 
@@ -83,7 +83,7 @@ impl<T, R> Shared<T, R> {
     /// Whether a thread more is to start.
     fn starts(&self, threads: usize) -> bool {
         let mut queue = self.queue();
-        let starts = queue.active < threads && !queue.todo.is_empty() && queue.held <= HELD_BYTES;
+        let starts = queue.active < threads && !queue.waiting.is_empty() && queue.held <= HELD_BYTES;
         queue.active += usize::from(starts);
         starts
     }
@@ -138,7 +138,7 @@ impl<'a> Simulator<'a> {
         run: impl Fn(&mut Cpu<'a>, &[T]) -> Vec<R> + Sync,
         give: &mut impl FnMut(R, &mut Summary) -> ControlFlow<()>,
     ) {
-        let queue = Queue { todo: VecDeque::new(), done: BTreeMap::new(), held: 0, active: 0, failed: false };
+        let queue = Queue { waiting: VecDeque::new(), done: BTreeMap::new(), held: 0, active: 0, failed: false };
         let shared = Shared { queue: Mutex::new(queue), news: Condvar::new() };
         let run = |cpu: &mut Cpu<'a>, number, work: Vec<T>| {
             let results = if self.is_stopped() { Vec::new() } else { run(cpu, &work) };
@@ -171,7 +171,7 @@ impl<'a> Simulator<'a> {
                     let block = take(size, BLOCK_BYTES);
                     more = !block.is_empty();
                     if more {
-                        shared.queue().todo.push_back((next, block));
+                        shared.queue().waiting.push_back((next, block));
                         next += 1;
                     }
                     start();
