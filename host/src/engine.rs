@@ -471,6 +471,7 @@ impl Engine {
     }
 
     /// The engine's threads, for work around what it does.
+    #[cfg(feature = "suites")]
     pub(crate) fn pool(&self) -> &ThreadPool {
         &self.offload.pool
     }

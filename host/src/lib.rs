@@ -57,6 +57,7 @@ pub mod signers;
 pub mod simulate;
 pub mod state;
 pub mod submit;
+#[cfg(feature = "suites")]
 pub mod suite;
 pub mod tx;
 pub mod validate;

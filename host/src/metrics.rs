@@ -2,6 +2,7 @@
 //! `docs/metrics.md`. Without [`enable`] nothing is counted, and nothing costs anything.
 
 use crate::{
+    backend::BackendKind,
     fallback::FallbackReason,
     report::{ExecutionReport, RouteCount, Work},
 };
@@ -53,7 +54,33 @@ pub fn enable() {
     describe_histogram!(SIMULATE_SECONDS, Unit::Seconds, "One simulation, from its first call to its last answer.");
     describe_counter!(RPC_CALLS, "JSON-RPC calls that a node has answered.");
     describe_counter!(RPC_RETRIES, "HTTP requests to a node that were sent again.");
+    from_zero();
     ENABLED.store(true, Ordering::Relaxed);
+}
+
+/// Names every counter, so that a rate over it has its first step too; of the backends those that there are.
+fn from_zero() {
+    for name in [CONFLICTS, RPC_CALLS, RPC_RETRIES] {
+        counter!(name).increment(0);
+    }
+    for kind in [BackendKind::Cpu, BackendKind::Wgpu] {
+        for name in [RECOVERIES, HASHES] {
+            counter!(name, "backend" => kind.name()).increment(0);
+        }
+    }
+    for route in ["device", "cpu"] {
+        for name in [TXS, CALLS, GAS, SIMULATED_CALLS, SIMULATED_GAS] {
+            counter!(name, "route" => route).increment(0);
+        }
+    }
+    for reason in FallbackReason::ALL {
+        for name in [FALLBACKS, SIMULATE_FALLBACKS] {
+            counter!(name, "reason" => reason.name()).increment(0);
+        }
+    }
+    for work in [Work::Recover.name(), Work::Keccak256.name(), EXECUTE.work, SIMULATE.work] {
+        counter!(DEVICE_ERRORS, "work" => work).increment(0);
+    }
 }
 
 fn is_enabled() -> bool {

@@ -319,8 +319,16 @@ impl Drop for Folder {
 /// # Errors
 /// Nothing listens there, or it breaks off.
 pub fn scrape(port: u16, path: &str) -> io::Result<String> {
+    scrape_by("GET", port, path)
+}
+
+/// The same by another method of HTTP.
+///
+/// # Errors
+/// Nobody answers.
+pub fn scrape_by(method: &str, port: u16, path: &str) -> io::Result<String> {
     let mut stream = TcpStream::connect(("127.0.0.1", port))?;
-    write!(stream, "GET {path} HTTP/1.1\r\nhost: localhost\r\n\r\n")?;
+    write!(stream, "{method} {path} HTTP/1.1\r\nhost: localhost\r\n\r\n")?;
     let mut text = String::new();
     stream.read_to_string(&mut text)?;
     Ok(text)

@@ -213,6 +213,7 @@ where
     TxEnv: FromRecoveredTx<R::Transaction> + FromTxWithEncoded<R::Transaction>,
 {
     /// [`BlockExecutor::execute_block`] for a database that all threads may read at once: nobody waits for the one that called.
+    /// What was only read is not in revm's `State` cache afterwards, as it is after [`BlockExecutor::execute_block`]; bundle and reverts are the same.
     ///
     /// # Errors
     /// As there.

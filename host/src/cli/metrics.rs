@@ -7,22 +7,28 @@ use metrics::{
 use std::{
     collections::BTreeMap,
     fmt::Write as _,
-    io::{self, BufRead, BufReader, Write},
+    io::{self, Read, Write},
     net::{SocketAddr, TcpListener, TcpStream},
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicU64, Ordering},
     },
     thread,
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 /// Upper ends of a histogram's buckets, in seconds: from a batch of a few to a pathological block.
 const BUCKETS: [f64; 16] =
     [1e-5, 3e-5, 1e-4, 3e-4, 1e-3, 2.5e-3, 5e-3, 1e-2, 2.5e-2, 5e-2, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0];
 
-/// How long somebody who asks may take.
+/// How long somebody may take to ask, and to take the answer.
 const PATIENCE: Duration = Duration::from_secs(5);
+
+/// How many may ask at once.
+const MOST: usize = 32;
+
+/// Bytes of a request's head at most.
+const HEAD: usize = 1 << 14;
 
 /// Where to serve: a port, or an address of loopback with one.
 pub(super) fn parse_address(text: &str) -> Result<SocketAddr, String> {
@@ -45,26 +51,56 @@ pub(super) fn serve(address: SocketAddr) -> io::Result<()> {
     enable();
     tracing::info!(address = %listener.local_addr()?, "metrics are served");
     thread::spawn(move || {
-        for stream in listener.incoming() {
-            // Somebody who asks and goes away, or asks badly, is no reason to stop.
-            let _ = stream.and_then(|stream| answer(&stream, &registry));
+        let asking = Arc::new(());
+        for stream in listener.incoming().flatten() {
+            // Each on a thread of its own, so that nobody waits for somebody who is slow; beyond `MOST` the connection is closed.
+            let one = Arc::clone(&asking);
+            let registry = registry.clone();
+            if Arc::strong_count(&one) <= MOST + 1 {
+                // Somebody who asks and goes away, or asks badly, is no reason to stop; nor is a thread that cannot start.
+                let _ = thread::Builder::new().spawn(move || {
+                    let _ = answer(&stream, &registry);
+                    drop(one);
+                });
+            }
         }
     });
     Ok(())
 }
 
+/// The first line of a request whose head is whole.
+fn request(mut stream: &TcpStream) -> io::Result<String> {
+    let end = Instant::now() + PATIENCE;
+    let mut head = Vec::new();
+    let mut part = [0; 1024];
+    while !head.windows(4).any(|four| four == b"\r\n\r\n") {
+        let left = end.saturating_duration_since(Instant::now());
+        if left.is_zero() || head.len() > HEAD {
+            return Err(io::ErrorKind::TimedOut.into());
+        }
+        stream.set_read_timeout(Some(left))?;
+        match stream.read(&mut part)? {
+            0 => return Err(io::ErrorKind::UnexpectedEof.into()),
+            count => head.extend_from_slice(&part[..count]),
+        }
+    }
+    Ok(String::from_utf8_lossy(&head).lines().next().unwrap_or_default().to_owned())
+}
+
 fn answer(mut stream: &TcpStream, registry: &Registry) -> io::Result<()> {
-    stream.set_read_timeout(Some(PATIENCE))?;
     stream.set_write_timeout(Some(PATIENCE))?;
-    let mut lines = io::Read::take(BufReader::new(stream), 1 << 16).lines();
-    let asked = lines.next().transpose()?.unwrap_or_default();
-    while lines.next().transpose()?.is_some_and(|line| !line.is_empty()) {}
-    let (status, body) = match asked.split(' ').collect::<Vec<_>>()[..] {
-        ["GET", "/" | "/metrics", ..] => ("200 OK", registry.text()),
-        _ => ("404 Not Found", "GET /metrics\n".into()),
+    let asked = request(stream)?;
+    let mut words = asked.split(' ');
+    let method = words.next().unwrap_or_default();
+    let path = words.next().unwrap_or_default().split('?').next().unwrap_or_default();
+    let (status, body) = match (method, path) {
+        ("GET" | "HEAD", "/" | "/metrics") => ("200 OK", registry.text()),
+        ("GET" | "HEAD", _) => ("404 Not Found", "GET /metrics\n".into()),
+        _ => ("405 Method Not Allowed\r\nallow: GET, HEAD", "GET /metrics\n".into()),
     };
     let head = "content-type: text/plain; version=0.0.4; charset=utf-8\r\nconnection: close";
-    write!(stream, "HTTP/1.1 {status}\r\n{head}\r\ncontent-length: {}\r\n\r\n{body}", body.len())
+    let sent = if method == "HEAD" { "" } else { &body };
+    write!(stream, "HTTP/1.1 {status}\r\n{head}\r\ncontent-length: {}\r\n\r\n{sent}", body.len())
 }
 
 /// Everything that was counted, by name and labels.

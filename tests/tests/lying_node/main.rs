@@ -14,14 +14,14 @@ use lockstep::{
     rpc::{Cache, Cause, ClientOptions, Fetched, Options, Proofs, RpcError, Source},
 };
 use lockstep_tests::{
-    binary::{Folder, Outcome, command, ensure, equal, run, scrape},
+    binary::{Folder, Outcome, command, ensure, equal, run, scrape, scrape_by},
     harness::Suite,
     small_block::{LOGGER, REVERTER},
 };
 use serde_json::{Value, json};
 use server::{Node, Server, Way};
 use std::{
-    net::TcpListener,
+    net::{TcpListener, TcpStream},
     process::ExitCode,
     sync::Arc,
     thread,
@@ -540,7 +540,15 @@ fn metrics() -> Outcome {
         thread::sleep(Duration::from_millis(50));
         text = scrape(port, "/metrics").unwrap_or_default();
     }
+    // Somebody who asks nothing, and is waited for 5 s.
+    let silent = TcpStream::connect(("127.0.0.1", port));
+    let asked = Instant::now();
     let other = scrape(port, "/secrets");
+    let query = scrape(port, "/metrics?collect=all");
+    let head = scrape_by("HEAD", port, "/metrics");
+    let post = scrape_by("POST", port, "/metrics");
+    let waited = asked.elapsed();
+    drop(silent);
     let second = run(&["replay", "--metrics", &address]);
     child.kill()?;
     child.wait()?;
@@ -548,6 +556,9 @@ fn metrics() -> Outcome {
         "# TYPE lockstep_txs_total counter",
         "lockstep_txs_total{route=\"cpu\"} 7",
         "lockstep_txs_total{route=\"device\"} 0",
+        // Not counted so far.
+        "lockstep_fallbacks_total{reason=\"steps\"} 0",
+        "lockstep_simulated_calls_total{route=\"cpu\"} 0",
         // Seven senders and an authority.
         "lockstep_recoveries_total{backend=\"cpu\"} 8",
         "lockstep_batch_seconds_count{work=\"recover\",backend=\"cpu\"} 1",
@@ -556,7 +567,12 @@ fn metrics() -> Outcome {
         ensure(text.lines().any(|is| is == line), || format!("no {line} in {text}"))?;
     }
     ensure(text.contains("lockstep_rpc_calls_total "), || text.clone())?;
+    ensure(waited < Duration::from_secs(4), || format!("somebody silent kept others waiting for {waited:?}"))?;
     ensure(other?.contains("404"), || "another path is answered".into())?;
+    ensure(query?.contains("lockstep_txs_total{"), || "a query is not answered".into())?;
+    ensure(post?.contains("405"), || "POST is answered".into())?;
+    let head = head?;
+    ensure(head.contains("200 OK") && head.ends_with("\r\n\r\n"), || format!("HEAD: {head}"))?;
     ensure(second?.exits(2)?.stderr.contains(&address), || "a port is served twice".into())?;
     for bad in ["0.0.0.0:9100", "many", "127.0.0.1"] {
         run(&["replay", "--metrics", bad])?.exits(2)?;
