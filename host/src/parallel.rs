@@ -4,7 +4,7 @@
 use crate::{
     block::BlockEnv,
     error::{ExecuteError, TxError},
-    evm::{BlockGas, Executed, Replica, RevmCache, check_env},
+    evm::{BlockGas, Executed, Left, Replica, RevmCache, check_env},
     forecast::{Forecast, Names},
     fork::Fork,
     outcome::TxOutcome,
@@ -13,7 +13,10 @@ use crate::{
     state::StateRef,
     tx::Transaction,
 };
-use alloy_primitives::{Address, map::HashMap};
+use alloy_primitives::{
+    Address,
+    map::{HashMap, HashSet},
+};
 use rayon::ThreadPool;
 use std::{
     collections::{BTreeMap, VecDeque},
@@ -76,8 +79,8 @@ fn expected(txs: &[Transaction]) -> Duration {
 }
 
 /// Conflicts from which on a block may be one for one thread, and of how many units committed one must have been in conflict.
-const MANY: u64 = 12;
-const MOST: u64 = 3;
+const MANY: u64 = 32;
+const MOST: u64 = 2;
 
 /// What a call takes that is like most.
 const CALL: Duration = Duration::from_micros(20);
@@ -102,7 +105,8 @@ pub(crate) struct Threads<'a> {
 
 /// What one thread committed at once.
 struct Entry {
-    by: usize,
+    /// Whose replica has it already.
+    by: Option<usize>,
     /// The first of its transactions.
     first: usize,
     executed: Vec<Executed>,
@@ -123,32 +127,54 @@ struct Queue {
     forecast: Forecast,
     /// Who took the last transaction with a name that something is known of.
     takers: HashMap<u64, (usize, usize)>,
-    /// Units that stood on one that was stale, in order: whoever comes next runs them again.
-    returned: BTreeMap<usize, usize>,
+    /// Units that were stale, or stood on one, by where they begin: whoever comes next runs them again.
+    returned: BTreeMap<usize, Returned>,
+    /// Where units began that were stale.
+    stale: HashSet<usize>,
     /// What each thread has been given, and the end of the last of it.
     given: Vec<VecDeque<Range<usize>>>,
     ends: Vec<usize>,
 }
 
+/// A unit to run again.
+struct Returned {
+    end: usize,
+    /// Not before its turn.
+    at_turn: bool,
+}
+
+/// What a thread is to do next.
+enum Next {
+    AtTurn(Range<usize>),
+    Ahead(Range<usize>),
+    Nothing,
+}
+
 impl Queue {
     /// The next unit for a thread, behind its own that wait and end at `behind`, or at its turn. A transaction that will conflict
     /// with one that another thread has under way is given to that thread, which runs it on top of the other.
-    fn take(&mut self, worker: &Worker<'_, '_, '_>, behind: usize, committed: usize) -> Option<Range<usize>> {
-        let (Shared { txs, names, .. }, thread) = (worker.shared, worker.number);
+    fn take(&mut self, worker: &Worker<'_, '_, '_>, committed: usize) -> Next {
+        let (Shared { txs, names, schedule, .. }, thread) = (worker.shared, worker.number);
         if self.alone {
-            return None;
+            return Next::Nothing;
         }
-        if let Some(range) = self.at_turn(thread, committed) {
-            return Some(range);
+        if let Some(range) = self.at_turn(committed) {
+            return Next::AtTurn(range);
+        }
+        // Behind its own that wait.
+        let behind = worker.replica.end();
+        if worker.replica.ahead().is_none_or(|ahead| ahead >= schedule.ahead) {
+            return Next::Nothing;
         }
         let given = self.given[thread].front().map_or(usize::MAX, |range| range.start);
-        if let Some(entry) = self.returned.first_entry()
-            && (behind..given).contains(entry.key())
+        let again = self.returned.range(behind..given.max(behind)).find(|(_, returned)| !returned.at_turn);
+        if let Some(start) = again.map(|(start, _)| *start)
+            && let Some(returned) = self.returned.remove(&start)
         {
-            return Some(*entry.key()..entry.remove());
+            return Next::Ahead(start..returned.end);
         }
         if let Some(range) = self.given[thread].pop_front_if(|range| range.start >= behind) {
-            return Some(range);
+            return Next::Ahead(range);
         }
         let most = worker.unit();
         while self.next < txs.len() {
@@ -168,25 +194,29 @@ impl Queue {
                         self.next += 1;
                     }
                     self.give(index..self.next, thread, names);
-                    return Some(index..self.next);
+                    return Next::Ahead(index..self.next);
                 }
             }
         }
         // Better a conflict, perhaps, than nothing.
-        let other = self.given.iter_mut().max_by_key(|given| given.len())?;
-        let range = other.pop_back_if(|range| range.start >= behind)?;
+        let other = self.given.iter_mut().max_by_key(|given| given.len());
+        let Some(range) = other.and_then(|other| other.pop_back_if(|range| range.start >= behind)) else {
+            return Next::Nothing;
+        };
         self.ends[thread] = self.ends[thread].max(range.end);
-        Some(range)
+        Next::Ahead(range)
     }
 
-    /// What a thread must run now, whatever waits there: its turn has come.
-    fn at_turn(&mut self, thread: usize, committed: usize) -> Option<Range<usize>> {
-        if let Some(entry) = self.returned.first_entry()
-            && *entry.key() == committed
-        {
-            return Some(*entry.key()..entry.remove());
+    /// What must run now, whoever it was for: its turn has come.
+    fn at_turn(&mut self, committed: usize) -> Option<Range<usize>> {
+        if let Some(returned) = self.returned.remove(&committed) {
+            return Some(committed..returned.end);
         }
-        self.given[thread].pop_front_if(|range| range.start == committed)
+        self.given.iter_mut().find_map(|given| given.pop_front_if(|range| range.start == committed))
+    }
+
+    fn put_back(&mut self, range: Range<usize>, at_turn: bool) {
+        self.returned.insert(range.start, Returned { end: range.end, at_turn });
     }
 
     /// Another thread that has a transaction under way which this one had better not run beside.
@@ -253,7 +283,7 @@ impl Shared<'_> {
     }
 
     /// Appends what a thread has committed: the transactions from the first that is not yet.
-    fn publish(&self, by: usize, executed: Vec<Executed>, gas: BlockGas) {
+    fn publish(&self, by: Option<usize>, executed: Vec<Executed>, gas: BlockGas) {
         let mut queue = self.queue();
         queue.gas = gas;
         let first = self.committed();
@@ -298,12 +328,6 @@ impl Drop for Alarm<'_, '_> {
     }
 }
 
-/// A unit that was stale, and how often.
-struct Again {
-    range: Range<usize>,
-    times: u32,
-}
-
 /// One thread's part.
 struct Worker<'s, 'b, 'a> {
     shared: &'s Shared<'b>,
@@ -311,8 +335,11 @@ struct Worker<'s, 'b, 'a> {
     replica: Replica<'a>,
     /// Entries of the log that the replica stands on.
     seen: usize,
-    /// Taken, and to run again, in order; all of them behind what waits in the replica.
-    again: VecDeque<Again>,
+    /// Another, for what must run at its turn while units wait in the first; and what it stands on.
+    beside: Option<Replica<'a>>,
+    seen_beside: usize,
+    /// Makes it.
+    make: &'s dyn Fn() -> Option<Replica<'a>>,
     /// Of a transaction, in the mean.
     nanos: f64,
     random: Option<u64>,
@@ -337,24 +364,27 @@ impl Worker<'_, '_, '_> {
                     Ok(true) => return,
                     // What cannot be read is told of by the transaction that needs it.
                     Ok(false) | Err(_) => {
-                        let stale = self.replica.take_back_from(0);
+                        let stale = self.replica.take_back_first();
                         self.put_back(stale);
                     }
                 }
                 continue;
             }
-            if shared.queue().alone {
+            let mut queue = shared.queue();
+            if queue.alone {
+                drop(queue);
                 return self.alone();
             }
-            if self.again.front().is_some_and(|again| again.range.start == committed) {
-                let Some(Again { range, .. }) = self.again.pop_front() else { continue };
-                if !self.run_in_turn(range) {
-                    return;
+            let next = queue.take(self, shared.committed());
+            drop(queue);
+            match next {
+                Next::AtTurn(range) => {
+                    if !self.run_in_turn(range) {
+                        return;
+                    }
                 }
-                continue;
-            }
-            if !self.speculate() {
-                shared.wait(committed);
+                Next::Ahead(range) => self.speculate(range),
+                Next::Nothing => shared.wait(committed),
             }
         }
     }
@@ -373,11 +403,9 @@ impl Worker<'_, '_, '_> {
     /// The rest of the block by the first thread, each transaction at its turn; the others let it have what they hold.
     fn alone(&mut self) {
         let shared = self.shared;
-        self.give_back();
+        let waiting = self.replica.take_back_all();
         let mut queue = shared.queue();
-        let given = std::mem::take(&mut queue.given[self.number]);
-        let held = self.again.drain(..).map(|again| again.range).chain(given);
-        queue.returned.extend(held.map(|range| (range.start, range.end)));
+        waiting.into_iter().for_each(|range| queue.put_back(range, true));
         if self.number > 0 {
             while shared.committed() < shared.txs.len() {
                 queue = shared.news.wait(queue).unwrap_or_else(PoisonError::into_inner);
@@ -391,7 +419,7 @@ impl Worker<'_, '_, '_> {
                 return;
             }
             let mut queue = shared.queue();
-            let mut next = queue.at_turn(self.number, committed);
+            let mut next = queue.at_turn(committed);
             if next.is_none() && queue.next == committed {
                 queue.next = (committed + shared.schedule.largest_unit.max(1)).min(shared.txs.len());
                 next = Some(committed..queue.next);
@@ -421,7 +449,7 @@ impl Worker<'_, '_, '_> {
         drop(queue);
         self.seen += news.len();
         for entry in news {
-            if entry.by == self.number {
+            if entry.by == Some(self.number) {
                 continue;
             }
             for (index, executed) in entry.executed.iter().enumerate() {
@@ -443,26 +471,24 @@ impl Worker<'_, '_, '_> {
         unit.for_each(|index| queue.forecast.conflict(&names[by], &names[index], others));
     }
 
-    /// The first of these was stale, or must run at its turn; the others stood on it.
+    /// These were stale, or stood on one that was.
     fn put_back(&mut self, stale: Vec<Range<usize>>) {
-        let mut stale = stale.into_iter();
-        let Some(first) = stale.next() else { return };
+        if stale.is_empty() {
+            return;
+        }
         let mut queue = self.shared.queue();
-        queue.conflicts += 1;
+        queue.conflicts += stale.len() as u64;
         queue.alone |= queue.conflicts >= MANY && MOST * queue.conflicts > queue.log.len() as u64;
-        queue.returned.extend(stale.map(|range| (range.start, range.end)));
+        for range in stale {
+            // What was stale twice waits for its turn.
+            let again = !queue.stale.insert(range.start);
+            queue.put_back(range, again);
+        }
         let wakes = queue.alone;
         drop(queue);
         if wakes {
             self.shared.news.notify_all();
         }
-        self.again.push_front(Again { range: first, times: 1 });
-    }
-
-    /// Lets others have what waits here.
-    fn give_back(&mut self) {
-        let waiting = self.replica.take_back_from(0);
-        self.shared.queue().returned.extend(waiting.into_iter().map(|range| (range.start, range.end)));
     }
 
     /// What a unit may hold to take as long as it should.
@@ -486,34 +512,54 @@ impl Worker<'_, '_, '_> {
             }
             gas.add(tx, executed.outcome.gas_used);
         }
-        self.publish(executed, gas);
+        self.publish(Some(self.number), executed, gas);
         true
     }
 
     /// Runs and commits the unit whose turn it is; `false` where the block ends with it.
     fn run_in_turn(&mut self, range: Range<usize>) -> bool {
-        self.give_back();
-        let Shared { env, txs, senders, .. } = self.shared;
-        let mut gas = self.shared.queue().gas;
+        let shared = self.shared;
+        let mut gas = shared.queue().gas;
+        let waits = self.replica.first().is_some();
+        if waits && self.beside.is_none() {
+            self.beside = (self.make)();
+        }
+        let beside = waits && self.beside.is_some();
+        let replica = if beside && let Some(replica) = &mut self.beside {
+            let news = shared.queue().log[self.seen_beside..].to_vec();
+            self.seen_beside += news.len();
+            for executed in news.iter().flat_map(|entry| &entry.executed) {
+                replica.bring(&executed.outcome);
+            }
+            replica
+        } else {
+            self.catch_up();
+            let waiting = self.replica.take_back_all();
+            self.put_back(waiting);
+            &mut self.replica
+        };
         let mut done = Vec::with_capacity(range.len());
         for index in range {
-            let ran = gas.check(env, &txs[index]).map_err(TxError::from);
-            let ran = ran.and_then(|()| self.replica.run_in_turn(&txs[index], senders[index]));
-            match ran {
+            let tx = &shared.txs[index];
+            let ran = gas.check(shared.env, tx).map_err(TxError::from);
+            match ran.and_then(|()| replica.run_in_turn(tx, shared.senders[index])) {
                 Ok(executed) => {
-                    gas.add(&txs[index], executed.outcome.gas_used);
+                    gas.add(tx, executed.outcome.gas_used);
                     done.push(executed);
                 }
                 Err(error) => return self.fail(index, error),
             }
         }
-        self.publish(done, gas);
+        if beside {
+            self.seen_beside += 1;
+        }
+        self.publish((!beside).then_some(self.number), done, gas);
         true
     }
 
-    fn publish(&mut self, executed: Vec<Executed>, gas: BlockGas) {
+    fn publish(&mut self, by: Option<usize>, executed: Vec<Executed>, gas: BlockGas) {
         self.pause();
-        self.shared.publish(self.number, executed, gas);
+        self.shared.publish(by, executed, gas);
     }
 
     fn fail(&self, index: usize, error: TxError) -> bool {
@@ -521,27 +567,18 @@ impl Worker<'_, '_, '_> {
         false
     }
 
-    /// Runs a unit ahead of its turn, if there is one and it may stand on what waits.
-    fn speculate(&mut self) -> bool {
+    /// Runs a unit ahead of its turn, on top of what waits.
+    fn speculate(&mut self, range: Range<usize>) {
         let shared = self.shared;
-        let full = self.replica.ahead().is_none_or(|ahead| ahead >= shared.schedule.ahead);
-        let range = match self.again.front() {
-            _ if full => shared.queue().at_turn(self.number, shared.committed()),
-            // What was stale twice waits for its turn.
-            Some(again) if again.times > 1 => return false,
-            Some(_) => self.again.pop_front().map(|again| again.range),
-            None => shared.queue().take(self, self.replica.end(), shared.committed()),
-        };
-        let Some(range) = range else { return false };
-        if range.start < self.replica.end() {
-            // It is its turn, and what waits here comes after it.
-            self.give_back();
-        }
         let (start, count) = (Instant::now(), range.len());
-        self.replica.speculate(range, shared.txs, shared.senders);
+        let left = self.replica.speculate(range, shared.txs, shared.senders);
         let nanos = start.elapsed().as_nanos() as f64 / count as f64;
         self.nanos += 0.25 * (nanos - self.nanos);
-        true
+        match left {
+            Left::Nothing => {}
+            Left::AtTurn(range) => shared.queue().put_back(range, true),
+            Left::Other(range) => shared.queue().put_back(range, false),
+        }
     }
 }
 
@@ -602,6 +639,7 @@ pub(crate) fn execute(
         forecast: std::mem::take(&mut *forecast.lock().unwrap_or_else(PoisonError::into_inner)),
         takers: HashMap::default(),
         returned: BTreeMap::new(),
+        stale: HashSet::default(),
         given: vec![VecDeque::new(); count],
         ends: vec![0; count],
     };
@@ -620,10 +658,13 @@ pub(crate) fn execute(
     let work = |number: usize| {
         let _alarm = Alarm(&shared);
         // revm cannot be sent to another thread, so it is made here.
-        if let Ok(replica) = Replica::new(env, state, codes) {
+        let make = || Replica::new(env, state, codes).ok();
+        if let Some(replica) = make() {
             let random = schedule.delays.map(|seed| splitmix(&mut (seed ^ number as u64)));
-            let again = VecDeque::new();
-            let mut worker = Worker { shared: &shared, number, replica, seen: 0, again, nanos: 40_000.0, random };
+            let (seen, beside, seen_beside) = (0, None, 0);
+            let nanos = 40_000.0;
+            let mut worker =
+                Worker { shared: &shared, number, replica, seen, beside, seen_beside, make: &make, nanos, random };
             worker.work();
         }
     };

@@ -1,13 +1,14 @@
 //! revm for a thread that runs a part of a block ahead of its turn. Its journal is kept from transaction to transaction, and stands
 //! for one prefix of the block and, on top of that, the thread's own units that wait for their turn. What others commit is
-//! brought in; a unit that looked at something which that changes is stale, and is taken back with all that stand on it.
+//! brought in; a unit that looked at something which that changes is stale, and is taken back with those that looked at what it wrote.
 //!
 //! revm marks every account and slot with the transaction that saw it last, and the mark stays when a frame reverts: whether a
-//! unit looked at something is a lookup, and needs no list of reads. A balance that a unit only added to, or took from with
+//! unit looked at something is a lookup; which one did, a list tells. A balance that a unit only added to, or took from with
 //! enough left, is not one that it looked at.
 
 mod changed;
 mod notes;
+mod stale;
 mod transfer;
 
 use super::{RevmCache, Source, account_info, call::take_back, outcome, settings, tx_env, tx_error};
@@ -20,8 +21,8 @@ use crate::{
     state::{AccountInfo, StateError, StateRef},
     tx::Transaction,
 };
-use alloy_primitives::{Address, U256, map::HashSet};
-use changed::{Changed, changed, is_held, is_high, is_nothing, is_remade, rebase};
+use alloy_primitives::{Address, U256};
+use changed::{Changed, changed, is_high, is_nothing, is_remade, rebase};
 use notes::{Need, ReplicaContext, equip};
 use revm::{
     Context, Journal, MainBuilder, MainnetEvm,
@@ -30,13 +31,13 @@ use revm::{
         Transaction as _,
         context::take_error,
         journaled_state::account::JournaledAccountTr,
-        journaled_state::entry::JournalEntryTr,
         result::{EVMError, ExecutionResult, HaltReason, ResultGas},
     },
     handler::{EvmTr, FrameResult, Handler, post_execution},
     primitives::{PRECOMPILE3, hardfork::SpecId},
     state::{AccountStatus, EvmState},
 };
+use stale::Stale;
 use std::{collections::VecDeque, marker::PhantomData, ops::Range};
 
 /// Mainnet's rules, but that the journal is kept, the changes are told, and the beneficiary is paid later.
@@ -120,6 +121,22 @@ struct Unit {
     last: bool,
 }
 
+/// What of a unit did not run ahead of its turn.
+#[derive(Debug)]
+pub(crate) enum Left {
+    Nothing,
+    /// This, which must run at its turn.
+    AtTurn(Range<usize>),
+    /// This, by another unit: what ran is one that nothing may stand on.
+    Other(Range<usize>),
+}
+
+impl Unit {
+    fn changes(&self) -> impl Iterator<Item = &AccountChange> {
+        self.executed.iter().flat_map(|executed| &executed.outcome.changes)
+    }
+}
+
 /// See the module.
 pub(crate) struct Replica<'a> {
     evm: MainnetEvm<ReplicaContext<'a>>,
@@ -173,18 +190,18 @@ impl<'a> Replica<'a> {
         self.units.back().map_or(0, |unit| unit.range.end)
     }
 
-    /// Transactions that wait for their turn; `None` where nothing may run on top of them.
+    /// Transactions that wait for their turn, and those between them; `None` where nothing may run on top of them.
     pub(crate) fn ahead(&self) -> Option<usize> {
         let Some((first, last)) = self.units.front().zip(self.units.back()) else { return Some(0) };
         (!last.last).then(|| last.range.end - first.range.start)
     }
 
-    /// Runs a unit on top of those that wait.
-    pub(crate) fn speculate(&mut self, range: Range<usize>, txs: &[Transaction], senders: &[Address]) {
+    /// Runs a unit on top of those that wait, where it waits too, and says what of it is left.
+    pub(crate) fn speculate(&mut self, range: Range<usize>, txs: &[Transaction], senders: &[Address]) -> Left {
         let notes = &self.evm.ctx.chain;
         let mut unit = Unit {
             executed: Vec::with_capacity(range.len()),
-            range: range.clone(),
+            range: range.start..range.start,
             flipped: Vec::new(),
             mark: self.evm.ctx.journaled_state.inner.transaction_id.get(),
             entries: self.done.len(),
@@ -195,31 +212,34 @@ impl<'a> Replica<'a> {
             last: false,
         };
         let mut rewards = self.units.iter().any(|unit| unit.executed.iter().any(|ran| !ran.reward.is_zero()));
-        for index in range {
-            let needs = self.evm.ctx.chain.needs.len();
+        for index in range.clone() {
+            let (needs, slots) = (self.evm.ctx.chain.needs.len(), self.evm.ctx.chain.slots.len());
             // What is wrong with it may be right at its turn.
             unit.moved |= self.foresee(senders[index], txs[index].nonce);
-            let Ok((executed, flipped, last)) = self.run(&txs[index], senders[index]) else {
-                unit.failed = true;
+            let Ok((executed, flipped, remade)) = self.run(&txs[index], senders[index]) else {
+                self.evm.ctx.chain.needs.truncate(needs);
+                self.evm.ctx.chain.slots.truncate(slots);
                 break;
             };
+            unit.range.end = index + 1;
             unit.flipped.extend(flipped);
-            unit.last |= last;
-            let looks = rewards && self.looks_at_beneficiary(needs);
+            unit.failed = rewards && self.looks_at_beneficiary(needs);
             rewards |= !executed.reward.is_zero();
             unit.executed.push(executed);
-            if looks {
-                unit.failed = true;
-                break;
-            }
+            unit.last = remade || unit.failed;
             if unit.last {
-                // The rest is another unit's.
-                unit.failed |= index + 1 < unit.range.end;
                 break;
             }
         }
-        unit.last |= unit.failed;
-        self.units.push_back(unit);
+        let (last, end) = (unit.last, unit.range.end);
+        if !unit.executed.is_empty() {
+            self.units.push_back(unit);
+        }
+        match end..range.end {
+            left if left.is_empty() => Left::Nothing,
+            left if last => Left::Other(left),
+            left => Left::AtTurn(left),
+        }
     }
 
     /// Gives a sender the nonce that his transaction has, where those before it are on their way. Whether it is right is seen
@@ -361,7 +381,7 @@ impl<'a> Replica<'a> {
             unit.needs -= needs;
             unit.slots -= slots;
         }
-        let mut first: Option<usize> = None;
+        let mut stale = Stale::None;
         let mut done = Vec::with_capacity(unit.executed.len());
         for executed in unit.executed {
             let reward = executed.reward;
@@ -369,15 +389,14 @@ impl<'a> Replica<'a> {
             // Those that stand on it have not seen the payment.
             if !reward.is_zero() && !self.units.is_empty() {
                 let paid = executed.outcome.changes.iter().find(|change| change.address == self.beneficiary).cloned();
-                let stale = paid.and_then(|paid| self.stale_by_balance(&paid, reward, false));
-                first = first.into_iter().chain(stale).min();
+                stale = stale.and(paid.map_or(Stale::None, |paid| self.stale_by_balance(&paid, reward, false)));
             }
             done.push(executed);
         }
         // Accounts become what the prefix has, which must hold all of the unit by then.
         // Nothing may stand on what is dropped: a beneficiary that was paid nothing may go by that.
-        let first = if self.gone.is_empty() { first } else { Some(0) };
-        let stale = first.map_or_else(Vec::new, |at| self.take_back_from(at));
+        let stale = if self.gone.is_empty() { stale } else { Stale::All };
+        let stale = self.take_back(stale);
         self.forget();
         Ok((done, stale))
     }
@@ -435,6 +454,9 @@ impl<'a> Replica<'a> {
             if change.kind == AccountChangeKind::Created {
                 // What of its storage is not here is asked for from now on.
                 account.unmark_created();
+            } else {
+                // Where a unit before this one was taken out, this one's nonce was counted as if that had never been.
+                account.info.nonce = account.info.nonce.max(change.after.nonce);
             }
             if *address == beneficiary && !reward.is_zero() {
                 account.info.balance = account.info.balance.checked_add(reward).unwrap_or(account.info.balance);
@@ -446,8 +468,8 @@ impl<'a> Replica<'a> {
 
     /// Brings in what another thread committed next: the units that are stale by that, which are taken back.
     pub(crate) fn bring(&mut self, outcome: &TxOutcome) -> Vec<Range<usize>> {
-        let stale = if self.units.is_empty() { None } else { self.stale_by(outcome) };
-        let stale = stale.map_or_else(Vec::new, |at| self.take_back_from(at));
+        let stale = if self.units.is_empty() { Stale::None } else { self.stale_by(outcome) };
+        let stale = self.take_back(stale);
         let mark = self.units.front().map_or(usize::MAX, |unit| unit.mark);
         for change in &outcome.changes {
             let Some(account) = self.evm.ctx.journaled_state.inner.state.get_mut(&change.address) else { continue };
@@ -463,10 +485,8 @@ impl<'a> Replica<'a> {
                 let before = change.before.unwrap_or_default();
                 let info = &mut account.info;
                 info.balance = info.balance.wrapping_add(change.after.balance.wrapping_sub(before.balance));
-                if info.nonce == before.nonce {
-                    // Else it was foreseen.
-                    info.nonce = change.after.nonce;
-                }
+                // It may have been foreseen.
+                info.nonce = info.nonce.max(change.after.nonce);
                 self.units.iter_mut().for_each(|unit| unit.moved = true);
             } else {
                 let info = &mut account.info;
@@ -488,138 +508,5 @@ impl<'a> Replica<'a> {
         }
         self.evm.ctx.journaled_state.database.state.commit(outcome);
         stale
-    }
-
-    /// The first unit that looked at something which this changes.
-    fn stale_by(&mut self, outcome: &TxOutcome) -> Option<usize> {
-        let mark = self.units.front()?.mark;
-        let mut first: Option<usize> = None;
-        let mut note = |at: Option<usize>| first = first.into_iter().chain(at).min();
-        for change in &outcome.changes {
-            let Some(account) = self.evm.ctx.journaled_state.inner.state.get(&change.address) else { continue };
-            if account.transaction_id.get() < mark {
-                continue;
-            }
-            for slot in &change.storage {
-                let seen = account.storage.get(&slot.slot).is_some_and(|held| held.transaction_id.get() >= mark);
-                note(seen.then(|| self.first_to_see(change.address, slot.slot)));
-            }
-            if is_nothing(change) || (!is_remade(change) && change.before == Some(change.after)) {
-                continue;
-            }
-            // Who looks at a nonce needs the balance, too.
-            let plain = change.kind == AccountChangeKind::Touched
-                && !change.after.is_empty()
-                && !account.is_created()
-                && change.before.is_some_and(|before| !before.is_empty() && before.code_hash == change.after.code_hash);
-            if !plain {
-                return Some(0);
-            }
-            let before = change.before.unwrap_or_default().balance;
-            let by = change.after.balance.wrapping_sub(before);
-            note(self.stale_by_balance(change, by, change.after.balance < before));
-        }
-        first
-    }
-
-    /// The first unit that looked at a balance which moves `by` so much; where it `falls`, one for which too little is left.
-    fn stale_by_balance(&mut self, change: &AccountChange, by: U256, falls: bool) -> Option<usize> {
-        let front = self.units.front()?;
-        let held = self.evm.ctx.journaled_state.inner.state.get(&change.address)?;
-        if held.transaction_id.get() < front.mark {
-            return None;
-        }
-        // Payments to nothing make something of it, and what is created has what was there.
-        let high = is_high(change.after.balance) || is_high(held.info.balance);
-        if high || held.is_created() || change.before.is_none_or(|before| before.is_empty()) {
-            return Some(0);
-        }
-        let missing = if falls { U256::ZERO.wrapping_sub(by) } else { U256::ZERO };
-        let notes = &mut self.evm.ctx.chain;
-        let mut broken = None;
-        for (at, (address, need)) in notes.needs.iter_mut().enumerate() {
-            if *address != change.address {
-                continue;
-            }
-            match need {
-                Need::Exact => broken = broken.or(Some(at)),
-                Need::Spare(spare) => match spare.checked_sub(missing) {
-                    Some(left) => *spare = left,
-                    None => broken = broken.or(Some(at)),
-                },
-            }
-        }
-        let unit = |at: usize| self.units.partition_point(|unit| unit.needs <= at).saturating_sub(1);
-        broken.map(unit)
-    }
-
-    fn first_to_see(&self, address: Address, slot: U256) -> usize {
-        let at = self.evm.ctx.chain.slots.iter().position(|seen| *seen == (address, slot));
-        at.map_or(0, |at| self.units.partition_point(|unit| unit.slots <= at).saturating_sub(1))
-    }
-
-    /// Whether accounts have come, gone or been created in the units from one on.
-    fn remakes(&self, at: usize) -> bool {
-        let Some(first) = self.units.get(at) else { return false };
-        let remade = |entry: &JournalEntry| {
-            matches!(entry, JournalEntry::AccountCreated { .. } | JournalEntry::AccountDestroyed { .. })
-        };
-        self.units.range(at..).any(|unit| !unit.flipped.is_empty()) || self.done[first.entries..].iter().any(remade)
-    }
-
-    /// Takes back all units from one on, and says what they were.
-    pub(crate) fn take_back_from(&mut self, at: usize) -> Vec<Range<usize>> {
-        // What the journal says of balances and nonces is of the time when it was written: accounts of those that go are as the
-        // prefix has them then, which those that stay must not have changed.
-        let changed = |units: std::collections::vec_deque::Iter<'_, Unit>| -> HashSet<Address> {
-            let executed = units.flat_map(|unit| &unit.executed);
-            executed.flat_map(|executed| &executed.outcome.changes).map(|change| change.address).collect()
-        };
-        let mut at = at;
-        let mut back = changed(self.units.range(at.min(self.units.len())..));
-        // What goes altogether may have been looked at by those that stay.
-        let absent = |address: &Address| !matches!(self.prefix().account(address), Ok(Some(_)));
-        let drops = at > 0 && (back.iter().any(absent) || self.remakes(at));
-        if drops || (at > 0 && !back.is_disjoint(&changed(self.units.range(..at)))) {
-            at = 0;
-            back = changed(self.units.iter());
-        }
-        let Some(first) = self.units.get(at) else { return Vec::new() };
-        let (entries, needs, slots) = (first.entries, first.needs, first.slots);
-        self.evm.ctx.chain.needs.truncate(needs);
-        self.evm.ctx.chain.slots.truncate(slots);
-        let Journal { database, inner, .. } = &mut self.evm.ctx.journaled_state;
-        let mut gone = Vec::new();
-        for entry in self.done.drain(entries..).rev() {
-            if let JournalEntry::AccountCreated { address, .. } | JournalEntry::AccountDestroyed { address, .. } =
-                &entry
-            {
-                gone.push(*address);
-            }
-            // What is not held any more is read anew.
-            if is_held(&inner.state, &entry) {
-                entry.revert(&mut inner.state, None, true);
-            }
-        }
-        let units = self.units.drain(at..);
-        let ranges = units
-            .map(|unit| {
-                gone.extend(unit.flipped);
-                unit.range
-            })
-            .collect();
-        for address in back {
-            match (inner.state.get_mut(&address), database.state.account(&address)) {
-                (Some(account), Ok(Some(held))) => {
-                    (account.info.balance, account.info.nonce) = (held.balance, held.nonce);
-                }
-                (Some(_), _) => gone.push(address),
-                (None, _) => {}
-            }
-        }
-        for address in gone {
-            inner.state.remove(&address);
-        }
-        ranges
     }
 }
