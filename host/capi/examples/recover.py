@@ -12,7 +12,7 @@ import sys
 import time
 from ctypes import POINTER, byref, c_char_p, c_int32, c_size_t, c_uint8, c_uint32, c_uint64, c_void_p
 
-ABI_VERSION = 1
+ABI_VERSION = 2
 OK = 1
 CPU = 1
 
@@ -41,8 +41,11 @@ class Signatures(ctypes.Structure):
     _fields_ = [("raw", Items), ("hashes", Bytes), ("r", Bytes), ("s", Bytes), ("parities", Bytes), ("flags", c_uint32)]
 
 
+NAMES = ("addresses", "statuses", "authority_offsets", "authorities", "authority_statuses", "errors", "error_offsets")
+
+
 class Signers(ctypes.Structure):
-    _fields_ = [(name, Out) for name in ("addresses", "statuses", "authority_offsets", "authorities", "authority_statuses")]
+    _fields_ = [(name, Out) for name in NAMES]
 
 
 def load(path):
