@@ -10,7 +10,7 @@ use crate::{
     },
 };
 use alloy_primitives::Bytes;
-use std::{ops::Range, ptr, slice};
+use std::{fmt::Display, ops::Range, ptr, slice};
 
 /// The caller's promise for one call, as the head of `lockstep.h` has it: every array is as long as it says, and until the call
 /// returns nobody else writes to it. Null pointers, pointers that are not aligned, and lengths that cannot be are found here.
@@ -146,16 +146,16 @@ impl Caller {
         Ok(())
     }
 
-    pub(crate) fn bytes<'a>(self, bytes: &'a lockstep_bytes, name: &str) -> Outcome<&'a [u8]> {
+    pub(crate) fn bytes(self, bytes: &lockstep_bytes, name: impl Display + Copy) -> Outcome<&[u8]> {
         self.array(bytes.data, bytes.len, name)
     }
 
-    pub(crate) fn u64s<'a>(self, numbers: &'a lockstep_u64s, name: &str) -> Outcome<&'a [u64]> {
+    pub(crate) fn u64s(self, numbers: &lockstep_u64s, name: impl Display + Copy) -> Outcome<&[u64]> {
         self.array(numbers.data, numbers.len, name)
     }
 
     /// The arrays' lengths are their own: `'a` is the call.
-    fn array<'a, T>(self, data: *const T, len: usize, name: &str) -> Outcome<&'a [T]> {
+    fn array<'a, T>(self, data: *const T, len: usize, name: impl Display + Copy) -> Outcome<&'a [T]> {
         if len == 0 {
             return Ok(&[]);
         }
@@ -168,8 +168,8 @@ impl Caller {
 
     pub(crate) fn items<'a>(self, items: &'a lockstep_items, name: &str) -> Outcome<Items<'a>> {
         at_most(items.offsets.len.saturating_sub(1), LOCKSTEP_MAX_ITEMS, name)?;
-        let offsets = self.u64s(&items.offsets, &format!("{name}.offsets"))?;
-        let bytes = self.bytes(&items.bytes, &format!("{name}.bytes"))?;
+        let offsets = self.u64s(&items.offsets, format_args!("{name}.offsets"))?;
+        let bytes = self.bytes(&items.bytes, format_args!("{name}.bytes"))?;
         if offsets.is_empty() && !bytes.is_empty() {
             let reason = format!("{} bytes and no offsets", bytes.len());
             return Err(Fault::of(lockstep_code::BadOffsets, name, reason));
@@ -257,7 +257,7 @@ impl Caller {
     }
 }
 
-fn checked<T>(pointer: *const T, name: &str) -> Outcome {
+fn checked<T>(pointer: *const T, name: impl Display) -> Outcome {
     if pointer.is_null() {
         return Err(Fault::of(lockstep_code::NullPointer, name, "null"));
     }
@@ -306,7 +306,7 @@ fn ascending(offsets: &[u64], end: usize, name: &str) -> Outcome {
 }
 
 /// No array is larger than half of what can be addressed.
-fn room<T>(len: usize, name: &str) -> Outcome {
+fn room<T>(len: usize, name: impl Display) -> Outcome {
     match len.checked_mul(size_of::<T>()) {
         Some(size) if isize::try_from(size).is_ok() => Ok(()),
         _ => Err(Fault::of(lockstep_code::BadLength, name, format_args!("{len} elements"))),
@@ -322,7 +322,7 @@ pub(crate) fn at_most(count: usize, most: usize, name: &str) -> Outcome {
 }
 
 /// Refuses a column that is not as long as `count` items of `each` take.
-pub(crate) fn length(actual: usize, count: usize, each: usize, name: &str) -> Outcome {
+pub(crate) fn length(actual: usize, count: usize, each: usize, name: impl Display) -> Outcome {
     if count.checked_mul(each) == Some(actual) {
         return Ok(());
     }

@@ -72,7 +72,7 @@ impl<'a> Input<'a> {
         for (column, each, name) in
             [(input.hashes, 32, "hashes"), (input.r, 32, "r"), (input.s, 32, "s"), (input.parities, 1, "parities")]
         {
-            length(column.len(), items, each, &format!("signatures.{name}{beside}"))?;
+            length(column.len(), items, each, format_args!("signatures.{name}{beside}"))?;
         }
         Ok(input)
     }
@@ -122,6 +122,15 @@ struct Part {
     errors: Errors,
 }
 
+impl Part {
+    fn reserve(&mut self, items: usize) {
+        self.addresses.reserve(20 * items);
+        self.statuses.reserve(items);
+        self.authority_offsets.reserve(items);
+        self.errors.offsets.reserve(items);
+    }
+}
+
 impl<'a> Sink<'a> {
     /// Checks all that can be known before.
     fn new(caller: Caller, entry: &'a Entry, items: usize, out: &'a mut lockstep_signers) -> Outcome<Self> {
@@ -150,6 +159,7 @@ impl<'a> Sink<'a> {
     }
 
     fn signers(&mut self, results: SignerResults) {
+        self.part.reserve(results.len());
         for result in results {
             let result = result.map(|signers| {
                 for authority in signers.authorities {
@@ -166,6 +176,7 @@ impl<'a> Sink<'a> {
 
     /// Columns have no authorities.
     fn columns(&mut self, results: Vec<Result<Address, RecoverError>>) {
+        self.part.reserve(results.len());
         results.into_iter().for_each(|result| self.push(result.map_err(SignerError::Recover)));
         self.flush();
     }
