@@ -35,11 +35,10 @@ struct AccessLists<'a> {
 
 impl<'a> Calls<'a> {
     pub(crate) fn read(caller: Caller, calls: &'a lockstep_calls) -> Outcome<Self> {
-        let from = caller.bytes(&calls.from, "calls.from")?;
-        let count = count(from.len(), 20, "calls.from")?;
+        let count = count(calls.from.len, 20, "calls.from")?;
         at_most(count, LOCKSTEP_MAX_CALLS, "calls.from")?;
         let read = Self {
-            from,
+            from: caller.bytes(&calls.from, "calls.from")?,
             to: caller.bytes(&calls.to, "calls.to")?,
             creates: caller.bytes(&calls.creates, "calls.creates")?,
             values: caller.bytes(&calls.values, "calls.values")?,

@@ -161,6 +161,17 @@ fn lengths_and_offsets() {
         assert_eq!(simulate(h, call), lockstep_code::BadLength, "{index}: {}", last_error(h));
     }
     assert_eq!(simulate(h, &lockstep_calls { creates: bytes(&[2]), ..call }), lockstep_code::BadArgument);
+
+    // Beyond what is held as a whole.
+    let from = lockstep_bytes { data: data.as_ptr(), len: 20 * (LOCKSTEP_MAX_CALLS + 1) };
+    assert_eq!(simulate(h, &lockstep_calls { from, ..call }), lockstep_code::BadLength);
+    assert_eq!(last_error(h), "calls.from: 16777217 items, most are 16777216");
+    let ends = vec![0; LOCKSTEP_MAX_TXS + 2];
+    let transactions = lockstep_items { bytes: of(0), offsets: u64s(&ends) };
+    // SAFETY: every pointer is to an array of our own, and as long as it says.
+    let code = unsafe { lockstep_execute(h, &env(&sample()), &transactions, &zeroed(), &mut zeroed()) };
+    assert_eq!(code, lockstep_code::BadLength);
+    assert_eq!(last_error(h), "transactions: 1048577 items, most are 1048576");
 }
 
 #[test]
