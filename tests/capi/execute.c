@@ -56,7 +56,7 @@ int main(int argc, char **argv) {
   lockstep_block_env env;
   memcpy(&env, head.data, sizeof env);
   lockstep_items transactions;
-  lockstep_state state;
+  lockstep_state state = {0};
   transactions.bytes = section(), transactions.offsets = numbers();
   state.addresses = section(), state.balances = section(), state.nonces = numbers(), state.code_hashes = section();
   state.slot_addresses = section(), state.slot_keys = section(), state.slot_values = section();

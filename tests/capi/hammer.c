@@ -93,8 +93,8 @@ static void wrong(room *room) {
   check(lockstep_last_error(0, text, sizeof text) > 1 && strstr(text, "signatures.raw.bytes: null") != NULL, "this thread's own error");
 }
 
-/* A creation on an empty state: its answer does not fit at first, and is fetched. */
-static void simulate(void) {
+/* A creation on an empty state: its answer does not fit at first, and is fetched, or discarded. */
+static void simulate(uint64_t *seed) {
   static const uint8_t from[20] = {0xaa}, to[20], creates[1] = {1}, code[] = {0x60, 0x20, 0x60, 0x00, 0xf3};
   static const uint64_t ends[2] = {0, sizeof code};
   lockstep_block_env env = {.chain_id = 1, .number = 1, .gas_limit = 1000000, .fork = LOCKSTEP_FORK_OSAKA};
@@ -105,6 +105,11 @@ static void simulate(void) {
   uint8_t status = 0, contract[20], output[64];
   uint64_t gas, output_ends[2];
   check(answers.outputs.len == 32 && answers.token != 0, "32 bytes of code");
+  if (next(seed) % 2) {
+    check(lockstep_discard(shared, answers.token) == LOCKSTEP_CODE_OK, "discard");
+    check(lockstep_discard(shared, answers.token) == LOCKSTEP_CODE_NO_RESULT, "discarded already");
+    return;
+  }
   answers.statuses = (lockstep_out){.data = &status, .capacity = 1};
   answers.contract_addresses = (lockstep_out){.data = contract, .capacity = 20};
   answers.outputs = (lockstep_out){.data = output, .capacity = sizeof output};
@@ -132,7 +137,7 @@ static void *work(void *number) {
     } else if (kind < 80) {
       wrong(&room);
     } else if (kind < 100) {
-      simulate();
+      simulate(&seed);
     } else {
       recover(shared, &seed, &room);
     }

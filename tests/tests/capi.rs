@@ -22,11 +22,15 @@ type Test = (&'static str, &'static [&'static str], fn(&[BlockFile]) -> Outcome)
 const TESTS: &[Test] = &[
     ("c::recover_by_the_shared_library", &["cc"], |blocks| recover_in_c(blocks, Link::Shared)),
     ("c::recover_by_the_static_library", &["cc"], |blocks| recover_in_c(blocks, Link::Static)),
+    ("c::execute_and_simulate", &["cc"], |_| examples_in_c()),
     ("cpu::c::blocks", &["cc"], |blocks| blocks_in_c(blocks, Target::Cpu)),
+    ("c::limits", &["cc"], |_| alone("tests/capi/limits.c")),
+    ("c::fork", &["cc"], |_| alone("tests/capi/fork.c")),
     ("c::threads", &["cc"], threads),
     ("c::address_sanitizer", &["cc"], address_sanitizer),
     ("c::valgrind", &["cc", "valgrind"], valgrind),
     ("python::recover", &["python3"], recover_in_python),
+    ("python::execute_and_simulate", &["python3"], |_| examples_in_python()),
     ("go::recover", &["go", "cc"], recover_in_go),
     ("csharp::recover", &["dotnet"], recover_in_csharp),
     ("the_library_exports_what_the_header_declares", &["nm"], |_| exports()),
@@ -330,11 +334,60 @@ fn recover_in_csharp(blocks: &[BlockFile]) -> Outcome {
     })
 }
 
-fn recover_in_python(blocks: &[BlockFile]) -> Outcome {
+/// Nothing is written beside the scripts.
+fn run_python(script: &str, arguments: &[&str]) -> Result<Ran, String> {
     let python = find("python3").unwrap_or_default();
     let library = shared()?.display().to_string();
-    let script = workspace().join("host/capi/examples/recover.py").display().to_string();
-    beside_rust(blocks, |file| run_program(&python, &[&script, &library, file]))
+    let script = workspace().join("host/capi/examples").join(script).display().to_string();
+    run_program(&python, &[&["-B", &script, &library], arguments].concat())
+}
+
+fn recover_in_python(blocks: &[BlockFile]) -> Outcome {
+    beside_rust(blocks, |file| run_python("recover.py", &[file]))
+}
+
+/// What the examples say, in any language: that of `execute` is EIP-155's, and that of `simulate` counts.
+const EXECUTED: &str = "\
+transaction 0: state: account 0x3535353535353535353535353535353535353535 is not in the snapshot
+transaction 0: status 1, 21000 gas
+0x3535353535353535353535353535353535353535: nonce 0, balance 0x0000000000000000000000000000000000000000000000000de0b6b3a7640000
+0x9d8a62f656a8d1615c1294fd71e9cfb3e4855a4f: nonce 10, balance 0x000000000000000000000000000000000000000000000000121dcb4f79cdc000
+0xbe00000000000000000000000000000000000000: nonce 0, balance 0x00000000000000000000000000000000000000000000000000016ae36d43f000
+";
+const SIMULATED: &str = "\
+call 0: 7 after 26026 gas
+call 1: 8 after 26026 gas
+call 2: 9 after 26026 gas
+call 3: 7 after 26026 gas
+call 4: 41 after 28326 gas
+call 5: status 4: balance: lack of funds (0) for max fee (1)
+";
+
+fn examples_in_c() -> Outcome {
+    let folder = Folder::new("examples")?;
+    for (name, says) in [("execute", EXECUTED), ("simulate", SIMULATED)] {
+        for link in [Link::Shared, Link::Static] {
+            let program = compile(&folder, &format!("host/capi/examples/{name}.c"), link, &[])?;
+            equal(name, run_program(&program, &[])?.exits(0)?.stdout.as_str(), says)?;
+        }
+    }
+    Ok(())
+}
+
+fn examples_in_python() -> Outcome {
+    for (name, says) in [("execute", EXECUTED), ("simulate", SIMULATED)] {
+        equal(name, run_python(&format!("{name}.py"), &[])?.exits(0)?.stdout.as_str(), says)?;
+    }
+    Ok(())
+}
+
+/// A program that takes nothing, and checks what it does.
+#[expect(clippy::print_stdout, reason = "the memory in use is what is asked for")]
+fn alone(source: &str) -> Outcome {
+    let folder = Folder::new("alone")?;
+    let program = compile(&folder, source, Link::Shared, &[])?;
+    print!("{}", run_program(&program, &[])?.exits(0)?.stdout);
+    Ok(())
 }
 
 /// `LOCKSTEP_HAMMER_SECONDS` for more than CI has time for.
@@ -365,6 +418,9 @@ fn address_sanitizer(blocks: &[BlockFile]) -> Outcome {
         ("host/capi/examples/recover.c", &[file.as_str()][..]),
         ("tests/capi/execute.c", &[&input, &output, "cpu"]),
         ("tests/capi/hammer.c", &[&file, "1", "8"]),
+        ("tests/capi/fork.c", &[]),
+        ("host/capi/examples/execute.c", &[]),
+        ("host/capi/examples/simulate.c", &[]),
     ] {
         let program = compile(&folder, source, Link::Shared, &flags)?;
         let ran = run_program(&program, arguments)?.exits(0)?;
@@ -375,12 +431,16 @@ fn address_sanitizer(blocks: &[BlockFile]) -> Outcome {
 
 fn valgrind(blocks: &[BlockFile]) -> Outcome {
     let folder = Folder::new("valgrind")?;
-    let program = compile(&folder, "host/capi/examples/recover.c", Link::Shared, &[])?;
     let file = Senders::new(blocks).write(&folder, 100)?;
     let valgrind = find("valgrind").unwrap_or_default();
-    let program = program.display().to_string();
-    let ran = run_program(&valgrind, &["-q", "--error-exitcode=9", &program, &file])?.exits(0)?;
-    ensure(ran.stderr.is_empty(), || format!("{ran:?}"))
+    for (name, arguments) in [("recover", &[file.as_str()][..]), ("execute", &[]), ("simulate", &[])] {
+        let program = compile(&folder, &format!("host/capi/examples/{name}.c"), Link::Shared, &[])?;
+        let program = program.display().to_string();
+        let flags = ["-q", "--error-exitcode=9", &program];
+        let ran = run_program(&valgrind, &[&flags, arguments].concat())?.exits(0)?;
+        ensure(ran.stderr.is_empty(), || format!("{ran:?}"))?;
+    }
+    Ok(())
 }
 
 fn exports() -> Outcome {

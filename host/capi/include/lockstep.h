@@ -8,13 +8,15 @@
  * Inputs.  An array comes with its length, and a wrong one is a code, not a crash. What no library can see is the caller's promise: that
  *   an array is as long as it says it is.
  * Outputs.  A lockstep_out has a capacity, and is told how many elements there are (len). If they do not fit into one of them, no array is
- *   written to, and the code is LOCKSTEP_CODE_TOO_SMALL. lockstep_execute and lockstep_simulate then keep what they
- *   found and set `token`: call again with it and with room, and no work is done twice.
+ *   written to, and the code is LOCKSTEP_CODE_TOO_SMALL. Where the number is known beforehand that comes before any work. lockstep_execute and
+ *   lockstep_simulate keep what they found and set `token`: call again with it and with room, and no work is done twice, or free it with
+ *   lockstep_discard. lockstep_recover writes while it works: see lockstep_signers. A capacity beside a null pointer is a code before any work.
  * Numbers.  Integers are the machine's. 256-bit words are 32 bytes, big-endian; addresses are 20 bytes.
  * Codes.  LOCKSTEP_CODE_OK is 1 and every other code is negative: zero is none, so a result that was never set does not pass for one. The
  *   same goes for the status of an item.
  * Threads.  Every function may be called by any number of threads at once, with one handle or with many. A handle that is destroyed while
- *   others use it lasts until they are done. After a fork() only the parent may go on.
+ *   others use it lasts until they are done. After a fork() a handle is of use in the parent alone, which has its threads: in the child every
+ *   function with it gives LOCKSTEP_CODE_FORKED at once. The child may create handles of its own, on the CPU.
  * Faults.  A panic of Rust's ends at the border, as LOCKSTEP_CODE_PANIC.
  */
 
@@ -28,10 +30,19 @@
 #include <stdint.h>
 
 // What a caller was built against. It changes whenever a struct, a function or a number does.
-#define LOCKSTEP_ABI_VERSION 1
+#define LOCKSTEP_ABI_VERSION 2
 
-// Most items of a batch.
+// Most items of a batch of signatures or messages, and most entries of a snapshot. Batches are worked on a part at a time, in some tens of MiB.
 #define LOCKSTEP_MAX_ITEMS (1 << 28)
+
+// Most calls of a simulation: what they come to is held until all are done.
+#define LOCKSTEP_MAX_CALLS (1 << 24)
+
+// Most transactions of a block: all of it is held while it is executed.
+#define LOCKSTEP_MAX_TXS (1 << 20)
+
+// Most bytes of the text of an item's error: longer ones are cut. So many for each item that failed are always enough.
+#define LOCKSTEP_MAX_ERROR 256
 
 // lockstep_signatures.flags: s above half the group order is an error (EIP-2: transactions from Homestead on).
 #define LOCKSTEP_LOW_S 1
@@ -44,6 +55,25 @@
 
 // lockstep_block_env.flags: blob_price is given; else it follows from the excess blob gas. For simulations alone.
 #define LOCKSTEP_BLOB_PRICE 2
+
+// lockstep_state.flags: what is not listed is not known, and a read of it is an error that names the account or the slot. Without it an
+// account that is not listed does not exist, and a slot that is not listed is zero.
+#define LOCKSTEP_STRICT 1
+
+// lockstep_calls.flags: a sequence ends with its first call that does not succeed; those after it are LOCKSTEP_TX_STATUS_SKIPPED.
+#define LOCKSTEP_STOP_ON_REVERT 1
+
+// lockstep_overrides.flags: the balance is given.
+#define LOCKSTEP_OVERRIDE_BALANCE 1
+
+// lockstep_overrides.flags: the nonce is given.
+#define LOCKSTEP_OVERRIDE_NONCE 2
+
+// lockstep_overrides.flags: the code is given.
+#define LOCKSTEP_OVERRIDE_CODE 4
+
+// lockstep_overrides.flags: slots that are not given are zero (`state` of eth_call), and not as they are (`stateDiff`).
+#define LOCKSTEP_OVERRIDE_STORAGE 8
 
 // lockstep_results.wants: return and revert data.
 #define LOCKSTEP_WANT_OUTPUTS 1
@@ -81,16 +111,18 @@ enum lockstep_code
   LOCKSTEP_CODE_UNAVAILABLE = -7,
   // An output has no room: its `len` says how much it takes.
   LOCKSTEP_CODE_TOO_SMALL = -8,
-  // Nothing is kept under this token: it was fetched, or 256 newer results have taken its place.
+  // Nothing is kept under this token: it was fetched or dropped, or 256 newer results have taken its place.
   LOCKSTEP_CODE_NO_RESULT = -9,
   // The block contradicts itself, or one of its transactions may not be in it.
   LOCKSTEP_CODE_INVALID_BLOCK = -10,
-  // The state lacks a code or the hash of a block that is needed.
+  // The state lacks a code or the hash of a block that is needed, or with LOCKSTEP_STRICT an account or a slot.
   LOCKSTEP_CODE_STATE = -11,
   // The device failed at the start, or revm gave up.
   LOCKSTEP_CODE_FAILED = -12,
   // A fault in Lockstep. The handle can be used further; please report the text of lockstep_last_error.
   LOCKSTEP_CODE_PANIC = -13,
+  // The handle was created before a fork(), in another process: its threads are not in this one.
+  LOCKSTEP_CODE_FORKED = -14,
 };
 #ifndef __cplusplus
 #if __STDC_VERSION__ >= 202311L
@@ -213,10 +245,12 @@ enum lockstep_tx_status
   LOCKSTEP_TX_STATUS_HALT = 3,
   // Calls alone: it is invalid, such as one of more value than its sender has.
   LOCKSTEP_TX_STATUS_INVALID = 4,
-  // Calls alone: the state lacks a code or the hash of a block that it needs.
+  // Calls alone: the state lacks a code or the hash of a block that it needs, or with LOCKSTEP_STRICT an account or a slot.
   LOCKSTEP_TX_STATUS_STATE = 5,
   // Calls alone: revm gave up.
   LOCKSTEP_TX_STATUS_FAILED = 6,
+  // Calls alone: not made, for the sequence had ended before it.
+  LOCKSTEP_TX_STATUS_SKIPPED = 7,
 };
 #ifndef __cplusplus
 #if __STDC_VERSION__ >= 202311L
@@ -337,19 +371,24 @@ typedef struct lockstep_out_u64 {
   size_t len;
 } lockstep_out_u64;
 
-// Who signed.
+// Who signed. Written while the batch is done: an output whose size shows only then (authorities, errors) and that has no room leaves the
+// others right and complete, with LOCKSTEP_CODE_TOO_SMALL. All else is checked before any work.
 typedef struct lockstep_signers {
   // 20 bytes an item; zeros where there is no signer.
   struct lockstep_out addresses;
   // One byte an item: a lockstep_item_status.
   struct lockstep_out statuses;
-  // Those who signed the EIP-7702 tuples of raw transactions. Optional: with a capacity of zero in this and the next nothing is written
+  // Those who signed the EIP-7702 tuples of raw transactions. Optional: with a capacity of zero in this and the next two nothing is written
   // and nothing is too small. One number more than there are items: those of item n are authority_offsets[n] .. authority_offsets[n + 1].
   struct lockstep_out_u64 authority_offsets;
   // 20 bytes a tuple. As many as a tuple has at least 27 bytes of, raw.bytes.len / 27 * 20, are always enough.
   struct lockstep_out authorities;
   // One byte a tuple: LOCKSTEP_ITEM_STATUS_OK or LOCKSTEP_ITEM_STATUS_NO_AUTHORITY.
   struct lockstep_out authority_statuses;
+  // Why items have failed, in UTF-8. Optional, as are authorities, with the next one.
+  struct lockstep_out errors;
+  // One number more than there are items: the text of the n-th is errors[error_offsets[n] .. error_offsets[n + 1]], empty if it is good.
+  struct lockstep_out_u64 error_offsets;
 } lockstep_signers;
 
 // What every transaction of a block sees.
@@ -386,8 +425,9 @@ typedef struct lockstep_block_env {
   uint8_t beneficiary[20];
 } lockstep_block_env;
 
-// A snapshot: all that may be read. An absent account does not exist, an absent slot is zero; an absent code or block hash is an error of
-// what needs it. Of two entries with one key the later counts.
+// A snapshot: all that may be read. An account that is not listed does not exist and a slot that is not listed is zero, or either is an
+// error, as the flags say; a code or block hash that is not listed is always an error of what needs it. Of two entries with one key the later
+// counts.
 typedef struct lockstep_state {
   // 20 bytes an account.
   struct lockstep_bytes addresses;
@@ -409,6 +449,10 @@ typedef struct lockstep_state {
   struct lockstep_u64s block_numbers;
   // 32 bytes a block hash.
   struct lockstep_bytes block_hashes;
+  // With LOCKSTEP_STRICT: 20 bytes an account that is known not to exist. Its slots are zero.
+  struct lockstep_bytes absent;
+  // LOCKSTEP_STRICT, or none.
+  uint32_t flags;
 } lockstep_state;
 
 // What executing a block yields. Zero it before the first call, but for what is marked with "in" and the capacities.
@@ -481,7 +525,41 @@ typedef struct lockstep_results {
   struct lockstep_out_u64 code_offsets;
 } lockstep_results;
 
-// Calls, each alone on the same state, unsigned and at a gas price of zero, as eth_call takes them. As many as there are senders.
+// Access lists (EIP-2930). All zeros are empty lists.
+typedef struct lockstep_access_lists {
+  // One number more than there are calls: the accounts of the n-th are account_offsets[n] .. account_offsets[n + 1].
+  struct lockstep_u64s account_offsets;
+  // 20 bytes an account.
+  struct lockstep_bytes addresses;
+  // One number more than there are accounts: the keys of the n-th are key_offsets[n] .. key_offsets[n + 1]. Empty: there are no keys.
+  struct lockstep_u64s key_offsets;
+  // 32 bytes a key.
+  struct lockstep_bytes keys;
+} lockstep_access_lists;
+
+// Sets of accounts that are not as the snapshot has them, as eth_call takes them. All zeros are no sets.
+typedef struct lockstep_overrides {
+  // One number more than there are sets: the accounts of the n-th are account_offsets[n] .. account_offsets[n + 1].
+  struct lockstep_u64s account_offsets;
+  // 20 bytes an account. Of two with one address in a set the later counts.
+  struct lockstep_bytes addresses;
+  // One byte an account: LOCKSTEP_OVERRIDE_ flags. What is not flagged stays as it is.
+  struct lockstep_bytes flags;
+  // 32 bytes an account, in wei. Empty: none is given.
+  struct lockstep_bytes balances;
+  // One an account. Empty: none is given.
+  struct lockstep_u64s nonces;
+  // One an account. Empty: none is given.
+  struct lockstep_items codes;
+  // One number more than there are accounts: the slots of the n-th are slot_offsets[n] .. slot_offsets[n + 1]. Empty: there are no slots.
+  struct lockstep_u64s slot_offsets;
+  // 32 bytes a slot.
+  struct lockstep_bytes slot_keys;
+  // 32 bytes a slot: what it holds.
+  struct lockstep_bytes slot_values;
+} lockstep_overrides;
+
+// Calls on the same state, each alone or in sequences, unsigned and at a gas price of zero, as eth_call takes them. As many as there are senders.
 typedef struct lockstep_calls {
   // 20 bytes a call: the sender.
   struct lockstep_bytes from;
@@ -495,6 +573,17 @@ typedef struct lockstep_calls {
   struct lockstep_u64s gas;
   // One a call: calldata, or init code.
   struct lockstep_items inputs;
+  // Warm from the start.
+  struct lockstep_access_lists access_lists;
+  // What calls see instead of the snapshot. Within a sequence the overrides of a call stay in force for those after it.
+  struct lockstep_overrides overrides;
+  // One a call: zero for none, n for the n-th set of overrides. Empty: none has any. Calls that name one set share the work.
+  struct lockstep_u64s overrides_of;
+  // One number more than there are sequences: the calls of the n-th are sequences[n] .. sequences[n + 1], and each sees what those before it
+  // in its sequence did. The first is zero and the last the number of calls. Empty: each call is alone.
+  struct lockstep_u64s sequences;
+  // LOCKSTEP_STOP_ON_REVERT, or none.
+  uint32_t flags;
 } lockstep_calls;
 
 // What calls come to. Zero it before the first call, but for the capacities.
@@ -511,6 +600,11 @@ typedef struct lockstep_answers {
   struct lockstep_out outputs;
   // One number more than there are calls: the output of the n-th is outputs[output_offsets[n] .. output_offsets[n + 1]].
   struct lockstep_out_u64 output_offsets;
+  // Why calls were not made (INVALID, STATE, FAILED), in UTF-8. Optional: with a capacity of zero in this and the next nothing is written and
+  // nothing is too small.
+  struct lockstep_out errors;
+  // One number more than there are calls: the text of the n-th is errors[error_offsets[n] .. error_offsets[n + 1]], empty if it was made.
+  struct lockstep_out_u64 error_offsets;
 } lockstep_answers;
 
 #ifdef __cplusplus
@@ -529,14 +623,17 @@ lockstep_code lockstep_create(uint32_t abi_version,
 // Ends an engine, and with it what is kept under its tokens. Its number is never used again.
 lockstep_code lockstep_destroy(lockstep_handle handle);
 
+// Frees what is kept under a token that nobody will fetch.
+lockstep_code lockstep_discard(lockstep_handle handle, uint64_t token);
+
 // What there is to run on: the CPU, and every adapter. Sets `count` to their number; if it is more than `capacity`, nothing else is written and the
 // code is TOO_SMALL.
 lockstep_code lockstep_devices(struct lockstep_device *devices,
                                size_t capacity,
                                size_t *count);
 
-// Why a call failed: with zero as `handle` the last one of this thread that did, else the last one with that handle, by whatever thread. Writes up
-// to `capacity` bytes of UTF-8, the last of them zero, and gives the number that the whole takes; 1 if there is nothing to say.
+// Why a call failed, or the first bad item of a batch: with zero as `handle` the last one of this thread that did, else the last one with that handle,
+// by whatever thread. Writes up to `capacity` bytes of UTF-8, the last of them zero, and gives the number that the whole takes; 1 if there is nothing to say.
 size_t lockstep_last_error(lockstep_handle handle,
                            char *text,
                            size_t capacity);
@@ -559,7 +656,7 @@ lockstep_code lockstep_execute(lockstep_handle handle,
                                const struct lockstep_state *state,
                                struct lockstep_results *results);
 
-// Answers calls on a snapshot, each alone: what one does no other sees. With a token in `answers` it fetches what an earlier call has kept; the other
+// Answers calls on a snapshot, each alone or in sequences: what a call does, those after it in its sequence see, and no other. With a token in `answers` it fetches what an earlier call has kept; the other
 // pointers may be null then. A bad call has a status of its own; the last error tells of the first.
 lockstep_code lockstep_simulate(lockstep_handle handle,
                                 const struct lockstep_block_env *env,

@@ -50,8 +50,14 @@ fn settle(outcome: Outcome) -> lockstep_code {
     }
 }
 
+/// Notes an error that is no failure of the call: where a failure would be noted.
+pub(crate) fn note_item(entry: &Entry, text: String) {
+    entry.note(&text);
+    note(text);
+}
+
 /// Sets the calling thread's text. A thread that is about to end has none any more.
-pub(crate) fn note(text: String) {
+fn note(text: String) {
     let _ = LAST_ERROR.try_with(|last| last.replace(text));
 }
 

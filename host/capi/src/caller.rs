@@ -10,7 +10,7 @@ use crate::{
     },
 };
 use alloy_primitives::Bytes;
-use std::{ptr, slice};
+use std::{fmt::Display, ops::Range, ptr, slice};
 
 /// The caller's promise for one call, as the head of `lockstep.h` has it: every array is as long as it says, and until the call
 /// returns nobody else writes to it. Null pointers, pointers that are not aligned, and lengths that cannot be are found here.
@@ -47,6 +47,25 @@ impl<'a> Items<'a> {
         self.offsets.windows(2).map(move |ends| &self.bytes[ends[0] as usize..ends[1] as usize])
     }
 
+    pub(crate) fn slice(self, range: Range<usize>) -> Self {
+        if range.is_empty() {
+            return Self { bytes: &[], offsets: &[] };
+        }
+        Self { bytes: self.bytes, offsets: &self.offsets[range.start..=range.end] }
+    }
+
+    /// In parts of so many items and bytes, each of which holds one item at least.
+    pub(crate) fn parts(self, items: usize, bytes: u64) -> impl Iterator<Item = Self> {
+        let mut start = 0;
+        std::iter::from_fn(move || {
+            let most = (start + items).min(self.len());
+            let end = self.offsets.get(start..=most)?.partition_point(|offset| offset - self.offsets[start] <= bytes);
+            let part = start..(start + end.saturating_sub(1)).max(start + 1).min(self.len());
+            start = part.end;
+            (!part.is_empty()).then(|| self.slice(part))
+        })
+    }
+
     /// Copies, of which some that are neighbours share an allocation.
     pub(crate) fn to_bytes(self) -> impl Iterator<Item = Bytes> + use<'a> {
         let groups = (0..self.len()).step_by(SHARED);
@@ -57,6 +76,48 @@ impl<'a> Items<'a> {
             offsets.windows(2).map(move |ends| whole.slice(ends[0] as usize - start..ends[1] as usize - start))
         })
     }
+}
+
+/// Room for elements of one kind.
+pub(crate) trait Room {
+    type Element: Copy;
+
+    /// Where it is, and for how many.
+    fn room(&self) -> (*mut Self::Element, usize);
+
+    /// What the caller is told of how many there are.
+    fn len(&mut self) -> &mut usize;
+}
+
+impl Room for lockstep_out {
+    type Element = u8;
+
+    fn room(&self) -> (*mut u8, usize) {
+        (self.data, self.capacity)
+    }
+
+    fn len(&mut self) -> &mut usize {
+        &mut self.len
+    }
+}
+
+impl Room for lockstep_out_u64 {
+    type Element = u64;
+
+    fn room(&self) -> (*mut u64, usize) {
+        (self.data, self.capacity)
+    }
+
+    fn len(&mut self) -> &mut usize {
+        &mut self.len
+    }
+}
+
+/// Outputs by name, and what each is to hold.
+#[derive(Debug, Default)]
+pub(crate) struct Columns<'a> {
+    pub(crate) bytes: Vec<(&'static str, &'a mut lockstep_out, &'a [u8])>,
+    pub(crate) numbers: Vec<(&'static str, &'a mut lockstep_out_u64, &'a [u64])>,
 }
 
 /// Strings that share an allocation. One for all would have one counter for all, over which threads would fight; the engine's threads
@@ -85,16 +146,16 @@ impl Caller {
         Ok(())
     }
 
-    pub(crate) fn bytes<'a>(self, bytes: &'a lockstep_bytes, name: &str) -> Outcome<&'a [u8]> {
+    pub(crate) fn bytes(self, bytes: &lockstep_bytes, name: impl Display + Copy) -> Outcome<&[u8]> {
         self.array(bytes.data, bytes.len, name)
     }
 
-    pub(crate) fn u64s<'a>(self, numbers: &'a lockstep_u64s, name: &str) -> Outcome<&'a [u64]> {
+    pub(crate) fn u64s(self, numbers: &lockstep_u64s, name: impl Display + Copy) -> Outcome<&[u64]> {
         self.array(numbers.data, numbers.len, name)
     }
 
     /// The arrays' lengths are their own: `'a` is the call.
-    fn array<'a, T>(self, data: *const T, len: usize, name: &str) -> Outcome<&'a [T]> {
+    fn array<'a, T>(self, data: *const T, len: usize, name: impl Display + Copy) -> Outcome<&'a [T]> {
         if len == 0 {
             return Ok(&[]);
         }
@@ -106,62 +167,68 @@ impl Caller {
     }
 
     pub(crate) fn items<'a>(self, items: &'a lockstep_items, name: &str) -> Outcome<Items<'a>> {
-        most_items(items.offsets.len.saturating_sub(1), name)?;
-        let offsets = self.u64s(&items.offsets, &format!("{name}.offsets"))?;
-        let bytes = self.bytes(&items.bytes, &format!("{name}.bytes"))?;
-        let wrong = |reason: String| Fault::of(lockstep_code::BadOffsets, name, reason);
-        let (Some(first), Some(last)) = (offsets.first(), offsets.last()) else {
-            return if bytes.is_empty() {
-                Ok(Items { bytes, offsets })
-            } else {
-                Err(wrong(format!("{} bytes and no offsets", bytes.len())))
-            };
-        };
-        if *first != 0 {
-            return Err(wrong(format!("the first offset is {first}")));
+        at_most(items.offsets.len.saturating_sub(1), LOCKSTEP_MAX_ITEMS, name)?;
+        let offsets = self.u64s(&items.offsets, format_args!("{name}.offsets"))?;
+        let bytes = self.bytes(&items.bytes, format_args!("{name}.bytes"))?;
+        if offsets.is_empty() && !bytes.is_empty() {
+            let reason = format!("{} bytes and no offsets", bytes.len());
+            return Err(Fault::of(lockstep_code::BadOffsets, name, reason));
         }
-        if let Some(at) = offsets.windows(2).position(|ends| ends[0] > ends[1]) {
-            return Err(wrong(format!("offset {} is {} and the next one {}", at, offsets[at], offsets[at + 1])));
-        }
-        if *last != bytes.len() as u64 {
-            return Err(wrong(format!("the last offset is {last} of {} bytes", bytes.len())));
-        }
+        ascending(offsets, bytes.len(), name)?;
         Ok(Items { bytes, offsets })
     }
 
+    /// Offsets that divide `of` elements. Without any there are no groups, and nothing to divide.
+    pub(crate) fn groups<'a>(self, offsets: &'a lockstep_u64s, of: usize, name: &str) -> Outcome<&'a [u64]> {
+        let offsets = self.u64s(offsets, name)?;
+        if offsets.is_empty() && of != 0 {
+            return Err(Fault::of(lockstep_code::BadOffsets, name, format_args!("none, for {of} elements")));
+        }
+        ascending(offsets, of, name)?;
+        Ok(offsets)
+    }
+
+    /// Refuses an output that has no room for `len` elements, before any work, and says how many they are.
+    pub(crate) fn has_room<R: Room>(self, out: &mut R, len: usize, name: &str) -> Outcome {
+        fits(out, len, name)?;
+        writable(out, name)
+    }
+
+    /// Refuses outputs that cannot be written to, before any work.
+    pub(crate) fn can_write(self, columns: &mut Columns<'_>) -> Outcome {
+        columns.bytes.iter_mut().try_for_each(|(name, out, _)| writable(*out, name))?;
+        columns.numbers.iter_mut().try_for_each(|(name, out, _)| writable(*out, name))
+    }
+
     /// Columns out: says how long each is, and if all have room writes them.
-    pub(crate) fn fill(
-        self,
-        bytes: &mut [(&mut lockstep_out, &[u8])],
-        numbers: &mut [(&mut lockstep_out_u64, &[u64])],
-    ) -> Outcome {
-        let mut short = None;
-        for (out, values) in &mut *bytes {
-            out.len = values.len();
-            short = short.or((out.len > out.capacity).then_some((out.len, out.capacity)));
+    pub(crate) fn fill(self, columns: &mut Columns<'_>) -> Outcome {
+        let mut short = Ok(());
+        for (name, out, values) in &mut columns.bytes {
+            short = short.and(fits(*out, values.len(), name));
         }
-        for (out, values) in &mut *numbers {
-            out.len = values.len();
-            short = short.or((out.len > out.capacity).then_some((out.len, out.capacity)));
+        for (name, out, values) in &mut columns.numbers {
+            short = short.and(fits(*out, values.len(), name));
         }
-        if let Some((len, capacity)) = short {
-            let reason = format!("{len} elements where there is room for {capacity}");
-            return Err(Fault::of(lockstep_code::TooSmall, "output", reason));
-        }
+        short?;
         // All are checked before the first is written.
-        for (out, values) in &*bytes {
-            writable(out.data, values)?;
-        }
-        for (out, values) in &*numbers {
-            writable(out.data, values)?;
-        }
-        for (out, values) in bytes {
+        self.can_write(columns)?;
+        for (_, out, values) in &mut columns.bytes {
             self.copy(values, out.data);
         }
-        for (out, values) in numbers {
+        for (_, out, values) in &mut columns.numbers {
             self.copy(values, out.data);
         }
         Ok(())
+    }
+
+    /// Writes behind what is written already, and counts on where there is no more room. The output must be writable.
+    pub(crate) fn append<R: Room>(self, out: &mut R, values: &[R::Element]) {
+        let (data, capacity) = out.room();
+        let start = *out.len();
+        *out.len() += values.len();
+        if start + values.len() <= capacity {
+            self.copy(values, data.wrapping_add(start));
+        }
     }
 
     /// `to` is checked, and has room.
@@ -190,7 +257,7 @@ impl Caller {
     }
 }
 
-fn checked<T>(pointer: *const T, name: &str) -> Outcome {
+fn checked<T>(pointer: *const T, name: impl Display) -> Outcome {
     if pointer.is_null() {
         return Err(Fault::of(lockstep_code::NullPointer, name, "null"));
     }
@@ -201,12 +268,45 @@ fn checked<T>(pointer: *const T, name: &str) -> Outcome {
     Ok(())
 }
 
-fn writable<T>(to: *mut T, values: &[T]) -> Outcome {
-    if values.is_empty() { Ok(()) } else { checked(to, "output") }
+/// Says how long an output is to be, and refuses it if that is more than it has room for.
+fn fits<R: Room>(out: &mut R, len: usize, name: &str) -> Outcome {
+    *out.len() = len;
+    match out.room() {
+        (_, capacity) if len > capacity => Err(too_small(name, len, capacity)),
+        _ => Ok(()),
+    }
+}
+
+/// Without room there is nowhere to write.
+fn writable<R: Room>(out: &mut R, name: &str) -> Outcome {
+    match out.room() {
+        (_, 0) => Ok(()),
+        (data, _) => checked(data, name),
+    }
+}
+
+pub(crate) fn too_small(name: &str, len: usize, capacity: usize) -> Fault {
+    Fault::of(lockstep_code::TooSmall, name, format_args!("{len} elements where there is room for {capacity}"))
+}
+
+/// Refuses offsets that do not lead from zero to `end`.
+fn ascending(offsets: &[u64], end: usize, name: &str) -> Outcome {
+    let wrong = |reason: String| Err(Fault::of(lockstep_code::BadOffsets, name, reason));
+    let (Some(first), Some(last)) = (offsets.first(), offsets.last()) else { return Ok(()) };
+    if *first != 0 {
+        return wrong(format!("the first offset is {first}"));
+    }
+    if let Some(at) = offsets.windows(2).position(|ends| ends[0] > ends[1]) {
+        return wrong(format!("offset {at} is {} and the next one {}", offsets[at], offsets[at + 1]));
+    }
+    if *last != end as u64 {
+        return wrong(format!("the last offset is {last} of {end}"));
+    }
+    Ok(())
 }
 
 /// No array is larger than half of what can be addressed.
-fn room<T>(len: usize, name: &str) -> Outcome {
+fn room<T>(len: usize, name: impl Display) -> Outcome {
     match len.checked_mul(size_of::<T>()) {
         Some(size) if isize::try_from(size).is_ok() => Ok(()),
         _ => Err(Fault::of(lockstep_code::BadLength, name, format_args!("{len} elements"))),
@@ -214,15 +314,15 @@ fn room<T>(len: usize, name: &str) -> Outcome {
 }
 
 /// Refuses batches beyond all bounds.
-pub(crate) fn most_items(count: usize, name: &str) -> Outcome {
-    if count <= LOCKSTEP_MAX_ITEMS {
+pub(crate) fn at_most(count: usize, most: usize, name: &str) -> Outcome {
+    if count <= most {
         return Ok(());
     }
-    Err(Fault::of(lockstep_code::BadLength, name, format_args!("{count} items, most are {LOCKSTEP_MAX_ITEMS}")))
+    Err(Fault::of(lockstep_code::BadLength, name, format_args!("{count} items, most are {most}")))
 }
 
 /// Refuses a column that is not as long as `count` items of `each` take.
-pub(crate) fn length(actual: usize, count: usize, each: usize, name: &str) -> Outcome {
+pub(crate) fn length(actual: usize, count: usize, each: usize, name: impl Display) -> Outcome {
     if count.checked_mul(each) == Some(actual) {
         return Ok(());
     }
@@ -230,11 +330,16 @@ pub(crate) fn length(actual: usize, count: usize, each: usize, name: &str) -> Ou
     Err(Fault::of(lockstep_code::BadLength, name, reason))
 }
 
+/// The same for a column that may be empty.
+pub(crate) fn optional(actual: usize, count: usize, each: usize, name: &str) -> Outcome {
+    if actual == 0 { Ok(()) } else { length(actual, count, each, name) }
+}
+
 /// How many items of `each` a column has.
 pub(crate) fn count(actual: usize, each: usize, name: &str) -> Outcome<usize> {
     if !actual.is_multiple_of(each) {
         return Err(Fault::of(lockstep_code::BadLength, name, format_args!("{actual} is no multiple of {each}")));
     }
-    most_items(actual / each, name)?;
+    at_most(actual / each, LOCKSTEP_MAX_ITEMS, name)?;
     Ok(actual / each)
 }

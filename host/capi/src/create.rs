@@ -2,7 +2,7 @@
 #![expect(unsafe_code, reason = "functions of C")]
 
 use crate::{
-    border::{self, guarded},
+    border::{self, guarded, on_handle},
     caller::Caller,
     fault::{Fault, Outcome},
     handles,
@@ -88,6 +88,12 @@ pub extern "C" fn lockstep_destroy(handle: lockstep_handle) -> lockstep_code {
     guarded(|| handles::remove(handle))
 }
 
+/// Frees what is kept under a token that nobody will fetch.
+#[unsafe(no_mangle)]
+pub extern "C" fn lockstep_discard(handle: lockstep_handle, token: u64) -> lockstep_code {
+    on_handle(handle, |entry| entry.discard(token))
+}
+
 /// What there is to run on: the CPU, and every adapter. Sets `count` to their number; if it is more than `capacity`, nothing else is written and the
 /// code is TOO_SMALL.
 #[unsafe(no_mangle)]
@@ -153,8 +159,8 @@ fn fixed_text<const N: usize>(text: &str) -> [c_char; N] {
     fixed
 }
 
-/// Why a call failed: with zero as `handle` the last one of this thread that did, else the last one with that handle, by whatever thread. Writes up
-/// to `capacity` bytes of UTF-8, the last of them zero, and gives the number that the whole takes; 1 if there is nothing to say.
+/// Why a call failed, or the first bad item of a batch: with zero as `handle` the last one of this thread that did, else the last one with that handle,
+/// by whatever thread. Writes up to `capacity` bytes of UTF-8, the last of them zero, and gives the number that the whole takes; 1 if there is nothing to say.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn lockstep_last_error(handle: lockstep_handle, text: *mut c_char, capacity: usize) -> usize {
     // SAFETY: the contract of lockstep.h.

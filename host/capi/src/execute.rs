@@ -3,14 +3,14 @@
 
 use crate::{
     border::on_handle,
-    caller::Caller,
+    caller::{Caller, at_most},
     fault::{Fault, Outcome},
     handles::{Entry, Waiting, no_result},
     results::Executed,
     state,
     types::{
-        LOCKSTEP_NO_TX, LOCKSTEP_WANT_CHANGES, LOCKSTEP_WANT_LOGS, LOCKSTEP_WANT_OUTPUTS, lockstep_block_env,
-        lockstep_code, lockstep_handle, lockstep_items, lockstep_results, lockstep_state,
+        LOCKSTEP_MAX_TXS, LOCKSTEP_NO_TX, LOCKSTEP_WANT_CHANGES, LOCKSTEP_WANT_LOGS, LOCKSTEP_WANT_OUTPUTS,
+        lockstep_block_env, lockstep_code, lockstep_handle, lockstep_items, lockstep_results, lockstep_state,
     },
 };
 use lockstep::block::Block;
@@ -49,13 +49,16 @@ pub unsafe extern "C" fn lockstep_execute(
 type Inputs = (*const lockstep_block_env, *const lockstep_items, *const lockstep_state);
 
 fn execute(entry: &Entry, caller: Caller, inputs: Inputs, out: &mut lockstep_results) -> Outcome<Executed> {
-    let env = state::env(&caller.read(inputs.0, "env")?)?;
-    let transactions = caller.read(inputs.1, "transactions")?;
-    let state = state::state(entry, caller, &caller.read(inputs.2, "state")?)?;
     if out.wants & !(LOCKSTEP_WANT_OUTPUTS | LOCKSTEP_WANT_LOGS | LOCKSTEP_WANT_CHANGES) != 0 {
         return Err(Fault::of(lockstep_code::BadArgument, "results.wants", "an unknown flag"));
     }
-    let block = Block { env, transactions: caller.items(&transactions, "transactions")?.to_bytes().collect() };
+    caller.can_write(&mut Executed::empty(out.wants).columns(out))?;
+    let env = state::env(&caller.read(inputs.0, "env")?)?;
+    let transactions = caller.read(inputs.1, "transactions")?;
+    let transactions = caller.items(&transactions, "transactions")?;
+    at_most(transactions.len(), LOCKSTEP_MAX_TXS, "transactions")?;
+    let state = state::state(entry, caller, &caller.read(inputs.2, "state")?)?;
+    let block = Block { env, transactions: transactions.to_bytes().collect() };
     let output = entry.engine.execute_block(&block, &state).map_err(|error| {
         out.failed_tx = error.tx().map_or(LOCKSTEP_NO_TX, |tx| tx as u64);
         Fault::from(error)
@@ -72,7 +75,8 @@ fn give(entry: &Entry, caller: Caller, token: u64, found: Arc<Executed>, out: &m
         }
         // A null pointer beside a capacity can be mended, too.
         Err(_) => out.token = token,
-        Ok(()) => entry.forget(token),
+        // Whoever fetched it at the same time has discarded it.
+        Ok(()) => drop(entry.discard(token)),
     }
     given
 }

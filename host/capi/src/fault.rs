@@ -19,7 +19,7 @@ impl Fault {
     }
 
     /// The field that is at fault, and what is wrong with it.
-    pub(crate) fn of(code: lockstep_code, field: &str, reason: impl Display) -> Self {
+    pub(crate) fn of(code: lockstep_code, field: impl Display, reason: impl Display) -> Self {
         Self::new(code, format_args!("{field}: {reason}"))
     }
 }

@@ -9,18 +9,57 @@ use crate::{
 use lockstep::engine::Engine;
 use std::{
     collections::{HashMap, VecDeque},
-    sync::{Arc, LazyLock, Mutex, MutexGuard, PoisonError, RwLock},
+    process,
+    sync::{
+        Arc, Mutex, MutexGuard, OnceLock, PoisonError, RwLock,
+        atomic::{AtomicU64, Ordering},
+    },
 };
 
 /// Results kept of a handle; the oldest makes room.
 const MOST_KEPT: usize = 256;
 
-static TABLE: LazyLock<RwLock<Table>> = LazyLock::new(RwLock::default);
+/// The table of the process that created the first handle.
+static FIRST: OnceLock<Table> = OnceLock::new();
 
-#[derive(Default)]
+/// The handle that was given out last.
+static LAST: AtomicU64 = AtomicU64::new(0);
+
+/// The handles of one process. One that is forked has none of its parent's threads, and a lock that one of these held is held in it for
+/// ever: so it never touches its parent's table, and begins one of its own.
 struct Table {
-    last: lockstep_handle,
-    entries: HashMap<lockstep_handle, Arc<Entry>>,
+    pid: u32,
+    /// Handles up to this one are those of the processes before.
+    inherited: lockstep_handle,
+    entries: RwLock<HashMap<lockstep_handle, Arc<Entry>>>,
+    /// That of a process that was forked from this one; set in that process only.
+    forked: OnceLock<Box<Self>>,
+}
+
+impl Table {
+    fn new() -> Self {
+        let inherited = LAST.load(Ordering::Relaxed);
+        Self { pid: process::id(), inherited, entries: RwLock::default(), forked: OnceLock::new() }
+    }
+
+    /// This process's own, if it has one.
+    fn find() -> Option<&'static Self> {
+        let pid = process::id();
+        let mut table = FIRST.get()?;
+        while table.pid != pid {
+            table = table.forked.get()?;
+        }
+        Some(table)
+    }
+
+    fn find_or_begin() -> &'static Self {
+        let pid = process::id();
+        let mut table = FIRST.get_or_init(Self::new);
+        while table.pid != pid {
+            table = table.forked.get_or_init(|| Box::new(Self::new()));
+        }
+        table
+    }
 }
 
 /// What a handle stands for.
@@ -49,22 +88,34 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 pub(crate) fn insert(engine: Engine) -> lockstep_handle {
-    let mut table = TABLE.write().unwrap_or_else(PoisonError::into_inner);
-    table.last += 1;
-    let handle = table.last;
-    table.entries.insert(handle, Arc::new(Entry { engine, error: Mutex::default(), kept: Mutex::default() }));
+    // The table first: what a forked process has inherited is known before its first number.
+    let table = Table::find_or_begin();
+    let handle = LAST.fetch_add(1, Ordering::Relaxed) + 1;
+    let entry = Arc::new(Entry { engine, error: Mutex::default(), kept: Mutex::default() });
+    table.entries.write().unwrap_or_else(PoisonError::into_inner).insert(handle, entry);
     handle
 }
 
 pub(crate) fn get(handle: lockstep_handle) -> Outcome<Arc<Entry>> {
-    let table = TABLE.read().unwrap_or_else(PoisonError::into_inner);
-    table.entries.get(&handle).cloned().ok_or_else(|| no_handle(handle))
+    let table = table_of(handle)?;
+    let entries = table.entries.read().unwrap_or_else(PoisonError::into_inner);
+    entries.get(&handle).cloned().ok_or_else(|| no_handle(handle))
 }
 
 pub(crate) fn remove(handle: lockstep_handle) -> Outcome {
-    let removed = TABLE.write().unwrap_or_else(PoisonError::into_inner).entries.remove(&handle);
+    let removed = table_of(handle)?.entries.write().unwrap_or_else(PoisonError::into_inner).remove(&handle);
     // Dropped here, outside the lock: ending threads and devices takes a while.
     removed.map(drop).ok_or_else(|| no_handle(handle))
+}
+
+/// Where a handle is, if it is anywhere.
+fn table_of(handle: lockstep_handle) -> Outcome<&'static Table> {
+    let table = Table::find();
+    let inherited = table.map_or_else(|| LAST.load(Ordering::Relaxed), |table| table.inherited);
+    if (1..=inherited).contains(&handle) {
+        return Err(Fault::of(lockstep_code::Forked, "handle", format_args!("{handle} was created before a fork()")));
+    }
+    table.ok_or_else(|| no_handle(handle))
 }
 
 fn no_handle(handle: lockstep_handle) -> Fault {
@@ -90,8 +141,14 @@ impl Entry {
         found.ok_or_else(|| no_result(token))
     }
 
-    pub(crate) fn forget(&self, token: u64) {
-        lock(&self.kept).results.retain(|(of, _)| *of != token);
+    /// Frees what is kept under a token.
+    pub(crate) fn discard(&self, token: u64) -> Outcome {
+        let mut kept = lock(&self.kept);
+        let at = kept.results.iter().position(|(of, _)| *of == token).ok_or_else(|| no_result(token))?;
+        let dropped = kept.results.remove(at);
+        drop(kept);
+        drop(dropped);
+        Ok(())
     }
 
     pub(crate) fn note(&self, text: &str) {

@@ -7,12 +7,15 @@
 
 mod border;
 mod caller;
+mod calls;
 mod create;
+mod errors;
 mod execute;
 mod fault;
 mod handles;
 mod hash;
 mod net;
+mod overrides;
 mod recover;
 mod results;
 mod simulate;

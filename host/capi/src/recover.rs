@@ -2,8 +2,9 @@
 #![expect(unsafe_code, reason = "functions of C")]
 
 use crate::{
-    border::{note, on_handle},
-    caller::{Caller, count, length},
+    border::{note_item, on_handle},
+    caller::{Caller, Items, count, length, too_small},
+    errors::Errors,
     fault::{Fault, Outcome},
     handles::Entry,
     types::{
@@ -16,6 +17,10 @@ use lockstep::{
     signers::{SignerError, SignerRequest, SignerResults, requests_from_columns},
 };
 use std::mem;
+
+/// Items that are recovered at once, and their bytes: more are no faster, and an item takes half a KiB meanwhile.
+const PART: usize = 1 << 16;
+const PART_BYTES: u64 = 64 << 20;
 
 /// Recovers the signer of each item, and the authorities of raw transactions, all in one batch. Fewer than 16 items are done on the calling thread. A bad
 /// item has a status of its own, and the others do not notice; the last error tells of the first.
@@ -30,83 +35,153 @@ pub unsafe extern "C" fn lockstep_recover(
     on_handle(handle, |entry| {
         let signatures = caller.read(signatures, "signatures")?;
         let mut out = caller.read(signers.cast_const(), "signers")?;
-        let filled = recover(entry, caller, &signatures).and_then(|found| found.give(caller, &mut out));
+        let recovered = Input::read(caller, &signatures).and_then(|input| recover(entry, caller, &input, &mut out));
         caller.write(signers, out, "signers")?;
-        filled
+        recovered
     })
+}
+
+/// What is to be recovered, checked.
+struct Input<'a> {
+    raw: Items<'a>,
+    hashes: &'a [u8],
+    r: &'a [u8],
+    s: &'a [u8],
+    parities: &'a [u8],
+    low_s: bool,
+}
+
+impl<'a> Input<'a> {
+    fn read(caller: Caller, input: &'a lockstep_signatures) -> Outcome<Self> {
+        let lockstep_signatures { raw, hashes, r, s, parities, flags } = input;
+        if flags & !LOCKSTEP_LOW_S != 0 {
+            return Err(Fault::of(lockstep_code::BadArgument, "signatures.flags", "an unknown flag"));
+        }
+        let input = Self {
+            raw: caller.items(raw, "signatures.raw")?,
+            hashes: caller.bytes(hashes, "signatures.hashes")?,
+            r: caller.bytes(r, "signatures.r")?,
+            s: caller.bytes(s, "signatures.s")?,
+            parities: caller.bytes(parities, "signatures.parities")?,
+            low_s: flags & LOCKSTEP_LOW_S != 0,
+        };
+        let (items, beside) = match input.raw.len() {
+            0 => (count(input.hashes.len(), 32, "signatures.hashes")?, ""),
+            _ => (0, ", beside raw transactions,"),
+        };
+        for (column, each, name) in
+            [(input.hashes, 32, "hashes"), (input.r, 32, "r"), (input.s, 32, "s"), (input.parities, 1, "parities")]
+        {
+            length(column.len(), items, each, format_args!("signatures.{name}{beside}"))?;
+        }
+        Ok(input)
+    }
+
+    /// Either form.
+    fn len(&self) -> usize {
+        self.raw.len().max(self.parities.len())
+    }
+}
+
+/// Part by part, each written as soon as it is done.
+fn recover(entry: &Entry, caller: Caller, input: &Input<'_>, out: &mut lockstep_signers) -> Outcome {
+    let mut sink = Sink::new(caller, entry, input.len(), out)?;
+    for part in input.raw.parts(PART, PART_BYTES) {
+        let items: Vec<_> = part.to_bytes().map(|bytes| SignerRequest::Raw { bytes, low_s: input.low_s }).collect();
+        sink.signers(entry.engine.recover_signers(&items));
+    }
+    let words = input.hashes.chunks(32 * PART).zip(input.r.chunks(32 * PART)).zip(input.s.chunks(32 * PART));
+    for (((hashes, r), s), parities) in words.zip(input.parities.chunks(PART)) {
+        let wrong = |error| Fault::new(lockstep_code::BadLength, format_args!("signatures.{error}"));
+        let requests = requests_from_columns(hashes, r, s, parities, input.low_s).map_err(wrong)?;
+        sink.columns(entry.engine.recover(&requests));
+    }
+    sink.finish()
+}
+
+/// Where signers go: a part, and behind the parts before it the caller's arrays.
+struct Sink<'a> {
+    caller: Caller,
+    entry: &'a Entry,
+    out: &'a mut lockstep_signers,
+    wants_authorities: bool,
+    wants_errors: bool,
+    /// Whether an item has failed.
+    noted: bool,
+    part: Part,
 }
 
 /// Columns out.
 #[derive(Debug, Default)]
-struct Found {
+struct Part {
     addresses: Vec<u8>,
     statuses: Vec<u8>,
     authorities: Vec<u8>,
     authority_statuses: Vec<u8>,
     authority_offsets: Vec<u64>,
-    /// Whether an item has failed.
-    noted: bool,
+    errors: Errors,
 }
 
-fn recover(entry: &Entry, caller: Caller, input: &lockstep_signatures) -> Outcome<Found> {
-    let lockstep_signatures { raw, hashes, r, s, parities, flags } = input;
-    if flags & !LOCKSTEP_LOW_S != 0 {
-        return Err(Fault::of(lockstep_code::BadArgument, "signatures.flags", "an unknown flag"));
+impl Part {
+    fn reserve(&mut self, items: usize) {
+        self.addresses.reserve(20 * items);
+        self.statuses.reserve(items);
+        self.authority_offsets.reserve(items);
+        self.errors.offsets.reserve(items);
     }
-    let low_s = flags & LOCKSTEP_LOW_S != 0;
-    let raw = caller.items(raw, "signatures.raw")?;
-    let hashes = caller.bytes(hashes, "signatures.hashes")?;
-    let r = caller.bytes(r, "signatures.r")?;
-    let s = caller.bytes(s, "signatures.s")?;
-    let parities = caller.bytes(parities, "signatures.parities")?;
-    if raw.len() == 0 {
-        let items = count(hashes.len(), 32, "signatures.hashes")?;
-        let wrong = |error| Fault::new(lockstep_code::BadLength, format_args!("signatures.{error}"));
-        let requests = requests_from_columns(hashes, r, s, parities, low_s).map_err(wrong)?;
-        let mut found = Found::with_capacity(items);
-        // Columns have no authorities.
-        found.authority_offsets.resize(items + 1, 0);
-        for (index, result) in entry.engine.recover(&requests).into_iter().enumerate() {
-            found.push(index, result.map_err(SignerError::Recover));
-        }
-        return Ok(found);
-    }
-    for (column, name) in [(hashes, "hashes"), (r, "r"), (s, "s"), (parities, "parities")] {
-        length(column.len(), 0, 1, &format!("signatures.{name}, beside raw transactions,"))?;
-    }
-    let items: Vec<_> = raw.to_bytes().map(|bytes| SignerRequest::Raw { bytes, low_s }).collect();
-    Ok(Found::of(entry.engine.recover_signers(&items)))
 }
 
-impl Found {
-    fn with_capacity(items: usize) -> Self {
-        Self {
-            addresses: Vec::with_capacity(20 * items),
-            statuses: Vec::with_capacity(items),
-            authority_offsets: Vec::with_capacity(items + 1),
-            ..Self::default()
+impl<'a> Sink<'a> {
+    /// Checks all that can be known before.
+    fn new(caller: Caller, entry: &'a Entry, items: usize, out: &'a mut lockstep_signers) -> Outcome<Self> {
+        let any = |capacities: &[usize]| capacities.iter().any(|capacity| *capacity != 0);
+        let wants_authorities =
+            any(&[out.authority_offsets.capacity, out.authorities.capacity, out.authority_statuses.capacity]);
+        let wants_errors = any(&[out.error_offsets.capacity, out.errors.capacity]);
+        caller.has_room(&mut out.addresses, 20 * items, "signers.addresses")?;
+        caller.has_room(&mut out.statuses, items, "signers.statuses")?;
+        if wants_authorities {
+            caller.has_room(&mut out.authority_offsets, items + 1, "signers.authority_offsets")?;
+            caller.has_room(&mut out.authorities, 0, "signers.authorities")?;
+            caller.has_room(&mut out.authority_statuses, 0, "signers.authority_statuses")?;
         }
+        if wants_errors {
+            caller.has_room(&mut out.error_offsets, items + 1, "signers.error_offsets")?;
+            caller.has_room(&mut out.errors, 0, "signers.errors")?;
+        }
+        for out in [&mut out.addresses, &mut out.statuses, &mut out.authorities, &mut out.authority_statuses] {
+            out.len = 0;
+        }
+        (out.errors.len, out.authority_offsets.len, out.error_offsets.len) = (0, 0, 0);
+        caller.append(&mut out.authority_offsets, &[0]);
+        caller.append(&mut out.error_offsets, &[0]);
+        Ok(Self { caller, entry, out, wants_authorities, wants_errors, noted: false, part: Part::default() })
     }
 
-    fn of(results: SignerResults) -> Self {
-        let mut found = Self::with_capacity(results.len());
-        found.authority_offsets.push(0);
-        for (index, result) in results.into_iter().enumerate() {
+    fn signers(&mut self, results: SignerResults) {
+        self.part.reserve(results.len());
+        for result in results {
             let result = result.map(|signers| {
                 for authority in signers.authorities {
                     let status = authority.map_or(lockstep_item_status::NoAuthority, |_| lockstep_item_status::Ok);
-                    found.authorities.extend_from_slice(authority.unwrap_or_default().as_slice());
-                    found.authority_statuses.push(status as u8);
+                    self.part.authorities.extend_from_slice(authority.unwrap_or_default().as_slice());
+                    self.part.authority_statuses.push(status as u8);
                 }
                 signers.signer
             });
-            found.authority_offsets.push(found.authority_statuses.len() as u64);
-            found.push(index, result);
+            self.push(result);
         }
-        found
+        self.flush();
     }
 
-    fn push(&mut self, index: usize, result: Result<Address, SignerError>) {
+    /// Columns have no authorities.
+    fn columns(&mut self, results: Vec<Result<Address, RecoverError>>) {
+        self.part.reserve(results.len());
+        results.into_iter().for_each(|result| self.push(result.map_err(SignerError::Recover)));
+        self.flush();
+    }
+
+    fn push(&mut self, result: Result<Address, SignerError>) {
         let status = match &result {
             Ok(_) => lockstep_item_status::Ok,
             Err(SignerError::Decode(_)) => lockstep_item_status::Malformed,
@@ -115,26 +190,44 @@ impl Found {
             Err(SignerError::Recover(RecoverError::NoPoint)) => lockstep_item_status::NoPoint,
             Err(SignerError::Recover(RecoverError::Infinity)) => lockstep_item_status::Infinity,
         };
+        let Self { out, part, .. } = self;
         if let Err(error) = &result
             && !mem::replace(&mut self.noted, true)
         {
-            note(format!("item {index}: {error}"));
+            let index = out.statuses.len + part.statuses.len();
+            note_item(self.entry, format!("item {index}: {error}"));
         }
-        self.addresses.extend_from_slice(result.unwrap_or_default().as_slice());
-        self.statuses.push(status as u8);
+        part.addresses.extend_from_slice(result.as_ref().copied().unwrap_or_default().as_slice());
+        part.statuses.push(status as u8);
+        part.authority_offsets.push((out.authority_statuses.len + part.authority_statuses.len()) as u64);
+        part.errors.push(out.errors.len, result.err());
     }
 
-    fn give(&self, caller: Caller, out: &mut lockstep_signers) -> Outcome {
-        let wanted = out.authorities.capacity != 0 || out.authority_offsets.capacity != 0;
-        let mut bytes = vec![(&mut out.addresses, &*self.addresses), (&mut out.statuses, &*self.statuses)];
-        if wanted {
-            bytes.push((&mut out.authorities, &self.authorities));
-            bytes.push((&mut out.authority_statuses, &self.authority_statuses));
-            return caller.fill(&mut bytes, &mut [(&mut out.authority_offsets, &self.authority_offsets)]);
+    fn flush(&mut self) {
+        let Self { caller, out, .. } = self;
+        let Part { addresses, statuses, authorities, authority_statuses, authority_offsets, errors } =
+            mem::take(&mut self.part);
+        caller.append(&mut out.addresses, &addresses);
+        caller.append(&mut out.statuses, &statuses);
+        caller.append(&mut out.authorities, &authorities);
+        caller.append(&mut out.authority_statuses, &authority_statuses);
+        caller.append(&mut out.authority_offsets, &authority_offsets);
+        caller.append(&mut out.errors, &errors.texts);
+        caller.append(&mut out.error_offsets, &errors.offsets);
+    }
+
+    /// What could not be known before.
+    fn finish(self) -> Outcome {
+        let lockstep_signers { authorities, authority_statuses, errors, .. } = self.out;
+        for (wanted, out, name) in [
+            (self.wants_authorities, authorities, "signers.authorities"),
+            (self.wants_authorities, authority_statuses, "signers.authority_statuses"),
+            (self.wants_errors, errors, "signers.errors"),
+        ] {
+            if wanted && out.len > out.capacity {
+                return Err(too_small(name, out.len, out.capacity));
+            }
         }
-        out.authorities.len = self.authorities.len();
-        out.authority_statuses.len = self.authority_statuses.len();
-        out.authority_offsets.len = self.authority_offsets.len();
-        caller.fill(&mut bytes, &mut [])
+        Ok(())
     }
 }

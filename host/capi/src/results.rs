@@ -1,7 +1,7 @@
 //! What a block came to, as columns.
 
 use crate::{
-    caller::Caller,
+    caller::{Caller, Columns},
     fault::Outcome,
     net::{Change, Net},
     simulate::status,
@@ -93,48 +93,63 @@ impl Executed {
         found
     }
 
+    /// Nothing yet, of which the columns are those of what is wanted.
+    pub(crate) fn empty(wants: u32) -> Self {
+        Self { wants, ..Self::default() }
+    }
+
     pub(crate) fn give(&self, caller: Caller, out: &mut lockstep_results) -> Outcome {
         out.gas_used = self.gas_used;
         out.has_receipts_root = u32::from(self.receipts_root.is_some());
         out.receipts_root = self.receipts_root.unwrap_or_default().0;
         out.transactions_root = self.transactions_root.0;
         out.logs_bloom = self.logs_bloom.into();
-        let mut bytes = vec![
-            (&mut out.statuses, &*self.statuses),
-            (&mut out.senders, &*self.senders),
-            (&mut out.tx_hashes, &*self.tx_hashes),
-            (&mut out.contract_addresses, &*self.contract_addresses),
-        ];
-        let mut numbers = vec![
-            (&mut out.tx_gas_used, &*self.tx_gas_used),
-            (&mut out.cumulative_gas_used, &*self.cumulative_gas_used),
-            (&mut out.log_offsets, &*self.log_offsets),
-        ];
+        caller.fill(&mut self.columns(out))
+    }
+
+    /// The columns that are wanted, and where they go.
+    pub(crate) fn columns<'a>(&'a self, out: &'a mut lockstep_results) -> Columns<'a> {
+        let mut columns = Columns {
+            bytes: vec![
+                ("results.statuses", &mut out.statuses, &self.statuses),
+                ("results.senders", &mut out.senders, &self.senders),
+                ("results.tx_hashes", &mut out.tx_hashes, &self.tx_hashes),
+                ("results.contract_addresses", &mut out.contract_addresses, &self.contract_addresses),
+            ],
+            numbers: vec![
+                ("results.tx_gas_used", &mut out.tx_gas_used, &self.tx_gas_used),
+                ("results.cumulative_gas_used", &mut out.cumulative_gas_used, &self.cumulative_gas_used),
+                ("results.log_offsets", &mut out.log_offsets, &self.log_offsets),
+            ],
+        };
+        let Columns { bytes, numbers } = &mut columns;
         if self.wants & LOCKSTEP_WANT_OUTPUTS != 0 {
-            bytes.push((&mut out.outputs, &self.outputs));
-            numbers.push((&mut out.output_offsets, &self.output_offsets));
+            bytes.push(("results.outputs", &mut out.outputs, &self.outputs));
+            numbers.push(("results.output_offsets", &mut out.output_offsets, &self.output_offsets));
         }
         if self.wants & LOCKSTEP_WANT_LOGS != 0 {
-            bytes.push((&mut out.log_addresses, &self.logs.addresses));
-            bytes.push((&mut out.log_topics, &self.logs.topics));
-            bytes.push((&mut out.log_data, &self.logs.data));
-            numbers.push((&mut out.log_topic_offsets, &self.logs.topic_offsets));
-            numbers.push((&mut out.log_data_offsets, &self.logs.data_offsets));
+            let logs = &self.logs;
+            bytes.push(("results.log_addresses", &mut out.log_addresses, &logs.addresses));
+            bytes.push(("results.log_topics", &mut out.log_topics, &logs.topics));
+            bytes.push(("results.log_data", &mut out.log_data, &logs.data));
+            numbers.push(("results.log_topic_offsets", &mut out.log_topic_offsets, &logs.topic_offsets));
+            numbers.push(("results.log_data_offsets", &mut out.log_data_offsets, &logs.data_offsets));
         }
         if self.wants & LOCKSTEP_WANT_CHANGES != 0 {
-            bytes.push((&mut out.account_addresses, &self.changes.account_addresses));
-            bytes.push((&mut out.account_changes, &self.changes.account_changes));
-            bytes.push((&mut out.account_balances, &self.changes.account_balances));
-            numbers.push((&mut out.account_nonces, &self.changes.account_nonces));
-            bytes.push((&mut out.account_code_hashes, &self.changes.account_code_hashes));
-            bytes.push((&mut out.slot_addresses, &self.changes.slot_addresses));
-            bytes.push((&mut out.slot_keys, &self.changes.slot_keys));
-            bytes.push((&mut out.slot_values, &self.changes.slot_values));
-            bytes.push((&mut out.code_hashes, &self.changes.code_hashes));
-            bytes.push((&mut out.codes, &self.changes.codes));
-            numbers.push((&mut out.code_offsets, &self.changes.code_offsets));
+            let changes = &self.changes;
+            bytes.push(("results.account_addresses", &mut out.account_addresses, &changes.account_addresses));
+            bytes.push(("results.account_changes", &mut out.account_changes, &changes.account_changes));
+            bytes.push(("results.account_balances", &mut out.account_balances, &changes.account_balances));
+            numbers.push(("results.account_nonces", &mut out.account_nonces, &changes.account_nonces));
+            bytes.push(("results.account_code_hashes", &mut out.account_code_hashes, &changes.account_code_hashes));
+            bytes.push(("results.slot_addresses", &mut out.slot_addresses, &changes.slot_addresses));
+            bytes.push(("results.slot_keys", &mut out.slot_keys, &changes.slot_keys));
+            bytes.push(("results.slot_values", &mut out.slot_values, &changes.slot_values));
+            bytes.push(("results.code_hashes", &mut out.code_hashes, &changes.code_hashes));
+            bytes.push(("results.codes", &mut out.codes, &changes.codes));
+            numbers.push(("results.code_offsets", &mut out.code_offsets, &changes.code_offsets));
         }
-        caller.fill(&mut bytes, &mut numbers)
+        columns
     }
 }
 

@@ -1,10 +1,12 @@
-//! Independent calls on one snapshot.
+//! Calls on one snapshot, each alone or in sequences.
 #![expect(unsafe_code, reason = "functions of C")]
 
 use crate::{
-    border::{note, on_handle},
-    caller::{Caller, count, length},
-    fault::{Fault, Outcome},
+    border::{note_item, on_handle},
+    caller::{Caller, Columns},
+    calls::Calls,
+    errors::Errors,
+    fault::Outcome,
     handles::{Entry, Waiting, no_result},
     state,
     types::{
@@ -12,16 +14,15 @@ use crate::{
         lockstep_tx_status,
     },
 };
-use alloy_primitives::{Address, Bytes, U256};
 use lockstep::{
     context::Context,
     error::TxError,
     outcome::TxStatus,
-    simulate::{Answer, Call, Options},
+    simulate::{Answer, Options},
 };
 use std::{mem, ops::ControlFlow, sync::Arc};
 
-/// Answers calls on a snapshot, each alone: what one does no other sees. With a token in `answers` it fetches what an earlier call has kept; the other
+/// Answers calls on a snapshot, each alone or in sequences: what a call does, those after it in its sequence see, and no other. With a token in `answers` it fetches what an earlier call has kept; the other
 /// pointers may be null then. A bad call has a status of its own; the last error tells of the first.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn lockstep_simulate(
@@ -37,7 +38,7 @@ pub unsafe extern "C" fn lockstep_simulate(
         let mut out = caller.read(answers.cast_const(), "answers")?;
         let token = mem::take(&mut out.token);
         let found = match token {
-            0 => simulate(entry, caller, (env, state, calls)).map(Arc::new),
+            0 => simulate(entry, caller, (env, state, calls), &mut out).map(Arc::new),
             token => entry.kept(token).and_then(|kept| match kept {
                 Waiting::Calls(found) => Ok(found),
                 Waiting::Block(_) => Err(no_result(token)),
@@ -57,22 +58,35 @@ pub(crate) struct Simulated {
     contract_addresses: Vec<u8>,
     outputs: Vec<u8>,
     output_offsets: Vec<u64>,
+    errors: Errors,
     /// Whether a call has failed.
     noted: bool,
 }
 
 type Inputs = (*const lockstep_block_env, *const lockstep_state, *const lockstep_calls);
 
-fn simulate(entry: &Entry, caller: Caller, inputs: Inputs) -> Outcome<Simulated> {
+fn simulate(entry: &Entry, caller: Caller, inputs: Inputs, out: &mut lockstep_answers) -> Outcome<Simulated> {
+    caller.can_write(&mut Simulated::default().columns(out))?;
     let env = state::env(&caller.read(inputs.0, "env")?)?;
+    let calls = caller.read(inputs.2, "calls")?;
+    let calls = Calls::read(caller, &calls)?;
     let state = state::state(entry, caller, &caller.read(inputs.1, "state")?)?;
-    let calls = read(caller, &caller.read(inputs.2, "calls")?)?;
-    let mut found = Simulated { output_offsets: vec![0], ..Simulated::default() };
+    let mut found = Simulated::new();
     let base = Context { env: &env, state: &state };
-    entry.engine.simulate(&base, calls, &Options::default(), |index, answer| {
-        found.push(index, answer);
-        ControlFlow::Continue(())
-    });
+    let options = Options { stop_on_revert: calls.stop_on_revert, ..Options::default() };
+    if calls.in_sequences() {
+        entry.engine.simulate_sequences(&base, calls.sequences(), &options, |index, answers| {
+            let skipped = calls.sequence_len(index) - answers.len();
+            answers.into_iter().for_each(|answer| found.push(entry, answer));
+            (0..skipped).for_each(|_| found.skip());
+            ControlFlow::Continue(())
+        });
+    } else {
+        entry.engine.simulate(&base, calls.iter(), &options, |_, answer| {
+            found.push(entry, answer);
+            ControlFlow::Continue(())
+        });
+    }
     Ok(found)
 }
 
@@ -85,48 +99,19 @@ fn give(entry: &Entry, caller: Caller, token: u64, found: Arc<Simulated>, out: &
         }
         // A null pointer beside a capacity can be mended, too.
         Err(_) => out.token = token,
-        Ok(()) => entry.forget(token),
+        // Whoever fetched it at the same time has discarded it.
+        Ok(()) => drop(entry.discard(token)),
     }
     given
 }
 
-fn read(caller: Caller, calls: &lockstep_calls) -> Outcome<Vec<Call>> {
-    let from = caller.bytes(&calls.from, "calls.from")?;
-    let to = caller.bytes(&calls.to, "calls.to")?;
-    let creates = caller.bytes(&calls.creates, "calls.creates")?;
-    let values = caller.bytes(&calls.values, "calls.values")?;
-    let gas = caller.u64s(&calls.gas, "calls.gas")?;
-    let inputs = caller.items(&calls.inputs, "calls.inputs")?;
-    let count = count(from.len(), 20, "calls.from")?;
-    let optional = |actual: usize, each: usize, name: &str| match actual {
-        0 => Ok(()),
-        actual => length(actual, count, each, name),
-    };
-    length(to.len(), count, 20, "calls.to")?;
-    optional(creates.len(), 1, "calls.creates")?;
-    optional(values.len(), 32, "calls.values")?;
-    optional(gas.len(), 1, "calls.gas")?;
-    length(inputs.len(), count, 1, "calls.inputs")?;
-    if let Some(index) = creates.iter().position(|flag| *flag > 1) {
-        return Err(Fault::of(
-            lockstep_code::BadArgument,
-            "calls.creates",
-            format_args!("{} of call {index}", creates[index]),
-        ));
-    }
-    let call = |(index, input): (usize, Bytes)| Call {
-        from: Address::from_slice(&from[20 * index..][..20]),
-        to: (creates.get(index) != Some(&1)).then(|| Address::from_slice(&to[20 * index..][..20])),
-        value: values.get(32 * index..32 * (index + 1)).map_or(U256::ZERO, U256::from_be_slice),
-        gas: gas.get(index).copied().filter(|gas| *gas != 0),
-        input,
-        ..Call::default()
-    };
-    Ok(inputs.to_bytes().enumerate().map(call).collect())
-}
-
 impl Simulated {
-    fn push(&mut self, index: usize, answer: Answer) {
+    fn new() -> Self {
+        let errors = Errors { offsets: vec![0], ..Errors::default() };
+        Self { output_offsets: vec![0], errors, ..Self::default() }
+    }
+
+    fn push(&mut self, entry: &Entry, answer: Answer) {
         let status = match &answer {
             Ok(result) => status(result.status),
             Err(TxError::Invalid(_)) => lockstep_tx_status::Invalid,
@@ -136,26 +121,51 @@ impl Simulated {
         if let Err(error) = &answer
             && !mem::replace(&mut self.noted, true)
         {
-            note(format!("call {index}: {error}"));
+            note_item(entry, format!("call {}: {error}", self.statuses.len()));
         }
-        let result = answer.ok();
-        let contract = result.as_ref().and_then(|result| result.contract_address);
+        let result = answer.as_ref().ok();
+        let contract = result.and_then(|result| result.contract_address);
         self.statuses.push(status as u8);
-        self.gas_used.push(result.as_ref().map_or(0, |result| result.gas_used));
+        self.gas_used.push(result.map_or(0, |result| result.gas_used));
         self.contract_addresses.extend_from_slice(contract.unwrap_or_default().as_slice());
-        self.outputs.extend_from_slice(result.as_ref().map_or(&[][..], |result| &result.output));
+        self.outputs.extend_from_slice(result.map_or(&[][..], |result| &result.output));
         self.output_offsets.push(self.outputs.len() as u64);
+        self.errors.push(0, answer.err());
+    }
+
+    /// A call that was not made.
+    fn skip(&mut self) {
+        self.statuses.push(lockstep_tx_status::Skipped as u8);
+        self.gas_used.push(0);
+        self.contract_addresses.extend_from_slice(&[0; 20]);
+        self.output_offsets.push(self.outputs.len() as u64);
+        self.errors.push(0, None::<TxError>);
     }
 
     fn give(&self, caller: Caller, out: &mut lockstep_answers) -> Outcome {
-        caller.fill(
-            &mut [
-                (&mut out.statuses, &self.statuses),
-                (&mut out.contract_addresses, &self.contract_addresses),
-                (&mut out.outputs, &self.outputs),
+        (out.errors.len, out.error_offsets.len) = (self.errors.texts.len(), self.errors.offsets.len());
+        caller.fill(&mut self.columns(out))
+    }
+
+    /// The columns that are wanted, and where they go.
+    fn columns<'a>(&'a self, out: &'a mut lockstep_answers) -> Columns<'a> {
+        let wants_errors = out.errors.capacity != 0 || out.error_offsets.capacity != 0;
+        let mut columns = Columns {
+            bytes: vec![
+                ("answers.statuses", &mut out.statuses, &self.statuses),
+                ("answers.contract_addresses", &mut out.contract_addresses, &self.contract_addresses),
+                ("answers.outputs", &mut out.outputs, &self.outputs),
             ],
-            &mut [(&mut out.gas_used, &self.gas_used), (&mut out.output_offsets, &self.output_offsets)],
-        )
+            numbers: vec![
+                ("answers.gas_used", &mut out.gas_used, &self.gas_used),
+                ("answers.output_offsets", &mut out.output_offsets, &self.output_offsets),
+            ],
+        };
+        if wants_errors {
+            columns.bytes.push(("answers.errors", &mut out.errors, &self.errors.texts));
+            columns.numbers.push(("answers.error_offsets", &mut out.error_offsets, &self.errors.offsets));
+        }
+        columns
     }
 }
 

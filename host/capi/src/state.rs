@@ -5,7 +5,8 @@ use crate::{
     fault::{Fault, Outcome},
     handles::Entry,
     types::{
-        LOCKSTEP_BLOB_PARAMS, LOCKSTEP_BLOB_PRICE, lockstep_block_env, lockstep_code, lockstep_fork, lockstep_state,
+        LOCKSTEP_BLOB_PARAMS, LOCKSTEP_BLOB_PRICE, LOCKSTEP_STRICT, lockstep_block_env, lockstep_code, lockstep_fork,
+        lockstep_state,
     },
 };
 use alloy_primitives::{Address, B256, Bytes, KECCAK256_EMPTY, U256};
@@ -13,8 +14,9 @@ use lockstep::{
     block::{BlobParams, BlockEnv},
     fork::Fork,
     memory::MemoryState,
-    state::AccountInfo,
+    state::{AccountInfo, StateError, StateKey, StateRef},
 };
+use std::collections::HashSet;
 
 const FORKS: [(lockstep_fork, Fork); 15] = [
     (lockstep_fork::Frontier, Fork::Frontier),
@@ -60,8 +62,56 @@ pub(crate) fn env(env: &lockstep_block_env) -> Outcome<BlockEnv> {
     })
 }
 
+/// A snapshot, and whether it is all that is known.
+pub(crate) struct Snapshot {
+    known: MemoryState,
+    /// With LOCKSTEP_STRICT: accounts that do not exist, and the keys of slots that are zero, which no lookup tells from absent ones.
+    strict: Option<Strict>,
+}
+
+#[derive(Default)]
+struct Strict {
+    absent: HashSet<Address>,
+    zeros: HashSet<(Address, U256)>,
+}
+
+impl StateRef for Snapshot {
+    fn account(&self, address: &Address) -> Result<Option<AccountInfo>, StateError> {
+        match (self.known.account(address)?, &self.strict) {
+            (None, Some(strict)) if !strict.absent.contains(address) => {
+                Err(StateError(format!("account {address} is not in the snapshot")))
+            }
+            (found, _) => Ok(found),
+        }
+    }
+
+    fn storage(&self, address: &Address, slot: &U256) -> Result<U256, StateError> {
+        let value = self.known.storage(address, slot)?;
+        match &self.strict {
+            Some(Strict { absent, zeros })
+                if value.is_zero() && !zeros.contains(&(*address, *slot)) && !absent.contains(address) =>
+            {
+                Err(StateError(format!("slot {slot:#x} of {address} is not in the snapshot")))
+            }
+            _ => Ok(value),
+        }
+    }
+
+    fn code(&self, code_hash: &B256) -> Result<Bytes, StateError> {
+        self.known.code(code_hash)
+    }
+
+    fn block_hash(&self, number: u64) -> Result<B256, StateError> {
+        self.known.block_hash(number)
+    }
+
+    fn hints(&self) -> Vec<StateKey> {
+        self.known.hints()
+    }
+}
+
 /// The snapshot, copied: what runs on it may keep its codes.
-pub(crate) fn state(entry: &Entry, caller: Caller, input: &lockstep_state) -> Outcome<MemoryState> {
+pub(crate) fn state(entry: &Entry, caller: Caller, input: &lockstep_state) -> Outcome<Snapshot> {
     let mut state = MemoryState::default();
     insert_codes(entry, &mut state, caller.items(&input.codes, "state.codes")?);
 
@@ -100,7 +150,26 @@ pub(crate) fn state(entry: &Entry, caller: Caller, input: &lockstep_state) -> Ou
     for (number, hash) in numbers.iter().zip(hashes.chunks_exact(32)) {
         state.insert_block_hash(*number, B256::from_slice(hash));
     }
-    Ok(state)
+    let strict = strict(caller, input, &state)?;
+    Ok(Snapshot { known: state, strict })
+}
+
+fn strict(caller: Caller, input: &lockstep_state, state: &MemoryState) -> Outcome<Option<Strict>> {
+    let wrong = |field, reason: String| Err(Fault::of(lockstep_code::BadArgument, field, reason));
+    if input.flags & !LOCKSTEP_STRICT != 0 {
+        return wrong("state.flags", "an unknown flag".into());
+    }
+    let absent = caller.bytes(&input.absent, "state.absent")?;
+    count(absent.len(), 20, "state.absent")?;
+    if input.flags & LOCKSTEP_STRICT == 0 {
+        return if absent.is_empty() { Ok(None) } else { wrong("state.absent", "without LOCKSTEP_STRICT".into()) };
+    }
+    let absent: HashSet<_> = absent.chunks_exact(20).map(Address::from_slice).collect();
+    if let Some((address, _)) = state.accounts().find(|(address, _)| absent.contains(*address)) {
+        return wrong("state.absent", format!("{address} is among state.addresses as well"));
+    }
+    let zeros = state.slots().filter(|(_, _, value)| value.is_zero()).map(|(address, slot, _)| (*address, *slot));
+    Ok(Some(Strict { absent, zeros: zeros.collect() }))
 }
 
 /// A code is known by its hash in all of the engine, so the hash is ours. It may be kept for long, so its memory is its own.

@@ -2,6 +2,7 @@
 #![expect(unsafe_code, reason = "calls functions of C")]
 
 mod answers;
+mod calls;
 mod cost;
 mod wrong;
 
@@ -132,6 +133,7 @@ impl Flat {
             codes: self.codes.items(),
             block_numbers: u64s(&self.numbers),
             block_hashes: bytes(&self.hashes),
+            ..zeroed()
         }
     }
 }
@@ -200,8 +202,8 @@ impl Outs for lockstep_results {
 
 impl Outs for lockstep_answers {
     fn outs(&mut self) -> (Vec<&mut lockstep_out>, Vec<&mut lockstep_out_u64>) {
-        let bytes = vec![&mut self.statuses, &mut self.contract_addresses, &mut self.outputs];
-        (bytes, vec![&mut self.gas_used, &mut self.output_offsets])
+        let bytes = vec![&mut self.statuses, &mut self.contract_addresses, &mut self.outputs, &mut self.errors];
+        (bytes, vec![&mut self.gas_used, &mut self.output_offsets, &mut self.error_offsets])
     }
 }
 
@@ -238,6 +240,12 @@ fn written<'a>(out: &lockstep_out) -> &'a [u8] {
 fn written_u64<'a>(out: &lockstep_out_u64) -> &'a [u64] {
     // SAFETY: as above.
     unsafe { if out.len == 0 { &[] } else { std::slice::from_raw_parts(out.data, out.len) } }
+}
+
+/// The text of each item.
+fn errors_of(errors: &lockstep_out, offsets: &lockstep_out_u64) -> Vec<String> {
+    let text = |ends: &[u64]| String::from_utf8(written(errors)[ends[0] as usize..ends[1] as usize].to_vec()).unwrap();
+    written_u64(offsets).windows(2).map(text).collect()
 }
 
 /// The text of this thread's last error.

@@ -4,10 +4,19 @@
 use std::ffi::c_char;
 
 /// What a caller was built against. It changes whenever a struct, a function or a number does.
-pub const LOCKSTEP_ABI_VERSION: u32 = 1;
+pub const LOCKSTEP_ABI_VERSION: u32 = 2;
 
-/// Most items of a batch.
+/// Most items of a batch of signatures or messages, and most entries of a snapshot. Batches are worked on a part at a time, in some tens of MiB.
 pub const LOCKSTEP_MAX_ITEMS: usize = 1 << 28;
+
+/// Most calls of a simulation: what they come to is held until all are done.
+pub const LOCKSTEP_MAX_CALLS: usize = 1 << 24;
+
+/// Most transactions of a block: all of it is held while it is executed.
+pub const LOCKSTEP_MAX_TXS: usize = 1 << 20;
+
+/// Most bytes of the text of an item's error: longer ones are cut. So many for each item that failed are always enough.
+pub const LOCKSTEP_MAX_ERROR: usize = 256;
 
 /// lockstep_signatures.flags: s above half the group order is an error (EIP-2: transactions from Homestead on).
 pub const LOCKSTEP_LOW_S: u32 = 1;
@@ -20,6 +29,25 @@ pub const LOCKSTEP_BLOB_PARAMS: u32 = 1;
 
 /// lockstep_block_env.flags: blob_price is given; else it follows from the excess blob gas. For simulations alone.
 pub const LOCKSTEP_BLOB_PRICE: u32 = 2;
+
+/// lockstep_state.flags: what is not listed is not known, and a read of it is an error that names the account or the slot. Without it an
+/// account that is not listed does not exist, and a slot that is not listed is zero.
+pub const LOCKSTEP_STRICT: u32 = 1;
+
+/// lockstep_calls.flags: a sequence ends with its first call that does not succeed; those after it are LOCKSTEP_TX_STATUS_SKIPPED.
+pub const LOCKSTEP_STOP_ON_REVERT: u32 = 1;
+
+/// lockstep_overrides.flags: the balance is given.
+pub const LOCKSTEP_OVERRIDE_BALANCE: u8 = 1;
+
+/// lockstep_overrides.flags: the nonce is given.
+pub const LOCKSTEP_OVERRIDE_NONCE: u8 = 2;
+
+/// lockstep_overrides.flags: the code is given.
+pub const LOCKSTEP_OVERRIDE_CODE: u8 = 4;
+
+/// lockstep_overrides.flags: slots that are not given are zero (`state` of eth_call), and not as they are (`stateDiff`).
+pub const LOCKSTEP_OVERRIDE_STORAGE: u8 = 8;
 
 /// lockstep_results.wants: return and revert data.
 pub const LOCKSTEP_WANT_OUTPUTS: u32 = 1;
@@ -58,16 +86,18 @@ pub enum lockstep_code {
     Unavailable = -7,
     /// An output has no room: its `len` says how much it takes.
     TooSmall = -8,
-    /// Nothing is kept under this token: it was fetched, or 256 newer results have taken its place.
+    /// Nothing is kept under this token: it was fetched or dropped, or 256 newer results have taken its place.
     NoResult = -9,
     /// The block contradicts itself, or one of its transactions may not be in it.
     InvalidBlock = -10,
-    /// The state lacks a code or the hash of a block that is needed.
+    /// The state lacks a code or the hash of a block that is needed, or with LOCKSTEP_STRICT an account or a slot.
     State = -11,
     /// The device failed at the start, or revm gave up.
     Failed = -12,
     /// A fault in Lockstep. The handle can be used further; please report the text of lockstep_last_error.
     Panic = -13,
+    /// The handle was created before a fork(), in another process: its threads are not in this one.
+    Forked = -14,
 }
 
 /// Where to run.
@@ -154,10 +184,12 @@ pub enum lockstep_tx_status {
     Halt = 3,
     /// Calls alone: it is invalid, such as one of more value than its sender has.
     Invalid = 4,
-    /// Calls alone: the state lacks a code or the hash of a block that it needs.
+    /// Calls alone: the state lacks a code or the hash of a block that it needs, or with LOCKSTEP_STRICT an account or a slot.
     State = 5,
     /// Calls alone: revm gave up.
     Failed = 6,
+    /// Calls alone: not made, for the sequence had ended before it.
+    Skipped = 7,
 }
 
 /// What a block did to an account.
@@ -275,7 +307,8 @@ pub struct lockstep_signatures {
     pub flags: u32,
 }
 
-/// Who signed.
+/// Who signed. Written while the batch is done: an output whose size shows only then (authorities, errors) and that has no room leaves the
+/// others right and complete, with LOCKSTEP_CODE_TOO_SMALL. All else is checked before any work.
 #[repr(C)]
 #[derive(Clone, Copy, Debug)]
 pub struct lockstep_signers {
@@ -283,13 +316,17 @@ pub struct lockstep_signers {
     pub addresses: lockstep_out,
     /// One byte an item: a lockstep_item_status.
     pub statuses: lockstep_out,
-    /// Those who signed the EIP-7702 tuples of raw transactions. Optional: with a capacity of zero in this and the next nothing is written
+    /// Those who signed the EIP-7702 tuples of raw transactions. Optional: with a capacity of zero in this and the next two nothing is written
     /// and nothing is too small. One number more than there are items: those of item n are authority_offsets[n] .. authority_offsets[n + 1].
     pub authority_offsets: lockstep_out_u64,
     /// 20 bytes a tuple. As many as a tuple has at least 27 bytes of, raw.bytes.len / 27 * 20, are always enough.
     pub authorities: lockstep_out,
     /// One byte a tuple: LOCKSTEP_ITEM_STATUS_OK or LOCKSTEP_ITEM_STATUS_NO_AUTHORITY.
     pub authority_statuses: lockstep_out,
+    /// Why items have failed, in UTF-8. Optional, as are authorities, with the next one.
+    pub errors: lockstep_out,
+    /// One number more than there are items: the text of the n-th is errors[error_offsets[n] .. error_offsets[n + 1]], empty if it is good.
+    pub error_offsets: lockstep_out_u64,
 }
 
 /// What every transaction of a block sees.
@@ -328,8 +365,9 @@ pub struct lockstep_block_env {
     pub beneficiary: [u8; 20],
 }
 
-/// A snapshot: all that may be read. An absent account does not exist, an absent slot is zero; an absent code or block hash is an error of
-/// what needs it. Of two entries with one key the later counts.
+/// A snapshot: all that may be read. An account that is not listed does not exist and a slot that is not listed is zero, or either is an
+/// error, as the flags say; a code or block hash that is not listed is always an error of what needs it. Of two entries with one key the later
+/// counts.
 #[repr(C)]
 #[derive(Clone, Copy, Debug)]
 pub struct lockstep_state {
@@ -353,6 +391,10 @@ pub struct lockstep_state {
     pub block_numbers: lockstep_u64s,
     /// 32 bytes a block hash.
     pub block_hashes: lockstep_bytes,
+    /// With LOCKSTEP_STRICT: 20 bytes an account that is known not to exist. Its slots are zero.
+    pub absent: lockstep_bytes,
+    /// LOCKSTEP_STRICT, or none.
+    pub flags: u32,
 }
 
 /// What executing a block yields. Zero it before the first call, but for what is marked with "in" and the capacities.
@@ -427,7 +469,45 @@ pub struct lockstep_results {
     pub code_offsets: lockstep_out_u64,
 }
 
-/// Calls, each alone on the same state, unsigned and at a gas price of zero, as eth_call takes them. As many as there are senders.
+/// Sets of accounts that are not as the snapshot has them, as eth_call takes them. All zeros are no sets.
+#[repr(C)]
+#[derive(Clone, Copy, Debug)]
+pub struct lockstep_overrides {
+    /// One number more than there are sets: the accounts of the n-th are account_offsets[n] .. account_offsets[n + 1].
+    pub account_offsets: lockstep_u64s,
+    /// 20 bytes an account. Of two with one address in a set the later counts.
+    pub addresses: lockstep_bytes,
+    /// One byte an account: LOCKSTEP_OVERRIDE_ flags. What is not flagged stays as it is.
+    pub flags: lockstep_bytes,
+    /// 32 bytes an account, in wei. Empty: none is given.
+    pub balances: lockstep_bytes,
+    /// One an account. Empty: none is given.
+    pub nonces: lockstep_u64s,
+    /// One an account. Empty: none is given.
+    pub codes: lockstep_items,
+    /// One number more than there are accounts: the slots of the n-th are slot_offsets[n] .. slot_offsets[n + 1]. Empty: there are no slots.
+    pub slot_offsets: lockstep_u64s,
+    /// 32 bytes a slot.
+    pub slot_keys: lockstep_bytes,
+    /// 32 bytes a slot: what it holds.
+    pub slot_values: lockstep_bytes,
+}
+
+/// Access lists (EIP-2930). All zeros are empty lists.
+#[repr(C)]
+#[derive(Clone, Copy, Debug)]
+pub struct lockstep_access_lists {
+    /// One number more than there are calls: the accounts of the n-th are account_offsets[n] .. account_offsets[n + 1].
+    pub account_offsets: lockstep_u64s,
+    /// 20 bytes an account.
+    pub addresses: lockstep_bytes,
+    /// One number more than there are accounts: the keys of the n-th are key_offsets[n] .. key_offsets[n + 1]. Empty: there are no keys.
+    pub key_offsets: lockstep_u64s,
+    /// 32 bytes a key.
+    pub keys: lockstep_bytes,
+}
+
+/// Calls on the same state, each alone or in sequences, unsigned and at a gas price of zero, as eth_call takes them. As many as there are senders.
 #[repr(C)]
 #[derive(Clone, Copy, Debug)]
 pub struct lockstep_calls {
@@ -443,6 +523,17 @@ pub struct lockstep_calls {
     pub gas: lockstep_u64s,
     /// One a call: calldata, or init code.
     pub inputs: lockstep_items,
+    /// Warm from the start.
+    pub access_lists: lockstep_access_lists,
+    /// What calls see instead of the snapshot. Within a sequence the overrides of a call stay in force for those after it.
+    pub overrides: lockstep_overrides,
+    /// One a call: zero for none, n for the n-th set of overrides. Empty: none has any. Calls that name one set share the work.
+    pub overrides_of: lockstep_u64s,
+    /// One number more than there are sequences: the calls of the n-th are sequences[n] .. sequences[n + 1], and each sees what those before it
+    /// in its sequence did. The first is zero and the last the number of calls. Empty: each call is alone.
+    pub sequences: lockstep_u64s,
+    /// LOCKSTEP_STOP_ON_REVERT, or none.
+    pub flags: u32,
 }
 
 /// What calls come to. Zero it before the first call, but for the capacities.
@@ -461,4 +552,9 @@ pub struct lockstep_answers {
     pub outputs: lockstep_out,
     /// One number more than there are calls: the output of the n-th is outputs[output_offsets[n] .. output_offsets[n + 1]].
     pub output_offsets: lockstep_out_u64,
+    /// Why calls were not made (INVALID, STATE, FAILED), in UTF-8. Optional: with a capacity of zero in this and the next nothing is written and
+    /// nothing is too small.
+    pub errors: lockstep_out,
+    /// One number more than there are calls: the text of the n-th is errors[error_offsets[n] .. error_offsets[n + 1]], empty if it was made.
+    pub error_offsets: lockstep_out_u64,
 }

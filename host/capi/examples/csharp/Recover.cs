@@ -12,7 +12,7 @@ using System.Runtime.InteropServices;
 /// <summary>The part of lockstep.h that is needed here.</summary>
 internal static unsafe class Native
 {
-    internal const uint AbiVersion = 1;
+    internal const uint AbiVersion = 2;
     internal const int Ok = 1;
     internal const uint Cpu = 1;
 
@@ -35,7 +35,7 @@ internal static unsafe class Native
     internal struct Signatures { internal Items Raw; internal Bytes Hashes, R, S, Parities; internal uint Flags; }
 
     [StructLayout(LayoutKind.Sequential)]
-    internal struct Signers { internal Out Addresses, Statuses, AuthorityOffsets, Authorities, AuthorityStatuses; }
+    internal struct Signers { internal Out Addresses, Statuses, AuthorityOffsets, Authorities, AuthorityStatuses, Errors, ErrorOffsets; }
 
     [DllImport("lockstep")]
     internal static extern int lockstep_create(uint abiVersion, Options* options, ulong* handle);

@@ -1,15 +1,13 @@
 //! Right inputs: the answers are the engine's own.
 
 use super::*;
-use crate::{execute::*, hash::*, recover::*, simulate::*};
+use crate::{execute::*, hash::*, recover::*};
 use alloy_primitives::{Bytes, KECCAK256_EMPTY, keccak256};
 use lockstep::{
     commit::Committed,
-    context::Context,
     outcome::TxStatus,
     recover::sender_request,
     signers::SignerRequest,
-    simulate::{Call, Options},
     state::{AccountInfo, StateKey, StateRef},
 };
 
@@ -34,16 +32,21 @@ fn raw_transactions_have_the_engines_signers() {
     let most = strings.bytes.len() / 27;
     let (mut authorities, mut authority_statuses, mut offsets) =
         (vec![0xee; 20 * most], vec![0; most], vec![9; raws.len() + 1]);
+    let (mut errors, mut error_offsets) = (vec![0xee; 3 * LOCKSTEP_MAX_ERROR], vec![9; raws.len() + 1]);
     let mut signers = lockstep_signers {
         addresses: out(&mut addresses),
         statuses: out(&mut statuses),
         authority_offsets: out_u64(&mut offsets),
         authorities: out(&mut authorities),
         authority_statuses: out(&mut authority_statuses),
+        errors: out(&mut errors),
+        error_offsets: out_u64(&mut error_offsets),
     };
     // SAFETY: every pointer is to an array of our own, and as long as it says.
     assert_eq!(unsafe { lockstep_recover(handle.0, &input, &mut signers) }, lockstep_code::Ok, "{}", last_error(0));
     assert!(last_error(0).starts_with("item 3: raw: "), "{}", last_error(0));
+    assert_eq!(last_error(handle.0), last_error(0), "by handle as well");
+    let errors = errors_of(&signers.errors, &signers.error_offsets);
 
     let items: Vec<_> = raws.into_iter().map(|bytes| SignerRequest::Raw { bytes, low_s: true }).collect();
     let mut tuples = 0;
@@ -52,13 +55,15 @@ fn raw_transactions_have_the_engines_signers() {
         let own = offsets[index] as usize..offsets[index + 1] as usize;
         match expected {
             Ok(expected) => {
+                assert_eq!(errors[index], "");
                 assert_eq!((found, status), (expected.signer, lockstep_item_status::Ok as u8), "{index}");
                 let found: Vec<_> =
                     own.map(|at| (authority_statuses[at] == 1).then(|| address(at, &authorities))).collect();
                 assert_eq!(found, expected.authorities, "{index}");
                 tuples += found.len();
             }
-            Err(_) => {
+            Err(error) => {
+                assert_eq!(errors[index], error.to_string());
                 let expected = if index == 7 { lockstep_item_status::Range } else { lockstep_item_status::Malformed };
                 assert_eq!((found, status), (Address::ZERO, expected as u8), "{index}");
                 assert!(own.is_empty());
@@ -68,6 +73,21 @@ fn raw_transactions_have_the_engines_signers() {
     assert_eq!(statuses.iter().filter(|status| **status != 1).count(), 3);
     assert_eq!((signers.authorities.len, signers.authority_statuses.len), (20 * tuples, tuples));
     assert!(tuples > 0, "the sample has EIP-7702 tuples");
+
+    // What shows only while the work is done: the rest is right all the same.
+    let whole = (statuses.clone(), errors.len());
+    for (authorities, errors, name) in
+        [(20 * tuples - 1, 3 * LOCKSTEP_MAX_ERROR, "authorities"), (20 * most, 1, "errors")]
+    {
+        statuses.fill(0);
+        signers.statuses = out(&mut statuses);
+        (signers.authorities.capacity, signers.errors.capacity) = (authorities, errors);
+        // SAFETY: as above.
+        assert_eq!(unsafe { lockstep_recover(handle.0, &input, &mut signers) }, lockstep_code::TooSmall);
+        assert!(last_error(0).starts_with(&format!("signers.{name}: ")), "{}", last_error(0));
+        assert_eq!((&statuses, signers.error_offsets.len - 1), (&whole.0, whole.1));
+        assert_eq!((signers.authorities.len, signers.authority_offsets.len), (20 * tuples, whole.1 + 1));
+    }
 }
 
 #[test]
@@ -250,74 +270,6 @@ fn changes_are_those_of(results: &lockstep_results, before: &MemoryState, expect
         assert_eq!(B256::from(word(at, written(&results.code_hashes))), keccak256(code));
     }
     assert_ne!(KECCAK256_EMPTY, B256::ZERO);
-}
-
-#[test]
-fn calls_have_the_engines_answers() {
-    let (handle, file) = (Handle::new(), sample());
-    let flat = Flat::new(&file.state);
-    let from = Address::with_last_byte(0xaa);
-    let pair = lockstep::sample::address("Pair 1");
-    let amount = |n: usize| (U256::from(n) * U256::from(10).pow(U256::from(15))).to_be_bytes::<32>();
-    let quote = |n: usize| {
-        [&keccak256("quote(bool,uint256)")[..4], &U256::from(n % 2).to_be_bytes::<32>(), &amount(n)].concat()
-    };
-    let calls: Vec<_> = (0..40)
-        .map(|n| match n {
-            5 => Call::new(from, pair, Bytes::new()).with_value(U256::ONE),
-            6 => Call { from, input: vec![0x60, 0, 0x60, 0, 0xf3].into(), ..Call::default() },
-            7 => Call::new(from, pair, quote(n)).with_gas(24_000),
-            8 => Call::new(from, pair, quote(n)).with_gas(100_000),
-            _ => Call::new(from, pair, quote(n)),
-        })
-        .collect();
-    let senders: Vec<u8> = calls.iter().flat_map(|call| call.from).collect();
-    let targets: Vec<u8> = calls.iter().flat_map(|call| call.to.unwrap_or_default()).collect();
-    let creates: Vec<_> = calls.iter().map(|call| u8::from(call.to.is_none())).collect();
-    let values: Vec<u8> = calls.iter().flat_map(|call| call.value.to_be_bytes::<32>()).collect();
-    let gas: Vec<_> = calls.iter().map(|call| call.gas.unwrap_or_default()).collect();
-    let inputs = Strings::new(calls.iter().map(|call| &call.input));
-    let input = lockstep_calls {
-        from: bytes(&senders),
-        to: bytes(&targets),
-        creates: bytes(&creates),
-        values: bytes(&values),
-        gas: u64s(&gas),
-        inputs: inputs.items(),
-    };
-    let mut answers: lockstep_answers = zeroed();
-    // SAFETY: every pointer is to an array of our own, and as long as it says.
-    let first = unsafe { lockstep_simulate(handle.0, &env(&file), &flat.state(), &input, &mut answers) };
-    assert_eq!(first, lockstep_code::TooSmall, "{}", last_error(0));
-    let mut block = lockstep_results { token: answers.token, ..zeroed() };
-    // SAFETY: nothing but the results is read.
-    let other = unsafe { lockstep_execute(handle.0, ptr::null(), ptr::null(), ptr::null(), &mut block) };
-    assert_eq!(other, lockstep_code::NoResult, "a token of the other function");
-    let room = Room::make(&mut answers);
-    // SAFETY: nothing but the answers is read, and their room is as large as it says.
-    let second = unsafe { lockstep_simulate(handle.0, ptr::null(), ptr::null(), ptr::null(), &mut answers) };
-    assert_eq!(second, lockstep_code::Ok);
-    assert_eq!(answers.token, 0);
-
-    let base = Context { env: &file.block.env, state: &file.state };
-    let (expected, _) = engine().simulate_all(&base, calls, &Options::default());
-    let (statuses, outputs, offsets) = (&room.bytes[0], &room.bytes[2], &room.numbers[1]);
-    for (index, expected) in expected.into_iter().enumerate() {
-        let output = &outputs[offsets[index] as usize..offsets[index + 1] as usize];
-        match expected {
-            Ok(expected) => {
-                assert_eq!(statuses[index], status(expected.status) as u8, "{index}");
-                assert_eq!(room.numbers[0][index], expected.gas_used);
-                assert_eq!(address(index, &room.bytes[1]), expected.contract_address.unwrap_or_default());
-                assert_eq!(output, &*expected.output);
-            }
-            Err(_) => {
-                assert_eq!((statuses[index], output), (lockstep_tx_status::Invalid as u8, &[][..]));
-                assert_eq!(index, 5);
-            }
-        }
-    }
-    assert_eq!(statuses[5..8], [4, 1, 3]);
 }
 
 #[test]

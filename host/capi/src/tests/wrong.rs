@@ -16,7 +16,7 @@ fn keccak(handle: lockstep_handle, messages: &lockstep_items) -> lockstep_code {
     unsafe { lockstep_keccak256(handle, messages, &mut out(&mut hashes)) }
 }
 
-fn execute(handle: lockstep_handle, env: &lockstep_block_env, state: &lockstep_state) -> lockstep_code {
+fn execute_empty(handle: lockstep_handle, env: &lockstep_block_env, state: &lockstep_state) -> lockstep_code {
     // SAFETY: as above.
     unsafe { lockstep_execute(handle, env, &zeroed(), state, &mut zeroed()) }
 }
@@ -63,7 +63,7 @@ fn handles_that_are_none() {
         assert_eq!(lockstep_destroy(handle), lockstep_code::BadHandle);
         assert_eq!(recover(handle, &zeroed()), lockstep_code::BadHandle);
         assert_eq!(keccak(handle, &zeroed()), lockstep_code::BadHandle);
-        assert_eq!(execute(handle, &env(&sample()), &zeroed()), lockstep_code::BadHandle);
+        assert_eq!(execute_empty(handle, &env(&sample()), &zeroed()), lockstep_code::BadHandle);
         assert_eq!(simulate(handle, &zeroed()), lockstep_code::BadHandle);
     }
     assert_eq!(last_error(gone), "");
@@ -125,7 +125,7 @@ fn lengths_and_offsets() {
     };
     assert_eq!(columns(of(63), of(64), of(64), of(2)), lockstep_code::BadLength);
     assert_eq!(columns(of(64), of(32), of(64), of(2)), lockstep_code::BadLength);
-    assert_eq!(last_error(0), "signatures.r: 32 bytes where 64 are due");
+    assert_eq!(last_error(0), "signatures.r: 32 where 2 items of 32 are due");
     assert_eq!(columns(of(64), of(64), of(64), of(3)), lockstep_code::BadLength);
     assert_eq!(columns(of(0), of(0), of(0), of(1)), lockstep_code::BadLength);
     let endless = lockstep_bytes { data: data.as_ptr(), len: usize::MAX };
@@ -161,6 +161,17 @@ fn lengths_and_offsets() {
         assert_eq!(simulate(h, call), lockstep_code::BadLength, "{index}: {}", last_error(h));
     }
     assert_eq!(simulate(h, &lockstep_calls { creates: bytes(&[2]), ..call }), lockstep_code::BadArgument);
+
+    // Beyond what is held as a whole.
+    let from = lockstep_bytes { data: data.as_ptr(), len: 20 * (LOCKSTEP_MAX_CALLS + 1) };
+    assert_eq!(simulate(h, &lockstep_calls { from, ..call }), lockstep_code::BadLength);
+    assert_eq!(last_error(h), "calls.from: 16777217 items, most are 16777216");
+    let ends = vec![0; LOCKSTEP_MAX_TXS + 2];
+    let transactions = lockstep_items { bytes: of(0), offsets: u64s(&ends) };
+    // SAFETY: every pointer is to an array of our own, and as long as it says.
+    let code = unsafe { lockstep_execute(h, &env(&sample()), &transactions, &zeroed(), &mut zeroed()) };
+    assert_eq!(code, lockstep_code::BadLength);
+    assert_eq!(last_error(h), "transactions: 1048577 items, most are 1048576");
 }
 
 #[test]
@@ -180,7 +191,7 @@ fn states_and_environments() {
         lockstep_state { block_numbers: u64s(&[7]), ..zeroed() },
     ];
     for (index, state) in wrong.iter().enumerate() {
-        assert_eq!(execute(h, &good, state), lockstep_code::BadLength, "{index}: {}", last_error(h));
+        assert_eq!(execute_empty(h, &good, state), lockstep_code::BadLength, "{index}: {}", last_error(h));
     }
     for env in [
         lockstep_block_env { fork: 0, ..good },
@@ -188,10 +199,10 @@ fn states_and_environments() {
         lockstep_block_env { fork: u32::MAX, ..good },
         lockstep_block_env { flags: 4, ..good },
     ] {
-        assert_eq!(execute(h, &env, &zeroed()), lockstep_code::BadArgument);
+        assert_eq!(execute_empty(h, &env, &zeroed()), lockstep_code::BadArgument);
     }
     let env = lockstep_block_env { blob_update_fraction: 0, ..good };
-    assert_eq!(execute(h, &env, &zeroed()), lockstep_code::InvalidBlock, "{}", last_error(h));
+    assert_eq!(execute_empty(h, &env, &zeroed()), lockstep_code::InvalidBlock, "{}", last_error(h));
     let mut results = lockstep_results { wants: 8, ..zeroed() };
     // SAFETY: the pointers are to values of our own.
     let code = unsafe { lockstep_execute(h, &good, &zeroed(), &zeroed(), &mut results) };
@@ -245,5 +256,183 @@ fn results_that_nobody_fetches_are_bounded() {
         // SAFETY: nothing but the results is read.
         let fetched = unsafe { lockstep_execute(handle.0, ptr::null(), ptr::null(), ptr::null(), &mut results) };
         assert_eq!(fetched, code);
+    }
+}
+
+/// An output that cannot be written to is named, before anything is done.
+#[test]
+fn outputs_are_named() {
+    let (handle, file) = (Handle::new(), sample());
+    let h = handle.0;
+    let raw = Strings::new(&file.block.transactions);
+    let count = file.block.transactions.len();
+    let (mut addresses, mut statuses) = (vec![0xee; 20 * count], vec![0xee; count]);
+    let nowhere = lockstep_out { data: ptr::null_mut(), capacity: usize::MAX, len: 0 };
+    let input = lockstep_signatures { raw: raw.items(), ..zeroed() };
+    let good = lockstep_signers { addresses: out(&mut addresses), statuses: out(&mut statuses), ..zeroed() };
+    for (mut signers, code, text) in [
+        (lockstep_signers { statuses: nowhere, ..good }, lockstep_code::NullPointer, "signers.statuses: null".into()),
+        (
+            lockstep_signers { authorities: nowhere, ..good },
+            lockstep_code::TooSmall,
+            format!("signers.authority_offsets: {} elements where there is room for 0", count + 1),
+        ),
+        (
+            lockstep_signers { errors: nowhere, ..good },
+            lockstep_code::TooSmall,
+            format!("signers.error_offsets: {} elements where there is room for 0", count + 1),
+        ),
+        (
+            lockstep_signers { addresses: zeroed(), ..good },
+            lockstep_code::TooSmall,
+            format!("signers.addresses: {} elements where there is room for 0", 20 * count),
+        ),
+    ] {
+        // SAFETY: outputs that are wrong are refused before they are written.
+        assert_eq!(unsafe { lockstep_recover(h, &input, &mut signers) }, code, "{text}");
+        assert_eq!((last_error(0), last_error(h)), (text.clone(), text));
+    }
+    assert!(addresses.iter().chain(&statuses).all(|byte| *byte == 0xee));
+    let mut hashes = [0; 32];
+    // SAFETY: as above.
+    let code = unsafe { lockstep_keccak256(h, &raw.items(), &mut out(&mut hashes)) };
+    assert_eq!(code, lockstep_code::TooSmall);
+    assert_eq!(last_error(0), format!("hashes: {} elements where there is room for 32", 32 * count));
+
+    let mut odd = [0_u64; 2];
+    let odd = odd.as_mut_ptr().cast::<u8>().wrapping_add(1).cast();
+    let odd = lockstep_out_u64 { data: odd, capacity: 1, len: 0 };
+    let mut results = lockstep_results { senders: nowhere, ..zeroed() };
+    // SAFETY: as above; the inputs are null, and it does not come to them.
+    let execute =
+        |results: &mut lockstep_results| unsafe { lockstep_execute(h, ptr::null(), ptr::null(), ptr::null(), results) };
+    assert_eq!(execute(&mut results), lockstep_code::NullPointer);
+    assert_eq!(last_error(0), "results.senders: null");
+    let mut results = lockstep_results { account_nonces: odd, wants: LOCKSTEP_WANT_CHANGES, ..zeroed() };
+    assert_eq!(execute(&mut results), lockstep_code::BadArgument);
+    assert_eq!(last_error(0), "results.account_nonces: not aligned to 8 bytes");
+    let mut answers = lockstep_answers { outputs: nowhere, ..zeroed() };
+    // SAFETY: as above.
+    let code = unsafe { lockstep_simulate(h, ptr::null(), ptr::null(), ptr::null(), &mut answers) };
+    assert_eq!((code, last_error(0).as_str()), (lockstep_code::NullPointer, "answers.outputs: null"));
+}
+
+/// What a strict snapshot lacks is named, one key after the other; with all of them it is as good as one that is not strict.
+#[test]
+fn a_strict_snapshot_names_what_it_lacks() {
+    let (handle, file) = (Handle::new(), sample());
+    let strings = Strings::new(&file.block.transactions);
+    let mut state = file.state.clone();
+    let mut absent = Vec::new();
+    let execute = |state: &MemoryState, absent: &[u8]| {
+        let flat = Flat::new(state);
+        let input = lockstep_state { flags: LOCKSTEP_STRICT, absent: bytes(absent), ..flat.state() };
+        let mut results: lockstep_results = zeroed();
+        // SAFETY: every pointer is to an array of our own, and as long as it says.
+        let code = unsafe { lockstep_execute(handle.0, &env(&file), &strings.items(), &input, &mut results) };
+        (code, results)
+    };
+    let mut named = 0;
+    let results = loop {
+        let (code, results) = execute(&state, &absent);
+        if code == lockstep_code::TooSmall {
+            break results;
+        }
+        assert_eq!(code, lockstep_code::State, "{}", last_error(0));
+        assert_ne!(results.failed_tx, LOCKSTEP_NO_TX);
+        let text = last_error(0);
+        let words: Vec<_> = text.split(' ').collect();
+        let at = words.iter().position(|word| ["account", "slot"].contains(word)).unwrap();
+        match words[at] {
+            "account" => absent.extend_from_slice(words[at + 1].parse::<Address>().unwrap().as_slice()),
+            _ => state.insert_slot(words[at + 3].parse().unwrap(), words[at + 1].parse().unwrap(), U256::ZERO),
+        }
+        named += 1;
+        assert!(named < 1000, "{text}");
+    };
+    assert!(named > 0, "the sample pays accounts that do not exist yet");
+    let expected = engine().execute_block(&file.block, &file.state).unwrap();
+    assert_eq!(results.gas_used, expected.gas_used);
+    assert_eq!(Some(B256::from(results.receipts_root)), expected.receipts_root);
+
+    let twice = file.state.accounts().next().unwrap().0.to_vec();
+    assert_eq!(execute(&state, &twice).0, lockstep_code::BadArgument, "there and not there");
+    let flat = Flat::new(&state);
+    let good = env(&file);
+    for wrong in
+        [lockstep_state { absent: bytes(&absent), ..flat.state() }, lockstep_state { flags: 2, ..flat.state() }]
+    {
+        assert_eq!(execute_empty(handle.0, &good, &wrong), lockstep_code::BadArgument, "{}", last_error(0));
+    }
+}
+
+#[test]
+fn results_can_be_discarded() {
+    let handle = Handle::new();
+    let good = env(&sample());
+    let kept = || {
+        let mut results: lockstep_results = zeroed();
+        // SAFETY: the pointers are to values of our own.
+        let code = unsafe { lockstep_execute(handle.0, &good, &zeroed(), &zeroed(), &mut results) };
+        assert_eq!(code, lockstep_code::TooSmall);
+        results.token
+    };
+    let (one, other) = (kept(), kept());
+    assert_eq!(lockstep_discard(handle.0, one), lockstep_code::Ok);
+    for (token, code) in [(one, lockstep_code::NoResult), (other, lockstep_code::TooSmall)] {
+        let mut results = lockstep_results { token, ..zeroed() };
+        // SAFETY: nothing but the results is read.
+        let fetched = unsafe { lockstep_execute(handle.0, ptr::null(), ptr::null(), ptr::null(), &mut results) };
+        assert_eq!(fetched, code);
+    }
+    assert_eq!(lockstep_discard(handle.0, one), lockstep_code::NoResult);
+    assert_eq!(lockstep_discard(handle.0, 0), lockstep_code::NoResult);
+    assert_eq!(lockstep_discard(0, other), lockstep_code::BadHandle);
+}
+
+/// A batch is worked on in parts, and nobody can tell where they meet.
+#[test]
+fn parts_meet() {
+    let handle = Handle::new();
+    let count = (1 << 16) + 3;
+    // Out of range, which takes no time; the last of the first part and the first of the second are no different.
+    let (words, parities) = (vec![0; 32 * count], vec![0; count]);
+    let (mut addresses, mut statuses) = (vec![0xee; 20 * count], vec![0xee; count]);
+    let (mut errors, mut error_offsets) = (vec![0; LOCKSTEP_MAX_ERROR * count], vec![9; count + 1]);
+    let mut signers = lockstep_signers {
+        addresses: out(&mut addresses),
+        statuses: out(&mut statuses),
+        errors: out(&mut errors),
+        error_offsets: out_u64(&mut error_offsets),
+        ..zeroed()
+    };
+    let columns = bytes(&words);
+    let input = lockstep_signatures { hashes: columns, r: columns, s: columns, parities: bytes(&parities), ..zeroed() };
+    // SAFETY: every pointer is to an array of our own, and as long as it says.
+    assert_eq!(unsafe { lockstep_recover(handle.0, &input, &mut signers) }, lockstep_code::Ok);
+    assert!(statuses.iter().all(|status| *status == lockstep_item_status::Range as u8));
+    assert_eq!(
+        (signers.addresses.len, signers.statuses.len, signers.authority_offsets.len),
+        (20 * count, count, count + 1)
+    );
+    assert!(addresses.iter().all(|byte| *byte == 0));
+    let texts = errors_of(&signers.errors, &signers.error_offsets);
+    let expected = lockstep::recover::RecoverError::Range.to_string();
+    assert_eq!(texts.len(), count);
+    assert!(texts.iter().all(|text| *text == expected));
+    assert_eq!(last_error(handle.0), format!("item 0: {expected}"));
+
+    // The same bytes as raw transactions, of which none is one, in uneven lengths.
+    let raws: Vec<_> = (0..count).map(|n| vec![0; n % 5]).collect();
+    let strings = Strings::new(&raws);
+    let input = lockstep_signatures { raw: strings.items(), ..zeroed() };
+    // SAFETY: as above.
+    assert_eq!(unsafe { lockstep_recover(handle.0, &input, &mut signers) }, lockstep_code::Ok);
+    assert!(statuses.iter().all(|status| *status == lockstep_item_status::Malformed as u8));
+    let mut hashes = vec![0; 32 * count];
+    // SAFETY: as above.
+    assert_eq!(unsafe { lockstep_keccak256(handle.0, &strings.items(), &mut out(&mut hashes)) }, lockstep_code::Ok);
+    for (raw, hash) in raws.iter().zip(hashes.chunks(32)) {
+        assert_eq!(alloy_primitives::keccak256(raw), hash);
     }
 }
