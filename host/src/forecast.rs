@@ -1,7 +1,7 @@
 //! Which transactions of a block will get in each other's way, by what they name: target, sender, addresses among their arguments. It
 //! is learned from those that did, while blocks run, and only ever a hint: a wrong one costs time.
 
-use crate::tx::Transaction;
+use crate::{outcome::TxOutcome, tx::Transaction};
 use alloy_primitives::{Address, map::HashMap};
 
 /// Names of a transaction that are looked at.
@@ -12,6 +12,21 @@ const WORDS: usize = 32;
 
 /// Names that are remembered.
 const MOST_HOT: usize = 1 << 16;
+
+/// Gas that every transaction costs, and what it takes of that to execute.
+const INTRINSIC: u64 = 21_000;
+pub(crate) const EACH: u64 = 1_500;
+
+/// Gas of a call of which nothing is known.
+const UNKNOWN: u64 = 50_000;
+
+/// What a transaction calls, in short: target and selector.
+fn call(tx: &Transaction) -> u64 {
+    let last = |bytes: &[u8]| bytes.last_chunk().map_or(0, |bytes| u64::from_be_bytes(*bytes));
+    let target = tx.to.map_or(0, |to| last(to.as_slice()));
+    let selector = tx.input.first_chunk().map_or(0, |bytes| u32::from_be_bytes(*bytes));
+    target ^ u64::from(selector).rotate_left(32)
+}
 
 /// What a transaction names, in short.
 #[derive(Clone, Copy, Debug, Default)]
@@ -63,10 +78,13 @@ struct Record {
     trials: u32,
 }
 
-/// Names that conflicts were about.
+/// What is known of blocks to come.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Forecast {
+    /// Names that conflicts were about.
     records: HashMap<u64, Record>,
+    /// What a call of a target by a selector took last, in gas beyond the intrinsic, more or less.
+    costs: HashMap<u64, u64>,
 }
 
 impl Forecast {
@@ -102,6 +120,30 @@ impl Forecast {
         self.records.entry(blamed).or_default().hits += 1;
     }
 
+    /// What a transaction will take, in gas: what it executes, and a little for what comes with every transaction.
+    pub(crate) fn cost(&self, tx: &Transaction) -> u64 {
+        if tx.input.is_empty() && tx.to.is_some() && !self.costs.contains_key(&call(tx)) {
+            return EACH;
+        }
+        let most = tx.gas_limit.saturating_sub(INTRINSIC);
+        let known = self.costs.get(&call(tx)).copied();
+        EACH + known.unwrap_or_else(|| UNKNOWN.max(most / 4)).min(most)
+    }
+
+    /// Remembers what transactions took.
+    pub(crate) fn learn_costs(&mut self, txs: &[Transaction], outcomes: &[TxOutcome]) {
+        for (tx, outcome) in txs.iter().zip(outcomes) {
+            let gas = outcome.gas_used.saturating_sub(INTRINSIC);
+            if gas == 0 {
+                continue;
+            }
+            if self.costs.len() >= MOST_HOT {
+                self.costs.clear();
+            }
+            self.costs.entry(call(tx)).and_modify(|cost| *cost = (3 * *cost + gas) / 4).or_insert(gas);
+        }
+    }
+
     /// Makes what is known count half.
     pub(crate) fn fade(&mut self) {
         self.records.retain(|_, record| {
@@ -109,4 +151,63 @@ impl Forecast {
             record.hits > 0
         });
     }
+}
+
+/// How a block is divided before it begins, by what is known.
+#[derive(Debug)]
+pub(crate) struct Plan {
+    /// Transactions, in order, each of which must run after the one before it: what takes so long that a thread should begin with it. The
+    /// longest first, no more than there are threads.
+    pub(crate) chains: Vec<Vec<usize>>,
+}
+
+impl Plan {
+    /// `None` where a single chain is nearly all of the block, so that one thread does it best.
+    pub(crate) fn of(names: &[Names], costs: &[u64], known: &Forecast, threads: usize) -> Option<Self> {
+        let all: u64 = costs.iter().sum();
+        let roots = roots(names, known);
+        let mut chains = vec![(0, 0); names.len()];
+        for (root, cost) in roots.iter().zip(costs) {
+            chains[*root] = (chains[*root].0 + cost, chains[*root].1 + 1);
+        }
+        if chains.iter().any(|(cost, len)| *len > 1 && ALONE * (all - cost) < all) {
+            return None;
+        }
+        let share = all / threads as u64;
+        let mut long: Vec<_> = (0..names.len()).filter(|root| chains[*root].0 >= share).collect();
+        long.sort_by_key(|root| std::cmp::Reverse(chains[*root].0));
+        long.truncate(threads - 1);
+        let members = |root| (0..names.len()).filter(|index| roots[*index] == root).collect();
+        Some(Self { chains: long.into_iter().map(members).collect() })
+    }
+}
+
+/// The part of a block that must be left beside its longest chain for a second thread to pay: one in so many.
+const ALONE: u64 = 6;
+
+/// Of each transaction the first one of those that share a hot name with it, directly or by others.
+fn roots(names: &[Names], known: &Forecast) -> Vec<usize> {
+    let mut roots: Vec<usize> = (0..names.len()).collect();
+    if known.is_empty() {
+        return roots;
+    }
+    let mut last: HashMap<u64, usize> = HashMap::default();
+    for (index, names) in names.iter().enumerate() {
+        for name in names.iter().filter(|name| known.is_hot(*name)) {
+            if let Some(other) = last.insert(name, index) {
+                let (one, other) = (root(&mut roots, index), root(&mut roots, other));
+                roots[one.max(other)] = one.min(other);
+            }
+        }
+    }
+    (0..names.len()).for_each(|index| roots[index] = root(&mut roots, index));
+    roots
+}
+
+fn root(roots: &mut [usize], mut index: usize) -> usize {
+    while roots[index] != index {
+        roots[index] = roots[roots[index]];
+        index = roots[index];
+    }
+    index
 }

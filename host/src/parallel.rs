@@ -5,7 +5,7 @@ use crate::{
     block::BlockEnv,
     error::{ExecuteError, TxError},
     evm::{BlockGas, Executed, Left, Replica, RevmCache, check_env},
-    forecast::{Forecast, Names},
+    forecast::{EACH, Forecast, Names, Plan},
     fork::Fork,
     outcome::TxOutcome,
     random::splitmix,
@@ -64,6 +64,10 @@ impl Schedule {
     pub fn on_threads() -> Self {
         Self { from: 8, ..Self::default() }
     }
+
+    fn unit_cost(&self) -> u64 {
+        self.unit.as_micros() as u64 * GAS_PER_MICRO
+    }
 }
 
 /// Whether blocks of a fork can run so. Before Spurious Dragon an account may be empty or not exist, which a journal over several
@@ -72,18 +76,12 @@ pub(crate) fn supports(fork: Fork) -> bool {
     (Fork::SpuriousDragon..Fork::Amsterdam).contains(&fork)
 }
 
-/// What the calls of a block will take, more or less, on one thread: it needs to be right for blocks that are hardly worth another.
-/// Transfers take no longer than handing over what they did.
-fn expected(txs: &[Transaction]) -> Duration {
-    CALL * txs.iter().filter(|tx| !tx.input.is_empty()).count() as u32
-}
-
 /// Conflicts from which on a block may be one for one thread, and of how many units committed one must have been in conflict.
 const MANY: u64 = 32;
 const MOST: u64 = 2;
 
-/// What a call takes that is like most.
-const CALL: Duration = Duration::from_micros(20);
+/// Gas that is executed in a microsecond, more or less: it needs to be right for blocks that are hardly worth another thread.
+const GAS_PER_MICRO: u64 = 2_500;
 
 /// Transactions that are kept for a thread.
 const GIVEN: usize = 16;
@@ -131,6 +129,8 @@ struct Queue {
     returned: BTreeMap<usize, Returned>,
     /// Where units began that were stale.
     stale: HashSet<usize>,
+    /// Whether somebody has a transaction, or was given it.
+    taken: Vec<bool>,
     /// What each thread has been given, and the end of the last of it.
     given: Vec<VecDeque<Range<usize>>>,
     ends: Vec<usize>,
@@ -161,6 +161,9 @@ impl Queue {
         if let Some(range) = self.at_turn(committed) {
             return Next::AtTurn(range);
         }
+        if self.next == committed && committed < txs.len() {
+            return Next::AtTurn(self.unit(committed, worker, committed));
+        }
         // Behind its own that wait.
         let behind = worker.replica.end();
         if worker.replica.ahead().is_none_or(|ahead| ahead >= schedule.ahead) {
@@ -176,26 +179,18 @@ impl Queue {
         if let Some(range) = self.given[thread].pop_front_if(|range| range.start >= behind) {
             return Next::Ahead(range);
         }
-        let most = worker.unit();
-        while self.next < txs.len() {
-            let index = self.next;
-            self.next += 1;
+        let mut index = self.next.max(behind);
+        while index < txs.len() {
+            if self.taken[index] {
+                index += 1;
+                continue;
+            }
             match self.rival(index, thread, names, committed) {
                 Some(rival) if self.given[rival].len() < GIVEN && self.ends[rival] <= index => {
                     self.give(index..index + 1, rival, names);
                     self.given[rival].push_back(index..index + 1);
                 }
-                _ => {
-                    let goes_on = |queue: &mut Self| {
-                        queue.next < (index + most).min(txs.len())
-                            && queue.rival(queue.next, thread, names, committed).is_none()
-                    };
-                    while goes_on(self) {
-                        self.next += 1;
-                    }
-                    self.give(index..self.next, thread, names);
-                    return Next::Ahead(index..self.next);
-                }
+                _ => return Next::Ahead(self.unit(index, worker, committed)),
             }
         }
         // Better a conflict, perhaps, than nothing.
@@ -207,12 +202,44 @@ impl Queue {
         Next::Ahead(range)
     }
 
+    /// As much from a transaction on as a thread should run at once, and nobody else has taken or should.
+    fn unit(&mut self, index: usize, worker: &Worker<'_, '_, '_>, committed: usize) -> Range<usize> {
+        let Shared { txs, names, costs, schedule, .. } = worker.shared;
+        let (most, mut left) = (worker.unit(), schedule.unit_cost().saturating_sub(costs[index]));
+        let mut end = index + 1;
+        while end < (index + most).min(txs.len())
+            && !self.taken[end]
+            && costs[end] <= left
+            && self.rival(end, worker.number, names, committed).is_none()
+        {
+            left -= costs[end];
+            end += 1;
+        }
+        self.give(index..end, worker.number, names);
+        index..end
+    }
+
     /// What must run now, whoever it was for: its turn has come.
     fn at_turn(&mut self, committed: usize) -> Option<Range<usize>> {
         if let Some(returned) = self.returned.remove(&committed) {
             return Some(committed..returned.end);
         }
         self.given.iter_mut().find_map(|given| given.pop_front_if(|range| range.start == committed))
+    }
+
+    fn take_from_all(&mut self, range: Range<usize>) {
+        self.taken[range].fill(true);
+        while self.taken.get(self.next) == Some(&true) {
+            self.next += 1;
+        }
+    }
+
+    /// Gives a thread a chain of transactions before the block begins.
+    fn plan(&mut self, chain: &[usize], thread: usize, names: &[Names]) {
+        for index in chain.iter().copied() {
+            self.given[thread].push_back(index..index + 1);
+            self.give(index..index + 1, thread, names);
+        }
     }
 
     fn put_back(&mut self, range: Range<usize>, at_turn: bool) {
@@ -241,6 +268,7 @@ impl Queue {
 
     fn give(&mut self, range: Range<usize>, thread: usize, names: &[Names]) {
         self.ends[thread] = self.ends[thread].max(range.end);
+        self.take_from_all(range.clone());
         if self.forecast.is_empty() {
             return;
         }
@@ -257,6 +285,8 @@ struct Shared<'b> {
     txs: &'b [Transaction],
     senders: &'b [Address],
     names: &'b [Names],
+    /// What each transaction will take, in gas.
+    costs: &'b [u64],
     schedule: Schedule,
     queue: Mutex<Queue>,
     news: Condvar,
@@ -421,8 +451,11 @@ impl Worker<'_, '_, '_> {
             let mut queue = shared.queue();
             let mut next = queue.at_turn(committed);
             if next.is_none() && queue.next == committed {
-                queue.next = (committed + shared.schedule.largest_unit.max(1)).min(shared.txs.len());
-                next = Some(committed..queue.next);
+                let most = committed + shared.schedule.largest_unit.max(1);
+                let untaken = queue.taken[committed..].iter().take_while(|taken| !**taken).count();
+                let range = committed..most.min(committed + untaken);
+                queue.take_from_all(range.clone());
+                next = Some(range);
             }
             drop(queue);
             match next {
@@ -622,13 +655,24 @@ pub(crate) fn execute(
     let Threads { pool, codes, forecast, schedule } = *threads;
     let mut clock = Instant::now();
     let count = pool.current_num_threads().min(txs.len());
-    if count < 2 || txs.len() < schedule.from || expected(txs) < schedule.least {
+    let mut known = std::mem::take(&mut *forecast.lock().unwrap_or_else(PoisonError::into_inner));
+    let costs: Vec<_> = txs.iter().map(|tx| known.cost(tx)).collect();
+    let least = schedule.least.as_micros() as u64 * GAS_PER_MICRO;
+    // A transfer takes no longer than handing over what it did.
+    let calls: u64 = costs.iter().map(|cost| cost - EACH).sum();
+    let worth = count >= 2 && txs.len() >= schedule.from && calls >= least;
+    let names = worth.then(|| txs.iter().zip(senders).map(|(tx, sender)| Names::of(tx, sender)).collect::<Vec<_>>());
+    let plan = names.as_ref().and_then(|names| Plan::of(names, &costs, &known, count));
+    let (Some(names), Some(plan)) = (names, plan) else {
         let outcomes = in_order(env, txs, senders, state, codes, report);
         lap(&mut report.time.fallback, &mut clock);
+        if let Ok(outcomes) = &outcomes {
+            known.learn_costs(txs, outcomes);
+        }
+        *forecast.lock().unwrap_or_else(PoisonError::into_inner) = known;
         return outcomes;
-    }
-    let names: Vec<_> = txs.iter().zip(senders).map(|(tx, sender)| Names::of(tx, sender)).collect();
-    let queue = Queue {
+    };
+    let mut queue = Queue {
         next: 0,
         log: Vec::new(),
         gas: BlockGas::default(),
@@ -636,18 +680,23 @@ pub(crate) fn execute(
         conflicts: 0,
         sleeping: 0,
         alone: false,
-        forecast: std::mem::take(&mut *forecast.lock().unwrap_or_else(PoisonError::into_inner)),
+        forecast: known,
         takers: HashMap::default(),
         returned: BTreeMap::new(),
         stale: HashSet::default(),
+        taken: vec![false; txs.len()],
         given: vec![VecDeque::new(); count],
         ends: vec![0; count],
     };
+    for (chain, thread) in plan.chains.iter().zip((0..count).rev()) {
+        queue.plan(chain, thread, &names);
+    }
     let shared = Shared {
         env,
         txs,
         senders,
         names: &names,
+        costs: &costs,
         schedule,
         queue: Mutex::new(queue),
         news: Condvar::new(),
@@ -678,14 +727,15 @@ pub(crate) fn execute(
     let queue = shared.queue.into_inner().unwrap_or_else(PoisonError::into_inner);
     report.conflicts += queue.conflicts;
     let mut known = queue.forecast;
-    known.fade();
-    *forecast.lock().unwrap_or_else(PoisonError::into_inner) = known;
     let mut outcomes = Vec::with_capacity(txs.len());
     let entries = queue.log.into_iter().filter_map(Arc::into_inner);
     for executed in entries.flat_map(|entry| entry.executed) {
         report.cpu.add(executed.is_call, executed.outcome.gas_used);
         outcomes.push(executed.outcome);
     }
+    known.fade();
+    known.learn_costs(txs, &outcomes);
+    *forecast.lock().unwrap_or_else(PoisonError::into_inner) = known;
     lap(&mut report.time.fallback, &mut clock);
     match queue.error {
         Some(error) => Err(error),
