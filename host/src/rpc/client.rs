@@ -305,9 +305,10 @@ fn broken(error: ureq::Error) -> Fault {
         ureq::Error::BadUri(_) | ureq::Error::Http(_) | ureq::Error::Tls(_) => {
             Fault::new(Cause::Connection(text), Remedy::None)
         }
-        // A certificate does not get better.
-        #[cfg(feature = "rpc-tls")]
-        ureq::Error::Rustls(_) => Fault::new(Cause::Connection(text), Remedy::None),
+        // What rustls says of certificates and of servers without TLS, which does not get better.
+        ureq::Error::Io(cause) if cause.kind() == io::ErrorKind::InvalidData => {
+            Fault::new(Cause::Connection(text), Remedy::None)
+        }
         _ => Fault::new(Cause::Connection(text), Remedy::Again),
     }
 }
@@ -322,9 +323,10 @@ fn may_help(fault: &Fault, patience: Patience) -> bool {
 
 /// The cause after the last attempt.
 fn ended(cause: Cause, wait: Duration, attempts: u32) -> Cause {
+    let counted = |reason| if attempts > 1 { format!("{reason} ({attempts} attempts)") } else { reason };
     match cause {
-        Cause::Connection(reason) => Cause::Connection(format!("{reason} ({attempts} attempts)")),
-        Cause::Timeout(reason) => Cause::Timeout(format!("{reason} ({attempts} attempts)")),
+        Cause::Connection(reason) => Cause::Connection(counted(reason)),
+        Cause::Timeout(reason) => Cause::Timeout(counted(reason)),
         Cause::Http(status) if wait > LONGEST_WAIT => Cause::Later { status, seconds: wait.as_secs() },
         cause => cause,
     }
@@ -333,4 +335,95 @@ fn ended(cause: Cause, wait: Duration, attempts: u32) -> Cause {
 fn next_of<'a, T>(items: &'a [T], next: &AtomicUsize) -> Option<(usize, &'a T)> {
     let at = next.fetch_add(1, Ordering::Relaxed);
     items.get(at).map(|item| (at, item))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn urls() {
+        let client = |url: &str| Client::new(url, ClientOptions::default()).map(drop);
+        assert_eq!(client("http://127.0.0.1:1"), Ok(()));
+        for url in ["ftp://x", "127.0.0.1:8545", "HTTP//x", ""] {
+            assert!(client(url).unwrap_err().contains("http://"), "{url}");
+        }
+        let secure = client("https://127.0.0.1:1");
+        if cfg!(feature = "rpc-tls") {
+            assert_eq!(secure, Ok(()));
+        } else {
+            assert_eq!(secure, Err("https:// needs a build with the feature rpc-tls".into()));
+        }
+    }
+
+    #[cfg(feature = "rpc-tls")]
+    mod tls {
+        use super::*;
+        use std::{
+            io::Write,
+            net::TcpListener,
+            process::{Child, Command, Stdio},
+            time::Instant,
+        };
+
+        /// Ends with the test, however that ends.
+        struct Server(Child);
+
+        impl Drop for Server {
+            fn drop(&mut self) {
+                let _ = self.0.kill();
+                let _ = self.0.wait();
+            }
+        }
+
+        /// Why a node at this port was not believed.
+        fn refused(port: u16, retries: u32) -> String {
+            let options = ClientOptions { retries, pause: Duration::from_millis(10), ..ClientOptions::default() };
+            let client = Client::new(&format!("https://localhost:{port}"), options).unwrap();
+            let error = client.call(None, Request::new("eth_chainId", json!([]), "chain id")).unwrap_err();
+            assert!(matches!(error.cause, Cause::Connection(_)) && error.is_lasting(), "{error}");
+            error.to_string()
+        }
+
+        #[test]
+        fn a_server_without_tls() {
+            let listener = TcpListener::bind(("127.0.0.1", 0)).unwrap();
+            let port = listener.local_addr().unwrap().port();
+            thread::spawn(move || {
+                for stream in listener.incoming() {
+                    let _ =
+                        stream.and_then(|mut stream| stream.write_all(b"HTTP/1.1 400 X\r\ncontent-length: 0\r\n\r\n"));
+                }
+            });
+            assert!(!refused(port, 3).contains("attempts"));
+        }
+
+        /// Needs OpenSSL's program; without it this is said and nothing is tested.
+        #[test]
+        fn a_certificate_that_nobody_signed() {
+            let folder = std::env::temp_dir().join(format!("lockstep-tls-{}", std::process::id()));
+            std::fs::create_dir_all(&folder).unwrap();
+            let [key, certificate] = ["key.pem", "certificate.pem"].map(|name| folder.join(name));
+            let mut make = Command::new("openssl");
+            make.args(["req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", "/CN=localhost"]);
+            make.args(["-addext", "subjectAltName=DNS:localhost", "-keyout"]).arg(&key).arg("-out").arg(&certificate);
+            if !make.stderr(Stdio::null()).status().is_ok_and(|status| status.success()) {
+                std::fs::remove_dir_all(folder).unwrap();
+                return;
+            }
+            let port = TcpListener::bind(("127.0.0.1", 0)).unwrap().local_addr().unwrap().port();
+            let mut serve = Command::new("openssl");
+            serve.args(["s_server", "-quiet", "-www", "-accept", &port.to_string(), "-key"]).arg(&key);
+            serve.arg("-cert").arg(&certificate).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+            let server = Server(serve.spawn().unwrap());
+            let start = Instant::now();
+            while std::net::TcpStream::connect(("127.0.0.1", port)).is_err() && start.elapsed().as_secs() < 10 {
+                thread::sleep(Duration::from_millis(20));
+            }
+            let error = refused(port, 3);
+            drop(server);
+            std::fs::remove_dir_all(folder).unwrap();
+            assert!(error.contains("certificate") && !error.contains("attempts"), "{error}");
+        }
+    }
 }
