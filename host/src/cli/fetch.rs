@@ -5,6 +5,7 @@ use indicatif::ProgressBar;
 use lockstep::{
     block_file::BlockFile,
     compare::compare,
+    engine::Engine,
     rpc::{Fetched, Progress, RpcError, write_whole},
 };
 use serde_json::{Value, json};
@@ -25,7 +26,7 @@ pub(super) struct Args {
     /// Its number, decimal or in hex with 0x
     #[arg(long, value_name = "N", value_parser = parse_number)]
     block: u64,
-    /// The file to write: JSON, packed if its name ends in .zst; `-` for stdout [default: N.json.zst]
+    /// The file to write: JSON, packed if its name ends in .zst; `-` or /dev/stdout for stdout, as JSON [default: N.json.zst]
     #[arg(long, value_name = "FILE")]
     out: Option<PathBuf>,
     #[command(flatten)]
@@ -54,37 +55,49 @@ pub(super) fn run(common: &Common, args: &Args) -> Result<Exit, Failure> {
         }
     };
     let file = &fetched.file;
-    let to_stdout = args.out.as_deref() == Some(Path::new("-"));
+    let verdict = verdict(&engine, file);
     let path = args.out.clone().unwrap_or_else(|| format!("{}.json.zst", args.block).into());
+    let to_stdout = is_stdout(&path);
+    // A file that is there may be a good one, and this one is not.
+    let kept = !to_stdout && verdict.is_some() && path.is_file();
     if to_stdout {
         print(file.to_json())?;
-    } else if let Err(cause) = write(&path, file) {
+    } else if !kept && let Err(cause) = write(&path, file) {
         complain(format_args!("{}: {cause}", path.display()));
         return Ok(Exit::Bad);
     }
-    let (exit, verdict) = match engine.execute_block(&file.block, &file.state) {
-        Ok(output) => match compare(file, &output) {
-            None => (Exit::Ok, None),
-            Some(mismatch) => (Exit::Differs, Some(mismatch.to_string())),
-        },
-        Err(error) => (Exit::Bad, Some(error.to_string())),
-    };
-    if let Some(verdict) = &verdict {
-        complain(format_args!("block {}: {verdict}", args.block));
+    if let Some((_, reason)) = &verdict {
+        let left = if kept { format!("; {} is left as it was", path.display()) } else { String::new() };
+        complain(format_args!("block {}: {reason}{left}", args.block));
     }
+    let (exit, mismatch) = verdict.map_or((Exit::Ok, None), |(exit, reason)| (exit, Some(reason)));
     if to_stdout {
         return Ok(exit);
     }
     if common.json {
         print(json!({
             "schema": "lockstep-fetch/1", "file": path.display().to_string(), "number": args.block, "fork": file.block.env.fork.name(),
-            "txs": file.block.transactions.len(), "ok": verdict.is_none(), "mismatch": verdict, "cached": fetched.cached,
-            "proven": (!fetched.cached).then_some(fetched.proven), "keys": fetched.keys, "rounds": fetched.rounds, "calls": fetched.calls,
+            "txs": file.block.transactions.len(), "ok": mismatch.is_none(), "mismatch": mismatch, "written": !kept, "cached": fetched.cached,
+            "proven": fetched.proven, "keys": fetched.keys, "rounds": fetched.rounds, "calls": fetched.calls,
         }))?;
     } else {
-        print(line(&path, &fetched, verdict.is_none()))?;
+        print(line(&path, &fetched, mismatch.is_none(), kept))?;
     }
     Ok(exit)
+}
+
+/// How the block's own execution differs from what the node says of it, if it does.
+fn verdict(engine: &Engine, file: &BlockFile) -> Option<(Exit, String)> {
+    match engine.execute_block(&file.block, &file.state) {
+        Ok(output) => compare(file, &output).map(|mismatch| (Exit::Differs, mismatch.to_string())),
+        Err(error) => Some((Exit::Bad, error.to_string())),
+    }
+}
+
+/// Whether this names the standard output, where nothing else is printed then.
+fn is_stdout(path: &Path) -> bool {
+    let names: &[&str] = if cfg!(unix) { &["-", "/dev/stdout", "/dev/fd/1", "/proc/self/fd/1"] } else { &["-"] };
+    names.iter().any(|name| path == Path::new(name))
 }
 
 fn fetch(common: &Common, args: &Args) -> Result<Fetched, RpcError> {
@@ -96,6 +109,11 @@ fn fetch(common: &Common, args: &Args) -> Result<Fetched, RpcError> {
     let fetched = source.block(args.block, |progress| spinner.set_message(progress_text(progress)));
     spinner.finish_and_clear();
     fetched
+}
+
+/// What is known of a block's state, in words.
+pub(super) const fn proven_text(proven: bool) -> &'static str {
+    if proven { "proven" } else { "not proven" }
 }
 
 /// How far a block is.
@@ -117,18 +135,22 @@ fn write(path: &Path, file: &BlockFile) -> std::io::Result<()> {
     }
 }
 
-fn line(path: &Path, fetched: &Fetched, ok: bool) -> String {
+fn line(path: &Path, fetched: &Fetched, ok: bool, kept: bool) -> String {
     let env = &fetched.file.block.env;
+    let proven = proven_text(fetched.proven);
     let state = if fetched.cached {
-        "from the cache".to_owned()
+        format!("{proven}, from the cache")
     } else {
-        let proven = if fetched.proven { "proven" } else { "not proven" };
         format!(
             "{} accounts and slots, {proven}, in {} rounds and {} calls",
             fetched.keys, fetched.rounds, fetched.calls
         )
     };
-    let verdict = if ok { "ok" } else { "DIFFERS" };
+    let verdict = match (ok, kept) {
+        (true, _) => "ok",
+        (false, false) => "DIFFERS",
+        (false, true) => "DIFFERS, not written",
+    };
     format!(
         "{}  {} {}  {} txs  {state}  {verdict}",
         path.display(),

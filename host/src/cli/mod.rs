@@ -23,7 +23,7 @@ use lockstep::{
     suite::Kind,
 };
 use std::{
-    io::{self, Write},
+    io::{self, IsTerminal, Write},
     process::ExitCode,
 };
 use tracing_subscriber::filter::LevelFilter;
@@ -141,7 +141,13 @@ enum Failure {
 /// Parses the command line, runs the verb, and turns its end into an exit code.
 pub fn run() -> ExitCode {
     let Cli { common, verb } = Cli::parse();
-    tracing_subscriber::fmt().with_max_level(common.log).with_writer(io::stderr).with_target(false).init();
+    let colors = io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
+    tracing_subscriber::fmt()
+        .with_max_level(common.log)
+        .with_writer(io::stderr)
+        .with_ansi(colors)
+        .with_target(false)
+        .init();
     #[cfg(feature = "metrics")]
     if let Some(address) = common.metrics
         && let Err(cause) = metrics::serve(address)

@@ -77,6 +77,8 @@ impl From<ExecuteError> for Bad {
 struct Totals {
     blocks: u64,
     ok: u64,
+    /// Blocks of a node whose state is proven; `None` where none was read from a node.
+    proven: Option<u64>,
     all: RouteCount,
     device: RouteCount,
     fallbacks: BTreeMap<&'static str, u64>,
@@ -105,16 +107,16 @@ pub(super) fn run(common: &Common, args: &Args) -> Result<Exit, Failure> {
         let path = path.as_path();
         match file.and_then(|file| replay(&engine, file)) {
             Err(error) => bar.suspend(|| bad(path, error, &mut exit)),
-            Ok((file, output)) => {
-                let mismatch = compare(&file, &output).or_else(|| difference(&output));
-                totals.add(&output, mismatch.is_none());
+            Ok((block, output)) => {
+                let mismatch = compare(&block.file, &output).or_else(|| difference(&output));
+                totals.add(&block, &output, mismatch.is_none());
                 if mismatch.is_some() {
                     exit = exit.max(Exit::Differs);
                 }
                 if common.json {
-                    blocks.push(block_json(path, &file, &output, mismatch.as_ref()));
+                    blocks.push(block_json(path, &block, &output, mismatch.as_ref()));
                 } else {
-                    bar.suspend(|| print(block_line(path, &file, &output, mismatch.as_ref())))?;
+                    bar.suspend(|| print(block_line(path, &block, &output, mismatch.as_ref())))?;
                 }
             }
         }
@@ -139,8 +141,20 @@ fn difference(output: &BlockOutput) -> Option<Mismatch> {
     Some(Mismatch { tx: Some(tx), field: "cross_check", expected, actual })
 }
 
+/// A block, and for one of a node whether its state is proven by the state root.
+struct Loaded {
+    file: BlockFile,
+    proven: Option<bool>,
+}
+
+impl From<BlockFile> for Loaded {
+    fn from(file: BlockFile) -> Self {
+        Self { file, proven: None }
+    }
+}
+
 /// A block, by the name of what it comes from.
-type Input = (PathBuf, Result<BlockFile, Bad>);
+type Input = (PathBuf, Result<Loaded, Bad>);
 
 /// What is to be replayed.
 struct Inputs<'a> {
@@ -156,20 +170,20 @@ fn inputs(args: &Args) -> Inputs<'_> {
         return Inputs { count, unreadable: Vec::new(), blocks };
     }
     if args.paths.is_empty() {
-        let sample = || ("sample".into(), BlockFile::parse(SAMPLE).map_err(Bad::from));
+        let sample = || ("sample".into(), BlockFile::parse(SAMPLE).map(Loaded::from).map_err(Bad::from));
         return Inputs { count: 1, unreadable: Vec::new(), blocks: Box::new(std::iter::once_with(sample)) };
     }
     let (files, unreadable) = collect(&args.paths);
     let read = |path: PathBuf| {
-        let file = BlockFile::read(&path).map_err(Bad::from);
+        let file = BlockFile::read(&path).map(Loaded::from).map_err(Bad::from);
         (path, file)
     };
     Inputs { count: files.len(), unreadable, blocks: Box::new(files.into_iter().map(read)) }
 }
 
-fn replay(engine: &Engine, file: BlockFile) -> Result<(BlockFile, BlockOutput), Bad> {
-    let output = engine.execute_block(&file.block, &file.state)?;
-    Ok((file, output))
+fn replay(engine: &Engine, block: Loaded) -> Result<(Loaded, BlockOutput), Bad> {
+    let output = engine.execute_block(&block.file.block, &block.file.state)?;
+    Ok((block, output))
 }
 
 /// Every block file under `paths`, folders in the order of block numbers; and the paths that cannot be read.
@@ -224,7 +238,12 @@ fn route_json(route: RouteCount) -> Value {
     json!({"txs": route.txs, "calls": route.calls, "gas": route.gas})
 }
 
-fn block_json(path: &Path, file: &BlockFile, output: &BlockOutput, mismatch: Option<&Mismatch>) -> Value {
+fn block_json(
+    path: &Path,
+    Loaded { file, proven }: &Loaded,
+    output: &BlockOutput,
+    mismatch: Option<&Mismatch>,
+) -> Value {
     let report = &output.report;
     let total = report.total();
     let fallbacks: Map<_, _> =
@@ -234,7 +253,7 @@ fn block_json(path: &Path, file: &BlockFile, output: &BlockOutput, mismatch: Opt
     json!({
         "file": path.display().to_string(), "number": file.block.env.number, "fork": file.block.env.fork.name(),
         "txs": total.txs, "calls": total.calls, "gas": total.gas, "ok": mismatch.is_none(),
-        "mismatch": mismatch.map(|m| json!({"tx": m.tx, "field": m.field, "expected": m.expected, "actual": m.actual})),
+        "proven": proven, "mismatch": mismatch.map(|m| json!({"tx": m.tx, "field": m.field, "expected": m.expected, "actual": m.actual})),
         "device": route_json(report.device), "lanes": report.lanes, "dispatches": report.dispatches, "steps": report.steps,
         "fallbacks": fallbacks, "conflicts": report.conflicts, "waves": report.waves, "time_ms": time,
         "served": report.served, "beside": report.beside, "caps": caps_json(report), "longest_dispatch_ms": milliseconds(report.longest_dispatch),
@@ -256,11 +275,16 @@ fn caps_json(report: &ExecutionReport) -> Value {
     Value::Object(classes)
 }
 
-fn block_line(path: &Path, file: &BlockFile, output: &BlockOutput, mismatch: Option<&Mismatch>) -> String {
+fn block_line(
+    path: &Path,
+    Loaded { file, proven }: &Loaded,
+    output: &BlockOutput,
+    mismatch: Option<&Mismatch>,
+) -> String {
     let total = output.report.total();
     let env = &file.block.env;
     let mut line = format!(
-        "{:>10}  {:<15} {:>5} txs {:>5} calls {:>7.2} Mgas {:>9.3} ms  {}  {}",
+        "{:>10}  {:<15} {:>5} txs {:>5} calls {:>7.2} Mgas {:>9.3} ms  {}  {}{}",
         env.number,
         env.fork.name(),
         total.txs,
@@ -268,6 +292,11 @@ fn block_line(path: &Path, file: &BlockFile, output: &BlockOutput, mismatch: Opt
         total.gas as f64 / 1e6,
         output.report.time.total.as_secs_f64() * 1e3,
         shares(output.report.device, total),
+        match proven {
+            Some(true) => "proven  ",
+            Some(false) => "not proven  ",
+            None => "",
+        },
         if mismatch.is_none() { "ok" } else { "DIFFERS" },
     );
     if let Some(mismatch) = mismatch {
@@ -288,7 +317,10 @@ fn shares(device: RouteCount, all: RouteCount) -> String {
 }
 
 impl Totals {
-    fn add(&mut self, output: &BlockOutput, ok: bool) {
+    fn add(&mut self, block: &Loaded, output: &BlockOutput, ok: bool) {
+        if let Some(proven) = block.proven {
+            *self.proven.get_or_insert_default() += u64::from(proven);
+        }
         self.ok += u64::from(ok);
         self.all = self.all + output.report.total();
         self.device = self.device + output.report.device;
@@ -300,7 +332,7 @@ impl Totals {
 
     fn json(&self) -> Value {
         json!({
-            "blocks": self.blocks, "ok": self.ok, "failed": self.blocks - self.ok,
+            "blocks": self.blocks, "ok": self.ok, "failed": self.blocks - self.ok, "proven": self.proven,
             "txs": self.all.txs, "calls": self.all.calls, "gas": self.all.gas,
             "device": route_json(self.device), "fallbacks": self.fallbacks,
         })
@@ -317,6 +349,9 @@ impl Totals {
             self.seconds,
             shares(self.device, self.all)
         );
+        if let Some(proven) = self.proven {
+            line += &format!("\nstate proven: {proven} of {} blocks", self.blocks);
+        }
         if !self.fallbacks.is_empty() {
             let reasons: Vec<_> = self.fallbacks.iter().map(|(reason, txs)| format!("{reason} {txs}")).collect();
             line += &format!("\nfallbacks: {}", reasons.join(", "));

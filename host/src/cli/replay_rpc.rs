@@ -1,6 +1,6 @@
 //! `lockstep replay --rpc`: blocks of a node, each read while the one before it is executed.
 
-use super::{Bad, Input};
+use super::{Bad, Input, Loaded};
 use crate::cli::{fetch::parse_number, node::NodeArgs};
 use lockstep::rpc::{RpcError, Source};
 use std::{iter, sync::mpsc::sync_channel, thread};
@@ -56,7 +56,7 @@ impl Args {
 fn read(source: &Source, number: u64, last: u64) -> (Input, bool) {
     let name = format!("block {number}").into();
     match source.block(number, |_| {}) {
-        Ok(fetched) => ((name, Ok(fetched.file)), false),
+        Ok(fetched) => ((name, Ok(Loaded { file: fetched.file, proven: Some(fetched.proven) })), false),
         Err(error) => {
             let is_lasting = error.is_lasting();
             let mut bad = Bad::from(error);

@@ -4,6 +4,7 @@ use super::{
     client::{Client, Request},
     error::{Cause, RpcError},
     header::Header,
+    partial::Asker,
     rules::Rules,
 };
 use crate::{
@@ -88,7 +89,8 @@ impl RemoteBlock {
             let reason = "the genesis block has no parent, and so no state to execute it on".into();
             return Err(RpcError::new(number, "header", BLOCK, Cause::Impossible(reason)));
         };
-        let mut answers = client.batch(number, &[block_request(number, true), block_request(before, false)])?;
+        let mut answers =
+            client.batch(number, &[block_request(number, true), block_request(before, false)], &|_, _| {})?;
         let (before_block, block) = (answers.pop().unwrap_or_default(), answers.pop().unwrap_or_default());
         let header = read_header(&block, number)?;
         let parent = read_header(&before_block, before)?;
@@ -165,15 +167,15 @@ impl RemoteBlock {
     }
 
     /// Reads the receipts, whose root must be the header's from Byzantium on.
-    pub(crate) fn receipts(&self, client: &Client, fork: Fork) -> Result<Receipts, RpcError> {
+    pub(crate) fn receipts(&self, asker: &Asker<'_>, fork: Fork) -> Result<Receipts, RpcError> {
         let number = self.header.number;
-        let whole = Request::new(RECEIPTS, json!([format!("{number:#x}")]), "receipts");
-        let (method, answer) = match client.call(Some(number), whole) {
+        let whole = Request::new(RECEIPTS, json!([format!("{number:#x}")]), "receipts").or_otherwise();
+        let (method, answer) = match asker.call(whole) {
             Ok(answer) => (RECEIPTS, answer),
-            Err(error) if error.is_refusal() => {
+            Err(error) if error.is_the_nodes() => {
                 let one = |tx: &Transaction| Request::new(RECEIPT, json!([tx.hash]), format!("receipt of {}", tx.hash));
                 let requests: Vec<_> = self.transactions.iter().map(one).collect();
-                (RECEIPT, Value::Array(client.batch(number, &requests)?))
+                (RECEIPT, Value::Array(asker.batch(&requests)?))
             }
             Err(error) => return Err(error),
         };

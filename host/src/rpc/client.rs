@@ -1,42 +1,57 @@
 //! JSON-RPC over HTTP: batches on a few connections at once, asked again with growing pauses while the fault may pass.
 
-use super::error::{Cause, RpcError};
+use super::{
+    answer::{Fault, Remedy, is_json_rpc, results},
+    error::{Cause, RpcError, shown},
+};
 use crate::metrics;
 use serde_json::{Value, json};
 use std::{
+    io,
     sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering},
     thread,
     time::Duration,
 };
 
-/// Largest answer taken, in bytes: a trace of the largest mainnet block takes a quarter of it.
-const MAX_ANSWER: u64 = 256 << 20;
+/// Largest body taken with an HTTP status that tells of an error.
+const MAX_REFUSAL: u64 = 1 << 20;
 
 /// Longest pause between two attempts.
 const LONGEST_PAUSE: Duration = Duration::from_secs(10);
 
+/// Longest pause if the node asks for one.
+const LONGEST_WAIT: Duration = Duration::from_secs(60);
+
 /// Requests on the way at once.
 const CONNECTIONS: usize = 4;
-
-/// JSON-RPC: no such method.
-const METHOD_NOT_FOUND: i64 = -32601;
 
 /// How patient a client is, and how much it asks for at once.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ClientOptions {
     /// For one HTTP exchange.
     pub timeout: Duration,
-    /// Attempts after the first, where the fault may pass: no connection, a time-out, a cut answer, HTTP 429 or 5xx.
+    /// Attempts after the first, where the fault may pass: no connection, a time-out, a cut answer, HTTP 429 or 5xx, an error of the node's
+    /// own that is not about the request.
     pub retries: u32,
-    /// Before the second attempt; doubled before each further one, up to ten seconds.
+    /// Before the second attempt; doubled before each further one, up to ten seconds. What the node asks for by `Retry-After` is
+    /// waited for, up to a minute.
     pub pause: Duration,
     /// Calls in one HTTP request.
     pub batch: usize,
+    /// Largest answer taken, in bytes.
+    pub max_answer: u64,
 }
 
 impl Default for ClientOptions {
     fn default() -> Self {
-        Self { timeout: Duration::from_secs(30), retries: 5, pause: Duration::from_millis(200), batch: 100 }
+        Self {
+            timeout: Duration::from_secs(30),
+            retries: 5,
+            pause: Duration::from_millis(200),
+            batch: 100,
+            // A trace of the largest mainnet block takes a quarter of it.
+            max_answer: 256 << 20,
+        }
     }
 }
 
@@ -47,13 +62,38 @@ pub(crate) struct Request {
     pub(crate) params: Value,
     /// What it asks for, in the words of errors.
     pub(crate) key: String,
+    pub(crate) patience: Patience,
+}
+
+/// How often to ask.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Patience {
+    /// Again after whatever may pass.
+    Full,
+    /// There is another way: not again after an error of the node's that does not say that it passes.
+    OtherWay,
+    /// It can be done without.
+    Once,
 }
 
 impl Request {
     pub(crate) fn new(method: &'static str, params: Value, key: impl Into<String>) -> Self {
-        Self { method, params, key: key.into() }
+        Self { method, params, key: key.into(), patience: Patience::Full }
+    }
+
+    /// There is another way, should the node not answer this.
+    pub(crate) fn or_otherwise(self) -> Self {
+        Self { patience: Patience::OtherWay, ..self }
+    }
+
+    /// It helps, and can be done without.
+    pub(crate) fn or_not(self) -> Self {
+        Self { patience: Patience::Once, ..self }
     }
 }
+
+/// What is done with the results of each HTTP request as they come.
+pub(crate) type Note<'a> = &'a (dyn Fn(&[Request], &[Value]) + Sync);
 
 /// A node's JSON-RPC endpoint.
 #[derive(Debug)]
@@ -65,19 +105,6 @@ pub(crate) struct Client {
     one_by_one: AtomicBool,
     next_id: AtomicU64,
     calls: AtomicU64,
-}
-
-/// Why an attempt gave nothing.
-struct Fault {
-    cause: Cause,
-    /// Whether another attempt may do better.
-    may_pass: bool,
-}
-
-impl Fault {
-    const fn passing(cause: Cause) -> Self {
-        Self { cause, may_pass: true }
-    }
 }
 
 impl Client {
@@ -98,6 +125,8 @@ impl Client {
             .http_status_as_error(false)
             // A library does not ask the environment, and a node is near.
             .proxy(None)
+            // Who answers is who was named.
+            .max_redirects(0)
             .max_idle_connections_per_host(CONNECTIONS)
             .build();
         Ok(Self {
@@ -117,18 +146,18 @@ impl Client {
 
     /// The result of one call.
     pub(crate) fn call(&self, block: Option<u64>, request: Request) -> Result<Value, RpcError> {
-        let mut results = self.exchange(block, &[request])?;
+        let mut results = self.exchange(block, &[request], &|_, _| {})?;
         Ok(results.pop().unwrap_or_default())
     }
 
-    /// The result of each, in order, or the first error in that order.
-    pub(crate) fn batch(&self, block: u64, requests: &[Request]) -> Result<Vec<Value>, RpcError> {
+    /// The result of each, in order, or the first error in that order. `note` also hears of those that came where others did not.
+    pub(crate) fn batch(&self, block: u64, requests: &[Request], note: Note<'_>) -> Result<Vec<Value>, RpcError> {
         let chunks: Vec<_> = requests.chunks(self.options.batch.max(1)).collect();
         let next = AtomicUsize::new(0);
         let work = || {
             let mut done = Vec::new();
             while let Some((at, chunk)) = next_of(&chunks, &next) {
-                let answer = self.exchange(Some(block), chunk);
+                let answer = self.exchange(Some(block), chunk, note);
                 let failed = answer.is_err();
                 done.push((at, answer));
                 if failed {
@@ -152,10 +181,10 @@ impl Client {
         Ok(results)
     }
 
-    /// One HTTP request, again and again while that may help.
-    fn exchange(&self, block: Option<u64>, requests: &[Request]) -> Result<Vec<Value>, RpcError> {
+    /// One HTTP request, again and again while that may help, or in parts.
+    fn exchange(&self, block: Option<u64>, requests: &[Request], note: Note<'_>) -> Result<Vec<Value>, RpcError> {
         if requests.len() > 1 && self.one_by_one.load(Ordering::Relaxed) {
-            return requests.iter().map(|request| self.call(block, request.clone())).collect();
+            return self.parts(block, requests, 1, note);
         }
         let mut pause = self.options.pause;
         let mut attempt = 0;
@@ -164,27 +193,50 @@ impl Client {
                 Ok(results) => {
                     self.calls.fetch_add(requests.len() as u64, Ordering::Relaxed);
                     metrics::answered(requests.len());
+                    note(requests, &results);
                     return Ok(results);
                 }
                 Err(failed) => failed,
             };
-            if requests.len() > 1 && self.one_by_one.load(Ordering::Relaxed) {
-                return self.exchange(block, requests);
+            match fault.remedy {
+                Remedy::Fewer if requests.len() > 1 => {
+                    return self.parts(block, requests, requests.len().div_ceil(2), note);
+                }
+                Remedy::Single { always } => {
+                    tracing::info!(cause = %fault.cause, always, "no batch: one call at a time");
+                    self.one_by_one.fetch_or(always, Ordering::Relaxed);
+                    return self.parts(block, requests, 1, note);
+                }
+                _ => {}
             }
             let request = &requests[at];
-            if !fault.may_pass || attempt == self.options.retries {
-                let cause = match fault.cause {
-                    Cause::Connection(reason) => Cause::Connection(format!("{reason} ({} attempts)", attempt + 1)),
-                    cause => cause,
-                };
+            let wait = fault.wait.unwrap_or_default();
+            if !may_help(&fault, request.patience) || attempt == self.options.retries || wait > LONGEST_WAIT {
+                let cause = ended(fault.cause, wait, attempt + 1);
                 return Err(RpcError { block, key: request.key.clone(), method: request.method, cause });
             }
-            tracing::debug!(method = request.method, key = request.key, cause = %fault.cause, ?pause, "asking again");
+            let now = pause.max(wait);
+            tracing::debug!(method = request.method, key = request.key, cause = %fault.cause, pause = ?now, "asking again");
             metrics::asked_again();
-            thread::sleep(pause);
+            thread::sleep(now);
             pause = (pause * 2).min(LONGEST_PAUSE);
             attempt += 1;
         }
+    }
+
+    /// The same in HTTP requests of at most `size` calls, one after the other.
+    fn parts(
+        &self,
+        block: Option<u64>,
+        requests: &[Request],
+        size: usize,
+        note: Note<'_>,
+    ) -> Result<Vec<Value>, RpcError> {
+        let mut results = Vec::with_capacity(requests.len());
+        for part in requests.chunks(size) {
+            results.append(&mut self.exchange(block, part, note)?);
+        }
+        Ok(results)
     }
 
     /// The results, or the index of the request at fault (0 where it is all of them).
@@ -193,44 +245,90 @@ impl Client {
         let body = |(id, request): (u64, &Request)| json!({"jsonrpc": "2.0", "id": id, "method": request.method, "params": request.params});
         let mut calls: Vec<_> = (first..).zip(requests).map(body).collect();
         let body = if requests.len() == 1 { calls.pop().unwrap_or_default() } else { Value::Array(calls) };
-        let answer = self.post(&body.to_string()).map_err(|fault| (0, fault))?;
-        let mut answers: Vec<Option<Value>> = vec![None; requests.len()];
-        let malformed = |reason: &str| (0, Fault::passing(Cause::Malformed(reason.into())));
-        match answer {
-            Value::Array(items) if requests.len() > 1 => {
-                for item in items {
-                    let at = item["id"].as_u64().and_then(|id| usize::try_from(id.checked_sub(first)?).ok());
-                    let slot = at.and_then(|at| answers.get_mut(at));
-                    *slot.ok_or_else(|| malformed("an answer to something that was not asked"))? = Some(item);
-                }
-            }
-            item @ Value::Object(_) if requests.len() == 1 => answers[0] = Some(item),
-            item @ Value::Object(_) if item.get("error").is_some() => {
-                tracing::info!(answer = %item, "the node takes no batches: one call at a time");
-                self.one_by_one.store(true, Ordering::Relaxed);
-                return Err(malformed("the node takes no batches"));
-            }
-            _ => return Err(malformed("neither an object nor an array of answers")),
-        }
-        let result = |(at, answer): (usize, Option<Value>)| {
-            let answer =
-                answer.ok_or_else(|| (at, Fault::passing(Cause::Malformed("no answer in the batch".into()))))?;
-            result(answer).map_err(|fault| (at, fault))
-        };
-        answers.into_iter().enumerate().map(result).collect()
+        let Answered { status, wait, answer } = self.post(&body.to_string()).map_err(|fault| (0, fault))?;
+        results(answer, first, requests.len()).map_err(|(at, fault)| {
+            // The status says that it passes, if the words do not say what would help.
+            let passes =
+                status == 429 && matches!(fault.remedy, Remedy::Perhaps | Remedy::None | Remedy::Single { .. });
+            (at, Fault { remedy: if passes { Remedy::Again } else { fault.remedy }, wait, ..fault })
+        })
     }
 
-    fn post(&self, body: &str) -> Result<Value, Fault> {
-        let connection = |error: ureq::Error| Fault::passing(Cause::Connection(error.to_string()));
+    fn post(&self, body: &str) -> Result<Answered, Fault> {
         let request = self.agent.post(&self.url).header("content-type", "application/json");
-        let mut response = request.send(body).map_err(connection)?;
-        match response.status().as_u16() {
+        let mut response = request.send(body).map_err(broken)?;
+        let status = response.status().as_u16();
+        let header = |name: &str| response.headers().get(name).and_then(|value| value.to_str().ok());
+        let wait = header("retry-after").and_then(|text| text.trim().parse().ok()).map(Duration::from_secs);
+        match status {
             200..300 => {}
-            status @ (429 | 500..600) => return Err(Fault::passing(Cause::Http(status))),
-            status => return Err(Fault { cause: Cause::Http(status), may_pass: false }),
+            300..400 => {
+                let location = shown(header("location").unwrap_or("another place"));
+                return Err(Fault::new(Cause::Redirect { status, location }, Remedy::None));
+            }
+            _ => {
+                // Many nodes send their JSON-RPC errors so, and what they say is more than the status does.
+                let bytes = response.body_mut().with_config().limit(MAX_REFUSAL).read_to_vec().unwrap_or_default();
+                let answer = serde_json::from_slice(&bytes).ok().filter(is_json_rpc);
+                let remedy = match status {
+                    413 => Remedy::Fewer,
+                    429 | 500..600 => Remedy::Again,
+                    _ => Remedy::None,
+                };
+                let refused = Fault { cause: Cause::Http(status), remedy, wait };
+                return answer.map(|answer| Answered { status, wait, answer }).ok_or(refused);
+            }
         }
-        let bytes = response.body_mut().with_config().limit(MAX_ANSWER).read_to_vec().map_err(connection)?;
-        serde_json::from_slice(&bytes).map_err(|cause| Fault::passing(Cause::Malformed(format!("not JSON: {cause}"))))
+        let bytes = response.body_mut().with_config().limit(self.options.max_answer).read_to_vec().map_err(broken)?;
+        let not_json = |cause| Fault::new(Cause::Malformed(format!("not JSON: {cause}")), Remedy::Again);
+        Ok(Answered { status, wait, answer: serde_json::from_slice(&bytes).map_err(not_json)? })
+    }
+}
+
+/// JSON-RPC, and the HTTP that it came with.
+struct Answered {
+    status: u16,
+    /// `Retry-After` in seconds; as a date it is not read.
+    wait: Option<Duration>,
+    answer: Value,
+}
+
+/// What an HTTP exchange that broke off was about.
+fn broken(error: ureq::Error) -> Fault {
+    let text = shown(&error.to_string());
+    match error {
+        ureq::Error::BodyExceedsLimit(limit) => Fault::new(Cause::Oversize(limit), Remedy::Fewer),
+        ureq::Error::Timeout(_) => Fault::new(Cause::Timeout(text), Remedy::Again),
+        ureq::Error::Io(cause) if cause.kind() == io::ErrorKind::TimedOut => {
+            Fault::new(Cause::Timeout(text), Remedy::Again)
+        }
+        ureq::Error::BadUri(_) | ureq::Error::Http(_) | ureq::Error::Tls(_) => {
+            Fault::new(Cause::Connection(text), Remedy::None)
+        }
+        // What rustls says of certificates and of servers without TLS, which does not get better.
+        ureq::Error::Io(cause) if cause.kind() == io::ErrorKind::InvalidData => {
+            Fault::new(Cause::Connection(text), Remedy::None)
+        }
+        _ => Fault::new(Cause::Connection(text), Remedy::Again),
+    }
+}
+
+fn may_help(fault: &Fault, patience: Patience) -> bool {
+    match fault.remedy {
+        Remedy::Again => patience != Patience::Once,
+        Remedy::Perhaps => patience == Patience::Full,
+        _ => false,
+    }
+}
+
+/// The cause after the last attempt.
+fn ended(cause: Cause, wait: Duration, attempts: u32) -> Cause {
+    let counted = |reason| if attempts > 1 { format!("{reason} ({attempts} attempts)") } else { reason };
+    match cause {
+        Cause::Connection(reason) => Cause::Connection(counted(reason)),
+        Cause::Timeout(reason) => Cause::Timeout(counted(reason)),
+        Cause::Http(status) if wait > LONGEST_WAIT => Cause::Later { status, seconds: wait.as_secs() },
+        cause => cause,
     }
 }
 
@@ -239,41 +337,93 @@ fn next_of<'a, T>(items: &'a [T], next: &AtomicUsize) -> Option<(usize, &'a T)> 
     items.get(at).map(|item| (at, item))
 }
 
-/// What an answer holds.
-fn result(mut answer: Value) -> Result<Value, Fault> {
-    let Some(error) = answer.get("error").filter(|error| !error.is_null()) else {
-        return match answer.get_mut("result") {
-            Some(result) => Ok(result.take()),
-            None => Err(Fault::passing(Cause::Malformed("neither result nor error".into()))),
-        };
-    };
-    let code = error["code"].as_i64().unwrap_or_default();
-    let message = error["message"].as_str().unwrap_or("no message").to_owned();
-    let says = |words: &[&str]| {
-        let message = message.to_lowercase();
-        words.iter().any(|word| message.contains(word))
-    };
-    // Codes for these differ from node to node; the words less so.
-    let missing = [
-        "missing trie node",
-        "pruned",
-        "historical state",
-        "no state",
-        "state not available",
-        "is not available",
-        "header not found",
-    ];
-    let limited = ["rate limit", "too many requests", "limit exceeded", "capacity", "timeout", "timed out"];
-    Err(
-        if code == METHOD_NOT_FOUND
-            || says(&["method not found", "does not exist/is not available", "method not supported"])
-        {
-            Fault { cause: Cause::Unsupported, may_pass: false }
-        } else if says(&missing) {
-            Fault { cause: Cause::Pruned(message), may_pass: false }
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn urls() {
+        let client = |url: &str| Client::new(url, ClientOptions::default()).map(drop);
+        assert_eq!(client("http://127.0.0.1:1"), Ok(()));
+        for url in ["ftp://x", "127.0.0.1:8545", "HTTP//x", ""] {
+            assert!(client(url).unwrap_err().contains("http://"), "{url}");
+        }
+        let secure = client("https://127.0.0.1:1");
+        if cfg!(feature = "rpc-tls") {
+            assert_eq!(secure, Ok(()));
         } else {
-            let may_pass = code == 429 || says(&limited);
-            Fault { cause: Cause::Node { code, message }, may_pass }
-        },
-    )
+            assert_eq!(secure, Err("https:// needs a build with the feature rpc-tls".into()));
+        }
+    }
+
+    #[cfg(feature = "rpc-tls")]
+    mod tls {
+        use super::*;
+        use std::{
+            io::Write,
+            net::TcpListener,
+            process::{Child, Command, Stdio},
+            time::Instant,
+        };
+
+        /// Ends with the test, however that ends.
+        struct Server(Child);
+
+        impl Drop for Server {
+            fn drop(&mut self) {
+                let _ = self.0.kill();
+                let _ = self.0.wait();
+            }
+        }
+
+        /// Why a node at this port was not believed.
+        fn refused(port: u16, retries: u32) -> String {
+            let options = ClientOptions { retries, pause: Duration::from_millis(10), ..ClientOptions::default() };
+            let client = Client::new(&format!("https://localhost:{port}"), options).unwrap();
+            let error = client.call(None, Request::new("eth_chainId", json!([]), "chain id")).unwrap_err();
+            assert!(matches!(error.cause, Cause::Connection(_)) && error.is_lasting(), "{error}");
+            error.to_string()
+        }
+
+        #[test]
+        fn a_server_without_tls() {
+            let listener = TcpListener::bind(("127.0.0.1", 0)).unwrap();
+            let port = listener.local_addr().unwrap().port();
+            thread::spawn(move || {
+                for stream in listener.incoming() {
+                    let _ =
+                        stream.and_then(|mut stream| stream.write_all(b"HTTP/1.1 400 X\r\ncontent-length: 0\r\n\r\n"));
+                }
+            });
+            assert!(!refused(port, 3).contains("attempts"));
+        }
+
+        /// Needs OpenSSL's program; without it this is said and nothing is tested.
+        #[test]
+        fn a_certificate_that_nobody_signed() {
+            let folder = std::env::temp_dir().join(format!("lockstep-tls-{}", std::process::id()));
+            std::fs::create_dir_all(&folder).unwrap();
+            let [key, certificate] = ["key.pem", "certificate.pem"].map(|name| folder.join(name));
+            let mut make = Command::new("openssl");
+            make.args(["req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", "/CN=localhost"]);
+            make.args(["-addext", "subjectAltName=DNS:localhost", "-keyout"]).arg(&key).arg("-out").arg(&certificate);
+            if !make.stderr(Stdio::null()).status().is_ok_and(|status| status.success()) {
+                std::fs::remove_dir_all(folder).unwrap();
+                return;
+            }
+            let port = TcpListener::bind(("127.0.0.1", 0)).unwrap().local_addr().unwrap().port();
+            let mut serve = Command::new("openssl");
+            serve.args(["s_server", "-quiet", "-www", "-accept", &port.to_string(), "-key"]).arg(&key);
+            serve.arg("-cert").arg(&certificate).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+            let server = Server(serve.spawn().unwrap());
+            let start = Instant::now();
+            while std::net::TcpStream::connect(("127.0.0.1", port)).is_err() && start.elapsed().as_secs() < 10 {
+                thread::sleep(Duration::from_millis(20));
+            }
+            let error = refused(port, 3);
+            drop(server);
+            std::fs::remove_dir_all(folder).unwrap();
+            assert!(error.contains("certificate") && !error.contains("attempts"), "{error}");
+        }
+    }
 }

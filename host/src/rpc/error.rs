@@ -9,9 +9,33 @@ pub enum Cause {
     /// No answer, however often it was asked for.
     #[error("no answer from the node: {0}")]
     Connection(String),
+    /// No answer in the time that one may take.
+    #[error("no answer from the node in time: {0}")]
+    Timeout(String),
     /// The node's HTTP server refused.
     #[error("HTTP status {0}")]
     Http(u16),
+    /// The node's HTTP server wants to be left alone for longer than anybody waits here.
+    #[error("HTTP status {status}: the node wants to be asked again in {seconds} s, not before")]
+    Later {
+        /// HTTP status.
+        status: u16,
+        /// Its `Retry-After`.
+        seconds: u64,
+    },
+    /// The node's HTTP server sends to another place.
+    #[error(
+        "HTTP status {status}: the URL redirects to {location}, and redirects are not followed; name that URL if it is meant"
+    )]
+    Redirect {
+        /// HTTP status.
+        status: u16,
+        /// Its `Location`.
+        location: String,
+    },
+    /// An answer that is longer than any that is taken, in bytes.
+    #[error("an answer of more than {0} bytes")]
+    Oversize(u64),
     /// An answer that is none, or one of another shape.
     #[error("a malformed answer: {0}")]
     Malformed(String),
@@ -65,18 +89,51 @@ impl RpcError {
         key: &'a str,
         method: &'static str,
     ) -> impl Fn(BlockFileError) -> Self + Copy + 'a {
-        move |error| Self::new(block, key, method, Cause::Malformed(error.to_string()))
+        move |error| Self::new(block, key, method, Cause::Malformed(shown(&in_answer(error))))
     }
 
     /// Whether asking for other blocks is of no use now.
     pub const fn is_lasting(&self) -> bool {
-        matches!(self.cause, Cause::Connection(_) | Cause::Http(_))
+        use Cause::{Connection, Http, Later, Redirect, Timeout};
+        matches!(self.cause, Connection(_) | Timeout(_) | Http(_) | Later { .. } | Redirect { .. })
     }
 
-    /// Whether the node cannot answer this method here, so that another one may.
+    /// Whether the node cannot do this at all, or not for this block: asking again is of no use, asking otherwise may be.
     pub(crate) const fn is_refusal(&self) -> bool {
-        matches!(self.cause, Cause::Unsupported | Cause::Node { .. } | Cause::Pruned(_))
+        matches!(self.cause, Cause::Unsupported | Cause::Pruned(_))
     }
+
+    /// Whether it is the node's own word, of whatever reason, that it does not answer.
+    pub(crate) const fn is_the_nodes(&self) -> bool {
+        self.is_refusal() || matches!(self.cause, Cause::Node { .. } | Cause::Oversize(_))
+    }
+}
+
+/// An answer is no file, which is what its reader takes it for.
+fn in_answer(error: BlockFileError) -> String {
+    if error.field == "file" {
+        return BlockFileError { field: "result".into(), ..error }.to_string();
+    }
+    error.to_string()
+}
+
+/// Most characters of a text from elsewhere that go into an error.
+const LONGEST_TEXT: usize = 400;
+
+/// A text from elsewhere as a terminal may show it: in one line, with nothing in it that steers the terminal or turns the writing round.
+pub(crate) fn shown(text: &str) -> String {
+    let steers = |c: char| {
+        c.is_control() || matches!(c, '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+    };
+    let mut shown = String::new();
+    for (at, c) in text.chars().enumerate() {
+        if at == LONGEST_TEXT {
+            shown.push('…');
+            break;
+        }
+        if steers(c) { shown.extend(c.escape_default()) } else { shown.push(c) }
+    }
+    shown
 }
 
 impl fmt::Display for RpcError {
@@ -89,3 +146,25 @@ impl fmt::Display for RpcError {
 }
 
 impl std::error::Error for RpcError {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::block_file::Node;
+    use serde_json::json;
+
+    #[test]
+    fn texts_from_elsewhere_are_tame_and_short() {
+        assert_eq!(shown("no \u{1b}[31mred\u{9b}1m\r\n \u{202e}é"), "no \\u{1b}[31mred\\u{9b}1m\\r\\n \\u{202e}é");
+        assert_eq!(shown(&"x".repeat(10_000)).chars().count(), LONGEST_TEXT + 1);
+    }
+
+    #[test]
+    fn an_answer_is_not_called_a_file() {
+        let malformed = RpcError::malformed(1, "balance", "eth_getBalance");
+        let error = |value: serde_json::Value| malformed(Node::root(&value).u64().unwrap_err()).to_string();
+        assert_eq!(error(json!(7)), "block 1: balance: eth_getBalance: a malformed answer: result: not a string");
+        let steered = error(json!("\u{1b}[2J\u{9b}2J"));
+        assert!(!steered.contains(char::is_control), "{steered:?}");
+    }
+}

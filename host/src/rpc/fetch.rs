@@ -1,10 +1,11 @@
 //! A node's blocks as block files: execution itself tells what it reads, round by round, until nothing is missing.
 
 use super::{
-    block::{RemoteBlock, block_request, read_header},
+    block::{Receipts, RemoteBlock, block_request, read_header},
     cache::Cache,
     client::{Client, ClientOptions, Request},
     error::{Cause, RpcError},
+    partial::Asker,
     rules::Schedule,
     state::{Known, Proofs, Reader, View},
 };
@@ -22,9 +23,10 @@ use crate::{
 };
 use alloy_eips::{eip2935::HISTORY_STORAGE_ADDRESS, eip4788::BEACON_ROOTS_ADDRESS};
 use alloy_primitives::{Address, Bytes, U256};
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 use std::{
-    collections::HashSet,
+    cell::Cell,
+    collections::{BTreeMap, HashSet},
     sync::atomic::{AtomicBool, Ordering},
 };
 
@@ -70,7 +72,7 @@ pub struct Fetched {
     pub keys: usize,
     /// Calls that the node has answered for it.
     pub calls: u64,
-    /// Whether every value of the state is proven by the parent's state root.
+    /// Whether every value of the state is proven by the parent's state root, now or when it went into the cache.
     pub proven: bool,
 }
 
@@ -118,24 +120,25 @@ impl Source {
     /// Names the block, the key and the method. What was read before stays in the cache.
     pub fn block(&self, number: u64, progress: impl Fn(Progress)) -> Result<Fetched, RpcError> {
         let calls = self.client.calls();
-        if let Some(cache) = &self.options.cache {
-            let answer = self.client.call(Some(number), block_request(number, false))?;
-            let header = read_header(&answer, number)?;
-            if let Some(file) = cache.block(self.chain_id, number, &header.hash) {
-                let rules = self.schedule.at(number, header.timestamp)?;
-                if (file.block.env.fork, file.block.env.blob_params) == (rules.fork, rules.blobs) {
-                    let calls = self.client.calls() - calls;
-                    return Ok(Fetched { file, cached: true, rounds: 0, keys: 0, calls, proven: false });
-                }
-            }
+        if let Some((file, proven)) = self.cached(number)? {
+            let calls = self.client.calls() - calls;
+            return Ok(Fetched { file, cached: true, rounds: 0, keys: 0, calls, proven });
         }
         let remote = RemoteBlock::read(&self.client, number)?;
         let rules = self.schedule.at(number, remote.header.timestamp)?;
         let env = remote.env(&rules, self.chain_id)?;
         let senders = remote.senders(env.fork)?;
-        let receipts = remote.receipts(&self.client, env.fork)?;
-        let read = self.read_state(&remote, &env, &senders, &progress)?;
-        let proven = self.options.proofs != Proofs::Never && !self.no_proofs.load(Ordering::Relaxed);
+        let hash = remote.header.hash;
+        let parts = self.options.cache.as_ref().map(|cache| cache.parts(self.chain_id, number, &hash));
+        let asker = Asker::new(&self.client, number, parts);
+        let (receipts, read) = match self.read(&asker, &remote, &env, &senders, &progress) {
+            Err(error) if asker.broke_off(&error) => {
+                asker.keep();
+                return Err(error);
+            }
+            result => result.inspect_err(|_| asker.forget())?,
+        };
+        let is_sound = is_sound(&receipts, &read);
         let claim = |(tx, sender): (&crate::tx::Transaction, &Address)| TxClaim { hash: tx.hash, sender: *sender };
         let file = BlockFile {
             source: Some(format!("lockstep fetch, from a node of chain {}", self.chain_id)),
@@ -146,40 +149,75 @@ impl Source {
             withdrawals: remote.withdrawals,
             state: read.part,
         };
-        match &self.options.cache {
-            // A state that is neither proven nor borne out by the receipts may be the node's mistake.
-            Some(cache) if proven || receipts.are_of(&read.outcomes) => {
-                cache.put_block(self.chain_id, &remote.header.hash, &file);
-            }
-            _ => {}
+        if let Some(cache) = self.options.cache.as_ref().filter(|_| is_sound) {
+            cache.put_block(self.chain_id, &hash, &file, read.proven);
         }
-        Ok(Fetched {
-            file,
-            cached: false,
-            rounds: read.rounds,
-            keys: read.keys,
-            calls: self.client.calls() - calls,
-            proven,
-        })
+        asker.forget();
+        let calls = self.client.calls() - calls;
+        Ok(Fetched { file, cached: false, rounds: read.rounds, keys: read.keys, calls, proven: read.proven })
+    }
+
+    /// The block from the cache, and whether its state is proven; only such a one where proofs are a must.
+    fn cached(&self, number: u64) -> Result<Option<(BlockFile, bool)>, RpcError> {
+        let Some(cache) = &self.options.cache else { return Ok(None) };
+        let answer = self.client.call(Some(number), block_request(number, false))?;
+        let header = read_header(&answer, number)?;
+        let rules = self.schedule.at(number, header.timestamp)?;
+        let kinds: &[bool] = if self.options.proofs == Proofs::Always { &[true] } else { &[true, false] };
+        let mut found = kinds.iter().filter_map(|proven| {
+            let file = cache.block(self.chain_id, number, &header.hash, *proven)?;
+            let env = &file.block.env;
+            ((env.fork, env.blob_params) == (rules.fork, rules.blobs)).then_some((file, *proven))
+        });
+        Ok(found.next())
+    }
+
+    /// Reads receipts and state. What was kept of an earlier attempt is thrown away if anything in it may be wrong.
+    fn read(
+        &self,
+        asker: &Asker<'_>,
+        remote: &RemoteBlock,
+        env: &BlockEnv,
+        senders: &[Address],
+        progress: &impl Fn(Progress),
+    ) -> Result<(Receipts, StateRead), RpcError> {
+        let read = || {
+            let receipts = remote.receipts(asker, env.fork)?;
+            let state = self.read_state(asker, remote, env, senders, progress)?;
+            Ok::<_, RpcError>((receipts, state))
+        };
+        let result = read();
+        let holds = match &result {
+            Ok((receipts, state)) => is_sound(receipts, state),
+            Err(error) => asker.broke_off(error),
+        };
+        if holds || !asker.took_known() {
+            return result;
+        }
+        tracing::info!(number = env.number, "what was kept of this block does not hold: read again");
+        asker.forget();
+        read()
     }
 
     fn read_state(
         &self,
+        asker: &Asker<'_>,
         remote: &RemoteBlock,
         env: &BlockEnv,
         senders: &[Address],
         progress: &impl Fn(Progress),
     ) -> Result<StateRead, RpcError> {
         let reader = Reader {
-            client: &self.client,
+            asker,
             cache: self.options.cache.as_ref(),
             parent: &remote.parent,
             proofs: self.options.proofs,
             no_proofs: &self.no_proofs,
+            unproven: Cell::new(false),
         };
         let mut known = Known::default();
         let mut missing = likely_keys(remote, senders);
-        missing.extend(self.traced_keys(env.number)?);
+        missing.extend(self.traced_keys(asker, env.number));
         for rounds in 1..=MOST_ROUNDS {
             reader.read(&missing, &mut known)?;
             let keys = known.accounts.len() + known.slots.len();
@@ -188,30 +226,37 @@ impl Source {
             let (part, outcomes) = run(&view, remote, env, senders)?;
             missing = view.into_missing();
             if missing.is_empty() {
-                return Ok(StateRead { part, outcomes, rounds, keys });
+                return Ok(StateRead { part, outcomes, rounds, keys, proven: !reader.unproven.get() });
             }
         }
         let reason = format!("after {MOST_ROUNDS} rounds something is still missing");
         Err(RpcError::new(env.number, "state", TRACE, Cause::Impossible(reason)))
     }
 
-    /// The keys that the node's own execution of the block touches, where it can tell. Only the keys are taken: values are those of
-    /// transactions in the middle of the block, and unproven.
-    fn traced_keys(&self, number: u64) -> Result<HashSet<StateKey>, RpcError> {
+    /// The keys that the node's own execution of the block touches, where it can tell: it is asked once, and whatever comes of that,
+    /// execution finds them too. Only the keys are taken: values are those of transactions in the middle of the block, and unproven.
+    fn traced_keys(&self, asker: &Asker<'_>, number: u64) -> HashSet<StateKey> {
         if self.no_trace.load(Ordering::Relaxed) {
-            return Ok(HashSet::new());
+            return HashSet::new();
         }
         let params = json!([format!("{number:#x}"), {"tracer": "prestateTracer"}]);
-        match self.client.call(Some(number), Request::new(TRACE, params, "keys")) {
-            Ok(answer) => Ok(keys_of_trace(&answer)),
-            Err(error) if error.is_refusal() || matches!(error.cause, Cause::Http(_)) => {
-                tracing::info!(%error, "no trace: execution alone finds the keys");
-                self.no_trace.store(true, Ordering::Relaxed);
-                Ok(HashSet::new())
+        let request = Request::new(TRACE, params, "keys").or_not();
+        match asker.call_reduced(request, |trace| trace_of_keys(&keys_of_trace(&trace))) {
+            Ok(trace) => keys_of_trace(&trace),
+            Err(error) => {
+                // It would be as slow, or as long, for the next block.
+                let lasts = matches!(error.cause, Cause::Unsupported | Cause::Timeout(_) | Cause::Oversize(_));
+                tracing::info!(%error, lasts, "no trace: execution alone finds the keys");
+                self.no_trace.fetch_or(lasts, Ordering::Relaxed);
+                HashSet::new()
             }
-            Err(error) => Err(error),
         }
     }
+}
+
+/// A state that is neither proven nor borne out by the receipts may be the node's mistake.
+fn is_sound(receipts: &Receipts, state: &StateRead) -> bool {
+    state.proven || receipts.are_of(&state.outcomes)
 }
 
 struct StateRead {
@@ -219,6 +264,7 @@ struct StateRead {
     outcomes: Vec<Option<TxOutcome>>,
     rounds: u32,
     keys: usize,
+    proven: bool,
 }
 
 /// What is certain to be read, or likely.
@@ -250,6 +296,22 @@ fn keys_of_trace(trace: &Value) -> HashSet<StateKey> {
         keys.extend(slots.filter_map(|(slot, _)| slot.parse::<U256>().ok()).map(|slot| StateKey::Slot(address, slot)));
     }
     keys
+}
+
+/// As little of a prestate trace as gives these keys.
+fn trace_of_keys(keys: &HashSet<StateKey>) -> Value {
+    let mut accounts = BTreeMap::<String, Map<String, Value>>::new();
+    for key in keys {
+        match key {
+            StateKey::Account(address) => _ = accounts.entry(address.to_string()).or_default(),
+            StateKey::Slot(address, slot) => {
+                accounts.entry(address.to_string()).or_default().insert(format!("{slot:#x}"), Value::Null);
+            }
+            StateKey::BlockHash(_) => {}
+        }
+    }
+    let account = |(address, slots)| (address, json!({"storage": slots}));
+    json!([{"result": accounts.into_iter().map(account).collect::<Map<_, _>>()}])
 }
 
 /// Executes the block on what is known: the part of the state that its transactions read, and each one's outcome, `None` where it is
@@ -287,4 +349,22 @@ fn run(
     drop(revm);
     let part = recorder.read_part().map_err(|error| wrong("state".into(), error.to_string()))?;
     Ok((part, outcomes))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_reduced_trace_gives_the_same_keys() {
+        let address = Address::repeat_byte(0x2a);
+        let trace = json!([
+            {"result": {address.to_string(): {"balance": "0x1", "storage": {"0x0": "0x5", U256::MAX.to_string(): "0x6"}}}},
+            {"result": {Address::ZERO.to_string(): {"balance": "0x1"}, "no address": {}}},
+            {"error": "no"},
+        ]);
+        let keys = keys_of_trace(&trace);
+        assert_eq!(keys.len(), 4);
+        assert_eq!(keys_of_trace(&trace_of_keys(&keys)), keys);
+    }
 }

@@ -33,9 +33,9 @@ impl Schedule {
     /// Asks the node where it can tell. `named` is the fork that the user says.
     pub(crate) fn ask(client: &Client, chain_id: u64, named: Option<Fork>) -> Result<Self, RpcError> {
         let mut schedule = Self { chain_id, named, current: None };
-        let ask = |method| match client.call(None, Request::new(method, json!([]), "fork")) {
+        let ask = |method| match client.call(None, Request::new(method, json!([]), "fork").or_otherwise()) {
             Ok(answer) => Ok(Some(answer)),
-            Err(error) if error.is_refusal() => Ok(None),
+            Err(error) if error.is_the_nodes() => Ok(None),
             Err(error) => Err(error),
         };
         if let Some(config) = ask("eth_config")? {

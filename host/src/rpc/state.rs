@@ -3,9 +3,10 @@
 use super::{
     block::{block_request, read_header},
     cache::Cache,
-    client::{Client, Request},
+    client::Request,
     error::{Cause, RpcError},
     header::Header,
+    partial::Asker,
 };
 use crate::{
     block_file::{BlockFileError, Node},
@@ -18,6 +19,7 @@ use alloy_primitives::{
 use alloy_trie::{Nibbles, TrieAccount, proof::verify_proof};
 use serde_json::{Value, json};
 use std::{
+    cell::Cell,
     collections::{BTreeMap, BTreeSet, HashSet},
     sync::{
         Mutex, PoisonError,
@@ -37,7 +39,8 @@ const SLOTS_A_PROOF: usize = 256;
 /// Whether values are proven against the parent's state root.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Proofs {
-    /// Where the node gives proofs; else values are taken as they are, with a warning.
+    /// Where the node gives proofs. Where it has no such method, or none for this block, values are taken as they are, with a warning;
+    /// any other failure to prove is an error.
     #[default]
     Auto,
     /// An error where it does not.
@@ -101,12 +104,14 @@ impl StateRef for View<'_> {
 /// Reads the state after `parent`, for the block that follows it.
 #[derive(Debug)]
 pub(crate) struct Reader<'a> {
-    pub(crate) client: &'a Client,
+    pub(crate) asker: &'a Asker<'a>,
     pub(crate) cache: Option<&'a Cache>,
     pub(crate) parent: &'a Header,
     pub(crate) proofs: Proofs,
-    /// The node has refused to prove.
+    /// The node has no proofs for any block.
     pub(crate) no_proofs: &'a AtomicBool,
+    /// Whether any value of this block was taken as the node gave it.
+    pub(crate) unproven: Cell<bool>,
 }
 
 /// Slots by account; an account without slots is asked for itself.
@@ -125,13 +130,14 @@ impl Reader<'_> {
             }
         }
         let mut fresh = Known::default();
-        if self.proofs == Proofs::Never || self.no_proofs.load(Ordering::Relaxed) {
+        if self.proofs == Proofs::Never || self.no_proofs.load(Ordering::Relaxed) || self.unproven.get() {
             self.read_plain(&wanted, &mut fresh)?;
         } else {
             match self.read_proven(&wanted, &mut fresh) {
                 Err(error) if self.proofs == Proofs::Auto && error.is_refusal() => {
                     tracing::warn!(%error, "values are taken as the node gives them, without proofs");
-                    self.no_proofs.store(true, Ordering::Relaxed);
+                    // What is pruned for this block may be there for another.
+                    self.no_proofs.fetch_or(error.cause == Cause::Unsupported, Ordering::Relaxed);
                     self.read_plain(&wanted, &mut fresh)?;
                 }
                 result => result?,
@@ -175,7 +181,7 @@ impl Reader<'_> {
             Request::new(PROOF, json!([address, keys, self.tag()]), account_key(address))
         };
         let requests: Vec<_> = asked.iter().map(request).collect();
-        let answers = self.client.batch(self.number(), &requests)?;
+        let answers = self.asker.batch(&requests)?;
         for ((address, slots), answer) in asked.iter().zip(answers) {
             let key = account_key(address);
             let malformed = RpcError::malformed(self.number(), &key, PROOF);
@@ -201,6 +207,7 @@ impl Reader<'_> {
     }
 
     fn read_plain(&self, wanted: &Wanted, fresh: &mut Known) -> Result<(), RpcError> {
+        self.unproven.set(true);
         let mut requests = Vec::new();
         for (address, slots) in wanted {
             for method in [BALANCE, NONCE, CODE] {
@@ -214,7 +221,7 @@ impl Reader<'_> {
                 ));
             }
         }
-        let answers = self.client.batch(self.number(), &requests)?;
+        let answers = self.asker.batch(&requests)?;
         let mut answers = requests.iter().zip(&answers);
         let mut next = || {
             // One answer a request, which is what a batch is.
@@ -259,7 +266,7 @@ impl Reader<'_> {
             Request::new(CODE, json!([address, self.tag()]), format!("code {hash} of {}", account_key(address)))
         };
         let requests: Vec<_> = wanted.iter().map(request).collect();
-        let answers = self.client.batch(self.number(), &requests)?;
+        let answers = self.asker.batch(&requests)?;
         for ((hash, request), answer) in wanted.keys().zip(&requests).zip(&answers) {
             let malformed = RpcError::malformed(self.number(), &request.key, CODE);
             let code = Node::root(answer).bytes().map_err(malformed)?;
@@ -283,7 +290,7 @@ impl Reader<'_> {
         let request =
             |number: &u64| Request { key: format!("hash of block {number}"), ..block_request(*number, false) };
         let requests: Vec<_> = numbers.iter().map(request).collect();
-        let answers = self.client.batch(self.number(), &requests)?;
+        let answers = self.asker.batch(&requests)?;
         let mut child = *self.parent;
         for ((number, request), answer) in numbers.into_iter().zip(&requests).zip(&answers) {
             let header = read_header(answer, number)?;

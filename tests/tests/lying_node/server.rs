@@ -6,7 +6,7 @@ use std::{
     net::{TcpListener, TcpStream},
     sync::{
         Arc, Mutex, PoisonError,
-        atomic::{AtomicBool, Ordering},
+        atomic::{AtomicBool, AtomicUsize, Ordering},
     },
     thread,
     time::Duration,
@@ -27,11 +27,24 @@ pub enum Way {
     Silent,
 }
 
+/// What an HTTP request gets instead of the node's answer.
+#[derive(Clone, Debug)]
+pub enum Reply {
+    /// A status, more header lines, and a body.
+    Http(u16, String, String),
+    /// Nothing, on one of these ways.
+    Lost(Way),
+}
+
 /// One call's answer object from its method and parameters; `None` where the node has no such method.
 pub type Answer = dyn Fn(&str, &Value) -> Option<Value> + Send + Sync;
 
+/// What to reply to an HTTP request with this body, if not what the node answers.
+pub type Instead = dyn Fn(&Value) -> Option<Reply> + Send + Sync;
+
 /// How a node answers, and the way that its n-th HTTP answer takes.
 pub struct Node {
+    pub instead: Box<Instead>,
     pub answer: Box<Answer>,
     pub way: Box<dyn Fn(usize) -> Way + Send + Sync>,
     pub takes_batches: bool,
@@ -41,7 +54,14 @@ pub struct Node {
 pub struct Server {
     port: u16,
     stop: Arc<AtomicBool>,
-    methods: Arc<Mutex<Vec<String>>>,
+    asked: Arc<Asked>,
+}
+
+/// What was asked so far.
+#[derive(Default)]
+struct Asked {
+    methods: Mutex<Vec<String>>,
+    requests: AtomicUsize,
 }
 
 impl Drop for Server {
@@ -57,8 +77,8 @@ impl Server {
         let listener = TcpListener::bind(("127.0.0.1", 0))?;
         let port = listener.local_addr()?.port();
         let stop = Arc::new(AtomicBool::new(false));
-        let methods = Arc::new(Mutex::new(Vec::new()));
-        let (stopped, asked, node) = (Arc::clone(&stop), Arc::clone(&methods), Arc::new(node));
+        let shared = Arc::new(Asked::default());
+        let (stopped, asked, node) = (Arc::clone(&stop), Arc::clone(&shared), Arc::new(node));
         thread::spawn(move || {
             for (number, stream) in listener.incoming().enumerate() {
                 if stopped.load(Ordering::Relaxed) {
@@ -69,7 +89,7 @@ impl Server {
                 thread::spawn(move || stream.and_then(|stream| serve(&node, &asked, number, stream)));
             }
         });
-        Ok(Self { port, stop, methods })
+        Ok(Self { port, stop, asked: shared })
     }
 
     pub fn url(&self) -> String {
@@ -78,17 +98,22 @@ impl Server {
 
     /// How often a method was called so far.
     pub fn count(&self, method: &str) -> usize {
-        let methods = self.methods.lock().unwrap_or_else(PoisonError::into_inner);
+        let methods = self.asked.methods.lock().unwrap_or_else(PoisonError::into_inner);
         methods.iter().filter(|called| *called == method).count()
     }
 
     /// Calls so far.
     pub fn calls(&self) -> usize {
-        self.methods.lock().unwrap_or_else(PoisonError::into_inner).len()
+        self.asked.methods.lock().unwrap_or_else(PoisonError::into_inner).len()
+    }
+
+    /// HTTP requests so far.
+    pub fn requests(&self) -> usize {
+        self.asked.requests.load(Ordering::Relaxed)
     }
 }
 
-fn serve(node: &Node, asked: &Mutex<Vec<String>>, number: usize, stream: TcpStream) -> io::Result<()> {
+fn serve(node: &Node, asked: &Asked, number: usize, stream: TcpStream) -> io::Result<()> {
     let mut reader = BufReader::new(stream.try_clone()?);
     let mut length = 0;
     loop {
@@ -107,9 +132,10 @@ fn serve(node: &Node, asked: &Mutex<Vec<String>>, number: usize, stream: TcpStre
     let mut body = vec![0; length];
     reader.read_exact(&mut body)?;
     let body: Value = serde_json::from_slice(&body)?;
+    asked.requests.fetch_add(1, Ordering::Relaxed);
     let one = |call: &Value| {
         let method = call["method"].as_str().unwrap_or_default();
-        asked.lock().unwrap_or_else(PoisonError::into_inner).push(method.to_owned());
+        asked.methods.lock().unwrap_or_else(PoisonError::into_inner).push(method.to_owned());
         let mut answer = (node.answer)(method, &call["params"])
             .unwrap_or_else(|| json!({"error": {"code": -32601, "message": "Method not found"}}));
         answer["jsonrpc"] = json!("2.0");
@@ -124,10 +150,14 @@ fn serve(node: &Node, asked: &Mutex<Vec<String>>, number: usize, stream: TcpStre
         Value::Array(calls) => calls.iter().rev().map(one).collect(),
         call => one(call),
     };
-    send(stream, (node.way)(number), &answer.to_string())
+    match (node.instead)(&body) {
+        Some(Reply::Http(status, headers, body)) => send_http(stream, status, &headers, &body),
+        Some(Reply::Lost(way)) => send(stream, way, ""),
+        None => send(stream, (node.way)(number), &answer.to_string()),
+    }
 }
 
-fn send(mut stream: TcpStream, way: Way, answer: &str) -> io::Result<()> {
+fn send(stream: TcpStream, way: Way, answer: &str) -> io::Result<()> {
     let (status, body) = match way {
         Way::Whole => (200, answer),
         Way::Cut => (200, &answer[..answer.len() / 2]),
@@ -138,8 +168,12 @@ fn send(mut stream: TcpStream, way: Way, answer: &str) -> io::Result<()> {
             return Ok(());
         }
     };
+    send_http(stream, status, "", body)
+}
+
+fn send_http(mut stream: TcpStream, status: u16, headers: &str, body: &str) -> io::Result<()> {
     let head = format!(
-        "HTTP/1.1 {status} X\r\ncontent-type: application/json\r\ncontent-length: {}\r\nconnection: close\r\n\r\n",
+        "HTTP/1.1 {status} X\r\n{headers}content-type: application/json\r\ncontent-length: {}\r\nconnection: close\r\n\r\n",
         body.len()
     );
     stream.write_all(head.as_bytes())?;

@@ -1,0 +1,133 @@
+//! What is on disk: a block that broke off goes on where it did, nothing wrong lasts there, and proofs that are a must are not waived.
+
+use super::{
+    NUMBER,
+    chain::Chain,
+    faults::instead,
+    files, node, options, poor, read,
+    server::{Node, Reply, Server, Way},
+    with_cache, without,
+};
+use libtest_mimic::Failed;
+use lockstep::rpc::{Cause, Options, Proofs, Source};
+use lockstep_tests::{
+    binary::{Folder, Outcome, ensure, equal},
+    harness::Suite,
+    small_block::{LOGGER, REVERTER},
+};
+use serde_json::{Value, json};
+
+pub fn add(suite: &mut Suite) {
+    suite.test("cache::a_block_goes_on_where_it_broke_off", goes_on);
+    suite.test("cache::a_lie_that_was_kept_does_not_last", kept_lie);
+    suite.test("cache::damaged_parts_are_asked_for_again", damaged_parts);
+    suite.test("cache::unproven_blocks_do_not_do_where_proofs_must", unproven_is_not_proven);
+}
+
+/// A node with a trace that never gives this account's proof, or its slots.
+fn breaks_off(method: &'static str) -> Result<Node, Failed> {
+    let mut node = instead(move |body| {
+        let breaks = body["method"] == method && body["params"][0] == json!(REVERTER);
+        breaks.then_some(Reply::Lost(Way::Dropped))
+    })?;
+    node.answer = traced()?;
+    Ok(node)
+}
+
+fn traced() -> Result<Box<super::server::Answer>, Failed> {
+    let chain = Chain::new()?;
+    let trace = json!([{"result": {LOGGER.to_string(): {"storage": {"0x0": "0x1"}}, REVERTER.to_string(): {"storage": {"0x7": "0x1"}}}}]);
+    Ok(Box::new(move |method, params| match method {
+        "debug_traceBlockByNumber" => Some(json!({"result": trace})),
+        _ => chain.answer(method, params),
+    }))
+}
+
+fn one_at_a_time(folder: &Folder) -> Options {
+    let mut options = with_cache(folder);
+    options.client.batch = 1;
+    options.client.retries = 0;
+    options
+}
+
+/// Files of blocks that are not whole.
+fn parts(folder: &Folder) -> Vec<std::path::PathBuf> {
+    files(folder.at("cache/parts").as_ref())
+}
+
+fn goes_on() -> Outcome {
+    for (proofs, method) in [(Proofs::Auto, "eth_getProof"), (Proofs::Never, "eth_getBalance")] {
+        let folder = Folder::new("goes-on")?;
+        let options = || Options { proofs, ..one_at_a_time(&folder) };
+        let uncached = Server::start(Node { answer: traced()?, ..node(|_, _, _| {})? })?;
+        let whole = Source::connect(&uncached.url(), Options { cache: None, ..options() })?.block(NUMBER, |_| {})?;
+
+        let first = Server::start(breaks_off(method)?)?;
+        let error = Source::connect(&first.url(), options())?.block(NUMBER, |_| {}).map(drop);
+        ensure(matches!(&error, Err(error) if matches!(error.cause, Cause::Connection(_))), || format!("{error:?}"))?;
+        equal("files of parts", parts(&folder).len(), 1)?;
+
+        let second = Server::start(Node { answer: traced()?, ..node(|_, _, _| {})? })?;
+        let source = Source::connect(&second.url(), options())?;
+        let fetched = source.block(NUMBER, |_| {})?;
+        equal("file", (&fetched.file, fetched.proven), (&whole.file, whole.proven))?;
+        for once in ["eth_getBlockReceipts", "debug_traceBlockByNumber"] {
+            equal(once, (first.count(once), second.count(once)), (1, 0))?;
+        }
+        // What was answered is not asked again; the call that broke off was asked and not answered.
+        for method in ["eth_getProof", "eth_getBalance", "eth_getTransactionCount", "eth_getStorageAt", "eth_getCode"] {
+            let lost =
+                usize::from(first.count(method) > 0 && error.as_ref().is_err_and(|error| error.method == method));
+            equal(method, first.count(method) - lost + second.count(method), uncached.count(method))?;
+        }
+        ensure(first.count(method) > 1, || "nothing was read before".into())?;
+        // The whole takes the place of the parts.
+        equal("parts", parts(&folder).len(), 0)?;
+        equal("cached", source.block(NUMBER, |_| {})?.cached, true)?;
+    }
+    Ok(())
+}
+
+fn kept_lie() -> Outcome {
+    let folder = Folder::new("kept-lie")?;
+    let options = || Options { proofs: Proofs::Never, ..one_at_a_time(&folder) };
+    // The answer about the sender is a lie, and the connection ends before anybody can tell.
+    let mut liar = poor()?;
+    liar.instead = breaks_off("eth_getBalance")?.instead;
+    ensure(read(liar, options()).is_err(), || "whole".into())?;
+    equal("files of parts", parts(&folder).len(), 1)?;
+    let fetched = read(node(|_, _, _| {})?, options())?;
+    equal("file", &fetched.file, &read(node(|_, _, _| {})?, super::options())?.file)?;
+    equal("parts", parts(&folder).len(), 0)?;
+    equal("cached", read(node(|_, _, _| {})?, options())?.cached, true)
+}
+
+fn damaged_parts() -> Outcome {
+    let folder = Folder::new("damaged-parts")?;
+    ensure(read(breaks_off("eth_getProof")?, one_at_a_time(&folder)).is_err(), || "whole".into())?;
+    for path in parts(&folder) {
+        let bytes = std::fs::read(&path)?;
+        std::fs::write(&path, &bytes[..bytes.len() / 2])?;
+    }
+    let fetched = read(node(|_, _, _| {})?, one_at_a_time(&folder))?;
+    equal("file", &fetched.file, &read(node(|_, _, _| {})?, options())?.file)
+}
+
+fn unproven_is_not_proven() -> Outcome {
+    let folder = Folder::new("unproven")?;
+    let with = |proofs| Options { proofs, ..with_cache(&folder) };
+    let told = |node: Result<Node, Failed>, proofs| -> Result<(bool, bool), Failed> {
+        let fetched = read(node?, with(proofs))?;
+        Ok((fetched.cached, fetched.proven))
+    };
+    let honest = || node(|_, _, _: &mut Value| {});
+    equal("never", told(honest(), Proofs::Never)?, (false, false))?;
+    equal("auto takes it", told(honest(), Proofs::Auto)?, (true, false))?;
+    let error = read(without("eth_getProof")?, with(Proofs::Always)).map(drop);
+    equal("always does not", error.map_err(|error| error.cause), Err(Cause::Unsupported))?;
+    equal("always reads it again", told(honest(), Proofs::Always)?, (false, true))?;
+    for proofs in [Proofs::Always, Proofs::Auto, Proofs::Never] {
+        equal("from then on", told(honest(), proofs)?, (true, true))?;
+    }
+    Ok(())
+}
