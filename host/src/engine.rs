@@ -218,7 +218,7 @@ pub struct BlockOutput {
 }
 
 impl BlockOutput {
-    /// The state changes as revm's `BundleState` with reverts.
+    /// The state changes as revm's `BundleState` with reverts, on this thread; [`Engine::bundle_state`] uses the engine's.
     pub fn bundle_state(&self) -> BundleState {
         evm::bundle_state(&self.outcomes)
     }
@@ -460,6 +460,11 @@ impl Engine {
             }
             None => Simulator::new(pool, self.lanes(), None, base, options),
         }
+    }
+
+    /// [`evm::bundle_state`] of a block's outcomes, on the engine's threads.
+    pub fn bundle_state(&self, outcomes: &[TxOutcome]) -> BundleState {
+        evm::bundle_state_on(&self.offload.pool, outcomes)
     }
 
     fn lanes(&self) -> Option<Lanes<'_>> {

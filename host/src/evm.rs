@@ -51,6 +51,7 @@ use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
 pub(crate) use beside::Beside;
 pub use bundle::bundle_state;
+pub(crate) use bundle::bundle_state_on;
 pub use call::reference_call;
 pub(crate) use call::{CallRevm, Called, trace};
 pub use edges::edges_of;

@@ -1,8 +1,9 @@
 //! Which transactions of a block will get in each other's way, by what they name: target, sender, addresses among their arguments. It
 //! is learned from those that did, while blocks run, and only ever a hint: a wrong one costs time.
 
-use crate::{outcome::TxOutcome, tx::Transaction};
+use crate::tx::Transaction;
 use alloy_primitives::{Address, map::HashMap};
+use std::time::Duration;
 
 /// Names of a transaction that are looked at.
 const MOST: usize = 8;
@@ -13,12 +14,12 @@ const WORDS: usize = 32;
 /// Names that are remembered.
 const MOST_HOT: usize = 1 << 16;
 
-/// Gas that every transaction costs, and what it takes of that to execute.
-const INTRINSIC: u64 = 21_000;
-pub(crate) const EACH: u64 = 1_500;
+/// What a transfer takes, which is about what it takes to hand over what it did.
+pub(crate) const TRANSFER: Duration = Duration::from_nanos(700);
 
-/// Gas of a call of which nothing is known.
-const UNKNOWN: u64 = 50_000;
+/// What a call takes of which nothing is known, and the gas that a microsecond executes, more or less.
+const UNKNOWN: Duration = Duration::from_micros(20);
+const GAS_PER_MICRO: u64 = 2_500;
 
 /// What a transaction calls, in short: target and selector.
 fn call(tx: &Transaction) -> u64 {
@@ -83,8 +84,8 @@ struct Record {
 pub(crate) struct Forecast {
     /// Names that conflicts were about.
     records: HashMap<u64, Record>,
-    /// What a call of a target by a selector took last, in gas beyond the intrinsic, more or less.
-    costs: HashMap<u64, u64>,
+    /// What a call of a target by a selector takes, more or less.
+    costs: HashMap<u64, Duration>,
 }
 
 impl Forecast {
@@ -120,28 +121,23 @@ impl Forecast {
         self.records.entry(blamed).or_default().hits += 1;
     }
 
-    /// What a transaction will take, in gas: what it executes, and a little for what comes with every transaction.
-    pub(crate) fn cost(&self, tx: &Transaction) -> u64 {
-        if tx.input.is_empty() && tx.to.is_some() && !self.costs.contains_key(&call(tx)) {
-            return EACH;
-        }
-        let most = tx.gas_limit.saturating_sub(INTRINSIC);
+    /// What a transaction will take.
+    pub(crate) fn cost(&self, tx: &Transaction) -> Duration {
         let known = self.costs.get(&call(tx)).copied();
-        EACH + known.unwrap_or_else(|| UNKNOWN.max(most / 4)).min(most)
+        let is_transfer = tx.input.is_empty() && tx.to.is_some();
+        // Whoever needs much gas knows.
+        let unknown = || UNKNOWN.max(Duration::from_micros(tx.gas_limit / GAS_PER_MICRO / 4));
+        TRANSFER + known.unwrap_or_else(|| if is_transfer { Duration::ZERO } else { unknown() })
     }
 
-    /// Remembers what transactions took.
-    pub(crate) fn learn_costs(&mut self, txs: &[Transaction], outcomes: &[TxOutcome]) {
-        for (tx, outcome) in txs.iter().zip(outcomes) {
-            let gas = outcome.gas_used.saturating_sub(INTRINSIC);
-            if gas == 0 {
-                continue;
-            }
-            if self.costs.len() >= MOST_HOT {
-                self.costs.clear();
-            }
-            self.costs.entry(call(tx)).and_modify(|cost| *cost = (3 * *cost + gas) / 4).or_insert(gas);
+    /// Remembers what a transaction took. Once it may have been interrupted.
+    pub(crate) fn learn_cost(&mut self, tx: &Transaction, took: Duration) {
+        if self.costs.len() >= MOST_HOT {
+            self.costs.clear();
         }
+        let learn =
+            |known: &mut Duration| *known = if took < *known { (*known + took) / 2 } else { (*known * 7 + took) / 8 };
+        self.costs.entry(call(tx)).and_modify(learn).or_insert(took);
     }
 
     /// Makes what is known count half.
@@ -163,17 +159,17 @@ pub(crate) struct Plan {
 
 impl Plan {
     /// `None` where a single chain is nearly all of the block, so that one thread does it best.
-    pub(crate) fn of(names: &[Names], costs: &[u64], known: &Forecast, threads: usize) -> Option<Self> {
-        let all: u64 = costs.iter().sum();
+    pub(crate) fn of(names: &[Names], costs: &[Duration], known: &Forecast, threads: usize) -> Option<Self> {
+        let all: Duration = costs.iter().sum();
         let roots = roots(names, known);
-        let mut chains = vec![(0, 0); names.len()];
+        let mut chains = vec![(Duration::ZERO, 0); names.len()];
         for (root, cost) in roots.iter().zip(costs) {
-            chains[*root] = (chains[*root].0 + cost, chains[*root].1 + 1);
+            chains[*root] = (chains[*root].0 + *cost, chains[*root].1 + 1);
         }
-        if chains.iter().any(|(cost, len)| *len > 1 && ALONE * (all - cost) < all) {
+        if chains.iter().any(|(cost, len)| *len > 1 && (all - *cost) * ALONE < all) {
             return None;
         }
-        let share = all / threads as u64;
+        let share = all / threads as u32;
         let mut long: Vec<_> = (0..names.len()).filter(|root| chains[*root].0 >= share).collect();
         long.sort_by_key(|root| std::cmp::Reverse(chains[*root].0));
         long.truncate(threads - 1);
@@ -183,7 +179,7 @@ impl Plan {
 }
 
 /// The part of a block that must be left beside its longest chain for a second thread to pay: one in so many.
-const ALONE: u64 = 6;
+const ALONE: u32 = 6;
 
 /// Of each transaction the first one of those that share a hot name with it, directly or by others.
 fn roots(names: &[Names], known: &Forecast) -> Vec<usize> {

@@ -5,7 +5,7 @@ use crate::{
     block::BlockEnv,
     error::{ExecuteError, TxError},
     evm::{BlockGas, Executed, Left, Replica, RevmCache, check_env},
-    forecast::{EACH, Forecast, Names, Plan},
+    forecast::{Forecast, Names, Plan, TRANSFER},
     fork::Fork,
     outcome::TxOutcome,
     random::splitmix,
@@ -64,10 +64,6 @@ impl Schedule {
     pub fn on_threads() -> Self {
         Self { from: 8, ..Self::default() }
     }
-
-    fn unit_cost(&self) -> u64 {
-        self.unit.as_micros() as u64 * GAS_PER_MICRO
-    }
 }
 
 /// Whether blocks of a fork can run so. Before Spurious Dragon an account may be empty or not exist, which a journal over several
@@ -79,9 +75,6 @@ pub(crate) fn supports(fork: Fork) -> bool {
 /// Conflicts from which on a block may be one for one thread, and of how many units committed one must have been in conflict.
 const MANY: u64 = 32;
 const MOST: u64 = 2;
-
-/// Gas that is executed in a microsecond, more or less: it needs to be right for blocks that are hardly worth another thread.
-const GAS_PER_MICRO: u64 = 2_500;
 
 /// Transactions that are kept for a thread.
 const GIVEN: usize = 16;
@@ -205,9 +198,9 @@ impl Queue {
     /// As much from a transaction on as a thread should run at once, and nobody else has taken or should.
     fn unit(&mut self, index: usize, worker: &Worker<'_, '_, '_>, committed: usize) -> Range<usize> {
         let Shared { txs, names, costs, schedule, .. } = worker.shared;
-        let (most, mut left) = (worker.unit(), schedule.unit_cost().saturating_sub(costs[index]));
+        let mut left = schedule.unit.saturating_sub(costs[index]);
         let mut end = index + 1;
-        while end < (index + most).min(txs.len())
+        while end < (index + schedule.largest_unit).min(txs.len())
             && !self.taken[end]
             && costs[end] <= left
             && self.rival(end, worker.number, names, committed).is_none()
@@ -285,8 +278,8 @@ struct Shared<'b> {
     txs: &'b [Transaction],
     senders: &'b [Address],
     names: &'b [Names],
-    /// What each transaction will take, in gas.
-    costs: &'b [u64],
+    /// What each transaction will take.
+    costs: &'b [Duration],
     schedule: Schedule,
     queue: Mutex<Queue>,
     news: Condvar,
@@ -370,8 +363,6 @@ struct Worker<'s, 'b, 'a> {
     seen_beside: usize,
     /// Makes it.
     make: &'s dyn Fn() -> Option<Replica<'a>>,
-    /// Of a transaction, in the mean.
-    nanos: f64,
     random: Option<u64>,
 }
 
@@ -524,12 +515,6 @@ impl Worker<'_, '_, '_> {
         }
     }
 
-    /// What a unit may hold to take as long as it should.
-    fn unit(&self) -> usize {
-        let Schedule { unit, largest_unit, .. } = self.shared.schedule;
-        ((unit.as_nanos() as f64 / self.nanos) as usize).clamp(1, largest_unit.max(1))
-    }
-
     /// Commits the unit whose turn it is; `false` where the block ends with it.
     fn commit_first(&mut self, range: Range<usize>) -> bool {
         let mut gas = self.shared.queue().gas;
@@ -603,10 +588,7 @@ impl Worker<'_, '_, '_> {
     /// Runs a unit ahead of its turn, on top of what waits.
     fn speculate(&mut self, range: Range<usize>) {
         let shared = self.shared;
-        let (start, count) = (Instant::now(), range.len());
         let left = self.replica.speculate(range, shared.txs, shared.senders);
-        let nanos = start.elapsed().as_nanos() as f64 / count as f64;
-        self.nanos += 0.25 * (nanos - self.nanos);
         match left {
             Left::Nothing => {}
             Left::AtTurn(range) => shared.queue().put_back(range, true),
@@ -625,6 +607,7 @@ fn in_order(
     senders: &[Address],
     state: &dyn StateRef,
     cache: &RevmCache,
+    known: &mut Forecast,
     report: &mut ExecutionReport,
 ) -> Result<Vec<TxOutcome>, ExecuteError> {
     let mut replica = Replica::new(env, state, cache).map_err(ExecuteError::Block)?;
@@ -632,7 +615,10 @@ fn in_order(
     let mut outcomes = Vec::with_capacity(txs.len());
     for (index, (tx, sender)) in txs.iter().zip(senders).enumerate() {
         let ran = gas.check(env, tx).map_err(TxError::from).and_then(|()| replica.run_in_turn(tx, *sender));
-        let Executed { outcome, is_call, .. } = ran.map_err(|error| ExecuteError::at(index, error))?;
+        let Executed { outcome, is_call, took, .. } = ran.map_err(|error| ExecuteError::at(index, error))?;
+        if !took.is_zero() {
+            known.learn_cost(tx, took);
+        }
         gas.add(tx, outcome.gas_used);
         report.cpu.add(is_call, outcome.gas_used);
         outcomes.push(outcome);
@@ -657,18 +643,14 @@ pub(crate) fn execute(
     let count = pool.current_num_threads().min(txs.len());
     let mut known = std::mem::take(&mut *forecast.lock().unwrap_or_else(PoisonError::into_inner));
     let costs: Vec<_> = txs.iter().map(|tx| known.cost(tx)).collect();
-    let least = schedule.least.as_micros() as u64 * GAS_PER_MICRO;
     // A transfer takes no longer than handing over what it did.
-    let calls: u64 = costs.iter().map(|cost| cost - EACH).sum();
-    let worth = count >= 2 && txs.len() >= schedule.from && calls >= least;
+    let calls: Duration = costs.iter().map(|cost| *cost - TRANSFER).sum();
+    let worth = count >= 2 && txs.len() >= schedule.from && calls >= schedule.least;
     let names = worth.then(|| txs.iter().zip(senders).map(|(tx, sender)| Names::of(tx, sender)).collect::<Vec<_>>());
     let plan = names.as_ref().and_then(|names| Plan::of(names, &costs, &known, count));
     let (Some(names), Some(plan)) = (names, plan) else {
-        let outcomes = in_order(env, txs, senders, state, codes, report);
+        let outcomes = in_order(env, txs, senders, state, codes, &mut known, report);
         lap(&mut report.time.fallback, &mut clock);
-        if let Ok(outcomes) = &outcomes {
-            known.learn_costs(txs, outcomes);
-        }
         *forecast.lock().unwrap_or_else(PoisonError::into_inner) = known;
         return outcomes;
     };
@@ -711,9 +693,8 @@ pub(crate) fn execute(
         if let Some(replica) = make() {
             let random = schedule.delays.map(|seed| splitmix(&mut (seed ^ number as u64)));
             let (seen, beside, seen_beside) = (0, None, 0);
-            let nanos = 40_000.0;
             let mut worker =
-                Worker { shared: &shared, number, replica, seen, beside, seen_beside, make: &make, nanos, random };
+                Worker { shared: &shared, number, replica, seen, beside, seen_beside, make: &make, random };
             worker.work();
         }
     };
@@ -727,14 +708,16 @@ pub(crate) fn execute(
     let queue = shared.queue.into_inner().unwrap_or_else(PoisonError::into_inner);
     report.conflicts += queue.conflicts;
     let mut known = queue.forecast;
+    known.fade();
     let mut outcomes = Vec::with_capacity(txs.len());
     let entries = queue.log.into_iter().filter_map(Arc::into_inner);
-    for executed in entries.flat_map(|entry| entry.executed) {
+    for (tx, executed) in txs.iter().zip(entries.flat_map(|entry| entry.executed)) {
+        if !executed.took.is_zero() {
+            known.learn_cost(tx, executed.took);
+        }
         report.cpu.add(executed.is_call, executed.outcome.gas_used);
         outcomes.push(executed.outcome);
     }
-    known.fade();
-    known.learn_costs(txs, &outcomes);
     *forecast.lock().unwrap_or_else(PoisonError::into_inner) = known;
     lap(&mut report.time.fallback, &mut clock);
     match queue.error {

@@ -120,7 +120,7 @@ pub fn compare(
     }
     let sequential = evm::sequential(&calls.env, &calls.txs, &calls.senders, state)
         .map_err(|(index, error)| format!("revm's own state: transaction {index}: {error}"))?;
-    let (mut ours, mut theirs) = (evm::bundle_state(&outcomes), sequential.bundle);
+    let (mut ours, mut theirs) = (engine.bundle_state(&outcomes), sequential.bundle);
     // The one entry that an outcome cannot tell of, see there.
     ours.contracts.remove(&KECCAK256_EMPTY);
     theirs.contracts.remove(&KECCAK256_EMPTY);

@@ -38,7 +38,12 @@ use revm::{
     state::{AccountStatus, EvmState},
 };
 use stale::Stale;
-use std::{collections::VecDeque, marker::PhantomData, ops::Range};
+use std::{
+    collections::VecDeque,
+    marker::PhantomData,
+    ops::Range,
+    time::{Duration, Instant},
+};
 
 /// Mainnet's rules, but that the journal is kept, the changes are told, and the beneficiary is paid later.
 struct Keeping<'r, 'a> {
@@ -100,6 +105,8 @@ pub(crate) struct Executed {
     reward: U256,
     /// Whether its target had code.
     pub(crate) is_call: bool,
+    /// What it took on an interpreter; zero for a transfer.
+    pub(crate) took: Duration,
 }
 
 /// Transactions in a row that ran on top of what was there before.
@@ -330,6 +337,7 @@ impl<'a> Replica<'a> {
         if let Some((executed, flipped)) = self.transfer(tx, sender).map_err(TxError::State)? {
             return Ok((executed, flipped, false));
         }
+        let start = Instant::now();
         let env = tx_env(tx, sender)?;
         let spending = env.max_balance_spending().unwrap_or(U256::MAX);
         self.evm.ctx.set_tx(env);
@@ -350,7 +358,7 @@ impl<'a> Replica<'a> {
             changed.unwrap_or_else(held).is_some_and(|info| info.has_code())
         });
         let outcome = TxOutcome { changes, ..outcome(result) };
-        Ok((Executed { outcome, reward, is_call }, flipped, remade))
+        Ok((Executed { outcome, reward, is_call, took: start.elapsed() }, flipped, remade))
     }
 
     /// Whether the first unit, whose turn it is, stands.
@@ -410,7 +418,7 @@ impl<'a> Replica<'a> {
 
     /// Into the prefix, with the beneficiary paid. What `moved` is told of from where it is now.
     fn commit(&mut self, executed: Executed, moved: bool) -> Result<Executed, TxError> {
-        let Executed { mut outcome, reward, is_call } = executed;
+        let Executed { mut outcome, reward, is_call, took } = executed;
         let beneficiary = self.beneficiary;
         for change in &mut outcome.changes {
             if change.kind == AccountChangeKind::Touched && (moved || change.address == beneficiary) {
@@ -463,7 +471,7 @@ impl<'a> Replica<'a> {
                 account.status -= AccountStatus::LoadedAsNotExisting;
             }
         }
-        Ok(Executed { outcome, reward, is_call })
+        Ok(Executed { outcome, reward, is_call, took })
     }
 
     /// Brings in what another thread committed next: the units that are stale by that, which are taken back.

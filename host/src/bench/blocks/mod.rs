@@ -22,7 +22,7 @@ use crate::{
     compare::compare,
     engine::{self, BlockOutput, Engine},
     error::ExecuteError,
-    evm::{self, BundleState, RevmCache, Sequential, sequential_kept},
+    evm::{BundleState, RevmCache, Sequential, sequential_kept},
     outcome::TxOutcome,
     parallel::Schedule,
     report::ExecutionReport,
@@ -108,7 +108,7 @@ impl Subject<How> {
             How::Library { engine, .. } => {
                 let mut report = ExecutionReport::default();
                 let outcomes = engine.execute_transactions(env, txs, senders, state, &mut report).map_err(failed)?;
-                let bundle = evm::bundle_state(&outcomes);
+                let bundle = engine.bundle_state(&outcomes);
                 self.note(&report, n)?;
                 Ok(Sequential { outcomes, bundle })
             }
@@ -126,7 +126,7 @@ impl Subject<How> {
         let run = || match &self.how {
             How::Library { engine, .. } => {
                 let output = engine.execute_block(&file.block, &file.state).map_err(failed)?;
-                let bundle = output.bundle_state();
+                let bundle = engine.bundle_state(&output.outcomes);
                 self.note(&output.report, workload.len())?;
                 Ok((output, bundle))
             }

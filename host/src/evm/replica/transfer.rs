@@ -18,6 +18,7 @@ use revm::{
     primitives::hardfork::SpecId,
     state::AccountInfo as RevmAccountInfo,
 };
+use std::time::Duration;
 
 /// What a transaction pays for gas; `None` where it may not stand here.
 fn price(tx: &Transaction, chain_id: u64, spec: SpecId, base_fee: u64) -> Option<u128> {
@@ -90,6 +91,6 @@ impl Replica<'_> {
             changes,
         };
         let reward = U256::from(beneficiary_price * u128::from(gas_used));
-        Ok(Some((Executed { outcome, reward, is_call: false }, flipped)))
+        Ok(Some((Executed { outcome, reward, is_call: false, took: Duration::ZERO }, flipped)))
     }
 }
