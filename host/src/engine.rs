@@ -342,6 +342,7 @@ impl Engine {
                     codes: &self.bytecodes,
                     forecast: &self.forecast,
                     schedule: self.schedule,
+                    interrupts: None,
                 };
                 parallel::execute(env, transactions, senders, state, &threads, report)
             }

@@ -1,0 +1,310 @@
+//! Small blocks on two and three threads in every order in which the threads can meet, up to a number of interruptions (as CHESS does:
+//! Musuvathi and Qadeer, PLDI 2007). A thread is let go on from one meeting to the next, and no other runs meanwhile.
+
+use super::{Interrupts, Schedule, Threads, execute};
+use crate::{
+    block::BlockEnv,
+    commit::Committed,
+    error::{ExecuteError, TxError},
+    evm::{BlockGas, Revm, RevmCache},
+    fixture::{self, LOGGER, REVERTER, dynamic_fee, sender},
+    forecast::Forecast,
+    memory::MemoryState,
+    outcome::TxOutcome,
+    report::ExecutionReport,
+    state::AccountInfo,
+    tx::Transaction,
+};
+use alloy_primitives::{Address, Bytes, TxKind, U256, address, hex, keccak256};
+use std::{
+    panic::{AssertUnwindSafe, catch_unwind},
+    sync::{Condvar, Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
+
+/// Adds one to the slot that its calldata name.
+const COUNTER: Address = address!("1000000000000000000000000000000000000003");
+/// PUSH0 CALLDATALOAD DUP1 SLOAD PUSH1 1 ADD SWAP1 SSTORE.
+const COUNTER_CODE: [u8; 9] = hex!("5f3580546001019055");
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Status {
+    Absent,
+    Ready,
+    /// Since so many steps were taken.
+    Waits(usize),
+    Done,
+}
+
+/// Who might have gone on, whoever went on before first; and who did.
+#[derive(Clone, Debug)]
+struct Choice {
+    options: Vec<usize>,
+    taken: usize,
+    /// To take another one than the first interrupts a thread.
+    interrupts: bool,
+}
+
+#[derive(Debug, Default)]
+struct Run {
+    status: Vec<Status>,
+    running: Option<usize>,
+    steps: usize,
+    script: Vec<usize>,
+    made: Vec<Choice>,
+    /// Nobody can go on.
+    stuck: bool,
+}
+
+/// Lets one thread at a time go on, by a script.
+struct Order {
+    run: Mutex<Run>,
+    news: Condvar,
+}
+
+impl Order {
+    fn new(threads: usize, script: Vec<usize>) -> Self {
+        let run = Run { status: vec![Status::Absent; threads], script, ..Run::default() };
+        Self { run: Mutex::new(run), news: Condvar::new() }
+    }
+
+    fn run(&self) -> MutexGuard<'_, Run> {
+        self.run.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn choose(&self, run: &mut Run) {
+        if run.status.contains(&Status::Absent) {
+            return;
+        }
+        let can = |thread: &usize| match run.status[*thread] {
+            Status::Ready => true,
+            Status::Waits(since) => since != run.steps,
+            Status::Absent | Status::Done => false,
+        };
+        let before = run.running.filter(|thread| run.status[*thread] == Status::Ready);
+        let others = (0..run.status.len()).filter(|thread| Some(*thread) != before && can(thread));
+        let options: Vec<_> = before.into_iter().chain(others).collect();
+        run.stuck |= options.is_empty() && run.status.iter().any(|status| *status != Status::Done);
+        let taken = run.script.get(run.made.len()).copied().unwrap_or(0);
+        run.running = options.get(taken).copied();
+        if !options.is_empty() {
+            run.made.push(Choice { options, taken, interrupts: before.is_some() });
+        }
+        self.news.notify_all();
+    }
+}
+
+impl Interrupts for Order {
+    fn at(&self, thread: usize, waits: bool) {
+        let mut run = self.run();
+        if !waits {
+            run.steps += 1;
+        }
+        run.status[thread] = if waits { Status::Waits(run.steps) } else { Status::Ready };
+        if run.running.is_none_or(|running| running == thread) {
+            self.choose(&mut run);
+        }
+        while run.running != Some(thread) && !run.stuck {
+            run = self.news.wait(run).unwrap_or_else(PoisonError::into_inner);
+        }
+        let stuck = run.stuck;
+        drop(run);
+        assert!(!stuck, "nobody can go on");
+    }
+
+    fn ends(&self, thread: usize) {
+        let mut run = self.run();
+        run.status[thread] = Status::Done;
+        run.steps += 1;
+        if run.running == Some(thread) {
+            self.choose(&mut run);
+        }
+    }
+
+    fn decide(&self) -> bool {
+        true
+    }
+}
+
+/// The next script after a run, with no more than so many interruptions.
+fn next(made: &[Choice], most: usize) -> Option<Vec<usize>> {
+    let spent = |made: &[Choice]| made.iter().filter(|choice| choice.interrupts && choice.taken > 0).count();
+    (0..made.len()).rev().find_map(|at| {
+        let choice = &made[at];
+        let is_open = choice.taken + 1 < choice.options.len();
+        let allowed = spent(&made[..at]) + usize::from(choice.interrupts) <= most;
+        let script = made[..at].iter().map(|choice| choice.taken).chain([choice.taken + 1]);
+        (is_open && allowed).then(|| script.collect())
+    })
+}
+
+/// Runs `body` in every order, and says in how many.
+fn every_order(threads: usize, most: usize, mut body: impl FnMut(&Order)) -> usize {
+    let mut script = Some(Vec::new());
+    let mut count = 0;
+    while let Some(choices) = script {
+        let order = Order::new(threads, choices);
+        body(&order);
+        script = next(&order.run().made, most);
+        count += 1;
+    }
+    count
+}
+
+struct Case {
+    env: BlockEnv,
+    txs: Vec<Transaction>,
+    senders: Vec<Address>,
+    state: MemoryState,
+}
+
+/// Transactions of two senders: by whom, to whom, how much, with what.
+fn case(txs: &[(u8, TxKind, u64, &[u8])]) -> Case {
+    let (block, mut state) = fixture::block();
+    let hash = keccak256(COUNTER_CODE);
+    state.insert_code(hash, Bytes::from_static(&COUNTER_CODE));
+    state.insert_account(COUNTER, AccountInfo { balance: U256::ZERO, nonce: 1, code_hash: hash });
+    let mut nonces = [0; 3];
+    let mut sign = |(seed, to, value, input): &(u8, TxKind, u64, &[u8])| {
+        let nonce = &mut nonces[usize::from(*seed)];
+        *nonce += 1;
+        Transaction::decode(&dynamic_fee(*seed, *nonce - 1, *to, *value, input)).unwrap()
+    };
+    let senders = txs.iter().map(|tx| sender(tx.0)).collect();
+    Case { env: block.env, txs: txs.iter().map(&mut sign).collect(), senders, state }
+}
+
+fn expected(case: &Case) -> Result<Vec<TxOutcome>, ExecuteError> {
+    let mut revm = Revm::new(&case.env, Committed::new(&case.state)).unwrap();
+    let mut gas = BlockGas::default();
+    let one = |(index, (tx, sender)): (usize, (&Transaction, &Address))| {
+        let ran = gas.check(&case.env, tx).map_err(TxError::from).and_then(|()| revm.transact(tx, *sender));
+        let outcome = ran.map_err(|error| ExecuteError::at(index, error))?;
+        gas.add(tx, outcome.gas_used);
+        revm.state_mut().commit(&outcome);
+        Ok(outcome)
+    };
+    case.txs.iter().zip(&case.senders).enumerate().map(one).collect()
+}
+
+/// Every order of a case: in how many, and how many units were stale.
+fn check(case: &Case, threads: usize, most: usize, largest_unit: usize) -> (usize, u64) {
+    let schedule =
+        Schedule { from: 1, least: Duration::ZERO, largest_unit, unit: Duration::from_secs(1), ..Schedule::default() };
+    let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
+    let codes = RevmCache::default();
+    let expected = expected(case);
+    let mut report = ExecutionReport::default();
+    let orders = every_order(threads, most, |order| {
+        let forecast = Mutex::new(Forecast::default());
+        let on = Threads { pool: &pool, codes: &codes, forecast: &forecast, schedule, interrupts: Some(order) };
+        let got = execute(&case.env, &case.txs, &case.senders, &case.state, &on, &mut report);
+        assert_eq!(got, expected, "in the order {:?}", order.run().made);
+    });
+    (orders, report.conflicts)
+}
+
+fn slot(number: u8) -> [u8; 32] {
+    U256::from(number).to_be_bytes()
+}
+
+/// A counter that all add to, with a transfer and a log between.
+fn rivals() -> Case {
+    case(&[
+        (1, COUNTER.into(), 0, &slot(0)),
+        (2, COUNTER.into(), 0, &slot(0)),
+        (1, LOGGER.into(), 0, &slot(7)),
+        (2, sender(1).into(), 5, &[]),
+        (1, COUNTER.into(), 0, &slot(0)),
+        (2, COUNTER.into(), 0, &slot(1)),
+    ])
+}
+
+#[test]
+fn rivals_on_two_threads() {
+    let (orders, stale) = check(&rivals(), 2, 3, 1);
+    assert!(orders > 500 && stale > 0, "{orders} orders, {stale} units stale");
+    let (orders, stale) = check(&rivals(), 2, 3, 2);
+    assert!(orders > 200 && stale > 0, "{orders} orders, {stale} units stale");
+}
+
+#[test]
+fn rivals_on_three_threads() {
+    let (orders, stale) = check(&rivals(), 3, 1, 1);
+    assert!(orders > 200 && stale > 0, "{orders} orders, {stale} units stale");
+}
+
+#[test]
+fn creations_and_reverts() {
+    let new = TxKind::Create;
+    let case = case(&[
+        (1, new, 0, &hex!("60015ff3")),
+        (2, REVERTER.into(), 1, &[]),
+        (2, new, 0, &hex!("60015ff3")),
+        (1, COUNTER.into(), 0, &slot(0)),
+        (2, COUNTER.into(), 0, &slot(0)),
+    ]);
+    let (orders, _) = check(&case, 2, 2, 1);
+    assert!(orders > 200, "{orders} orders");
+}
+
+#[test]
+fn the_block_ends_at_a_bad_transaction() {
+    let mut case = rivals();
+    case.txs[3].nonce += 7;
+    assert!(matches!(expected(&case), Err(ExecuteError::Invalid { tx: 3, .. })));
+    let (orders, _) = check(&case, 2, 2, 1);
+    assert!(orders > 100, "{orders} orders");
+}
+
+/// What happens in an order of two threads that do `body`: whether any ended by a panic.
+fn two(order: &Order, body: impl Fn(usize) + Sync) -> bool {
+    let thread = |number: usize| {
+        let ran = catch_unwind(AssertUnwindSafe(|| body(number)));
+        order.ends(number);
+        ran.is_err()
+    };
+    std::thread::scope(|scope| {
+        let (one, other) = (scope.spawn(|| thread(0)), scope.spawn(|| thread(1)));
+        one.join().unwrap() | other.join().unwrap()
+    })
+}
+
+#[test]
+fn a_lost_update_is_found() {
+    let mut seen = Vec::new();
+    every_order(2, 1, |order| {
+        let counter = Mutex::new(0);
+        let panicked = two(order, |thread| {
+            order.at(thread, false);
+            let value = *counter.lock().unwrap();
+            order.at(thread, false);
+            *counter.lock().unwrap() = value + 1;
+        });
+        assert!(!panicked);
+        seen.push(*counter.lock().unwrap());
+    });
+    assert!(seen.contains(&1) && seen.contains(&2), "{seen:?}");
+}
+
+#[test]
+fn a_deadlock_is_found() {
+    let mut stuck = 0;
+    let orders = every_order(2, 1, |order| {
+        let open = Mutex::new(false);
+        stuck += usize::from(two(order, |thread| {
+            order.at(thread, false);
+            // Whoever comes second opens, unless he waits first.
+            let mut first = open.lock().unwrap();
+            let waits = !*first;
+            *first = true;
+            drop(first);
+            if waits && thread == 0 {
+                loop {
+                    order.at(thread, true);
+                }
+            }
+        }));
+    });
+    assert!(stuck > 0 && stuck < orders, "{stuck} of {orders}");
+}

@@ -1,0 +1,207 @@
+//! Who runs what next, and what has been committed.
+
+use super::worker::Shared;
+use crate::{
+    error::ExecuteError,
+    evm::{BlockGas, Executed, Replica},
+    forecast::{Forecast, Names},
+};
+use alloy_primitives::map::{HashMap, HashSet};
+use std::{
+    collections::{BTreeMap, VecDeque},
+    ops::Range,
+    sync::Arc,
+};
+
+/// Transactions that are kept for a thread.
+const GIVEN: usize = 16;
+
+/// What one thread committed at once.
+pub(super) struct Entry {
+    /// Whose replica has it already.
+    pub(super) by: Option<usize>,
+    /// The first of its transactions.
+    pub(super) first: usize,
+    pub(super) executed: Vec<Executed>,
+}
+
+/// What the threads share.
+#[derive(Default)]
+pub(super) struct Queue {
+    /// The next transaction that nobody has taken.
+    pub(super) next: usize,
+    pub(super) log: Vec<Arc<Entry>>,
+    pub(super) gas: BlockGas,
+    pub(super) error: Option<ExecuteError>,
+    /// Units that had to run again.
+    pub(super) conflicts: u64,
+    pub(super) sleeping: usize,
+    /// Conflicts are so many that the first thread does the rest alone.
+    pub(super) alone: bool,
+    pub(super) forecast: Forecast,
+    /// Who took the last transaction with a name that something is known of.
+    takers: HashMap<u64, (usize, usize)>,
+    /// Units that were stale, or stood on one, by where they begin: whoever comes next runs them again.
+    returned: BTreeMap<usize, Returned>,
+    /// Where units began that were stale.
+    pub(super) stale: HashSet<usize>,
+    /// Whether somebody has a transaction, or was given it.
+    pub(super) taken: Vec<bool>,
+    /// What each thread has been given, and the end of the last of it.
+    given: Vec<VecDeque<Range<usize>>>,
+    ends: Vec<usize>,
+}
+
+/// A unit to run again.
+struct Returned {
+    end: usize,
+    /// Not before its turn.
+    at_turn: bool,
+}
+
+/// What a thread is to do next.
+pub(super) enum Next {
+    AtTurn(Range<usize>),
+    Ahead(Range<usize>),
+    Nothing,
+}
+
+impl Queue {
+    pub(super) fn new(txs: usize, threads: usize, forecast: Forecast) -> Self {
+        Self {
+            forecast,
+            taken: vec![false; txs],
+            given: vec![VecDeque::new(); threads],
+            ends: vec![0; threads],
+            ..Self::default()
+        }
+    }
+
+    /// The next unit for a thread, behind its own that wait in its replica, or at its turn. A transaction that will conflict
+    /// with one that another thread has under way is given to that thread, which runs it on top of the other.
+    pub(super) fn take(&mut self, shared: &Shared<'_>, thread: usize, replica: &Replica<'_>, committed: usize) -> Next {
+        let Shared { txs, names, schedule, .. } = shared;
+        if self.alone {
+            return Next::Nothing;
+        }
+        if let Some(range) = self.at_turn(committed) {
+            return Next::AtTurn(range);
+        }
+        if self.next == committed && committed < txs.len() {
+            return Next::AtTurn(self.unit(committed, shared, thread, committed));
+        }
+        // Behind its own that wait.
+        let behind = replica.end();
+        if replica.ahead().is_none_or(|ahead| ahead >= schedule.ahead) {
+            return Next::Nothing;
+        }
+        let given = self.given[thread].front().map_or(usize::MAX, |range| range.start);
+        let again = self.returned.range(behind..given.max(behind)).find(|(_, returned)| !returned.at_turn);
+        if let Some(start) = again.map(|(start, _)| *start)
+            && let Some(returned) = self.returned.remove(&start)
+        {
+            return Next::Ahead(start..returned.end);
+        }
+        if let Some(range) = self.given[thread].pop_front_if(|range| range.start >= behind) {
+            return Next::Ahead(range);
+        }
+        let mut index = self.next.max(behind);
+        while index < txs.len() {
+            if self.taken[index] {
+                index += 1;
+                continue;
+            }
+            match self.rival(index, thread, names, committed) {
+                Some(rival) if self.given[rival].len() < GIVEN && self.ends[rival] <= index => {
+                    self.give(index..index + 1, rival, names);
+                    self.given[rival].push_back(index..index + 1);
+                }
+                _ => return Next::Ahead(self.unit(index, shared, thread, committed)),
+            }
+        }
+        // Better a conflict, perhaps, than nothing.
+        let other = self.given.iter_mut().max_by_key(|given| given.len());
+        let Some(range) = other.and_then(|other| other.pop_back_if(|range| range.start >= behind)) else {
+            return Next::Nothing;
+        };
+        self.ends[thread] = self.ends[thread].max(range.end);
+        Next::Ahead(range)
+    }
+
+    /// As much from a transaction on as a thread should run at once, and nobody else has taken or should.
+    fn unit(&mut self, index: usize, shared: &Shared<'_>, thread: usize, committed: usize) -> Range<usize> {
+        let Shared { txs, names, costs, schedule, .. } = shared;
+        let mut left = schedule.unit.saturating_sub(costs[index]);
+        let mut end = index + 1;
+        while end < (index + schedule.largest_unit).min(txs.len())
+            && !self.taken[end]
+            && costs[end] <= left
+            && self.rival(end, thread, names, committed).is_none()
+        {
+            left -= costs[end];
+            end += 1;
+        }
+        self.give(index..end, thread, names);
+        index..end
+    }
+
+    /// What must run now, whoever it was for: its turn has come.
+    pub(super) fn at_turn(&mut self, committed: usize) -> Option<Range<usize>> {
+        if let Some(returned) = self.returned.remove(&committed) {
+            return Some(committed..returned.end);
+        }
+        self.given.iter_mut().find_map(|given| given.pop_front_if(|range| range.start == committed))
+    }
+
+    pub(super) fn take_from_all(&mut self, range: Range<usize>) {
+        self.taken[range].fill(true);
+        while self.taken.get(self.next) == Some(&true) {
+            self.next += 1;
+        }
+    }
+
+    /// Gives a thread a chain of transactions before the block begins.
+    pub(super) fn plan(&mut self, chain: &[usize], thread: usize, names: &[Names]) {
+        for index in chain.iter().copied() {
+            self.given[thread].push_back(index..index + 1);
+            self.give(index..index + 1, thread, names);
+        }
+    }
+
+    pub(super) fn put_back(&mut self, range: Range<usize>, at_turn: bool) {
+        self.returned.insert(range.start, Returned { end: range.end, at_turn });
+    }
+
+    /// Another thread that has a transaction under way which this one had better not run beside.
+    fn rival(&mut self, index: usize, thread: usize, names: &[Names], committed: usize) -> Option<usize> {
+        if self.forecast.is_empty() {
+            return None;
+        }
+        let mut rival = None;
+        for name in names[index].iter() {
+            let Some((taker, taken)) = self.takers.get(&name) else { continue };
+            if *taker == thread || *taken < committed {
+                continue;
+            }
+            if self.forecast.is_hot(name) {
+                rival = rival.or(Some(*taker));
+            } else {
+                self.forecast.tried(name);
+            }
+        }
+        rival
+    }
+
+    fn give(&mut self, range: Range<usize>, thread: usize, names: &[Names]) {
+        self.ends[thread] = self.ends[thread].max(range.end);
+        self.take_from_all(range.clone());
+        if self.forecast.is_empty() {
+            return;
+        }
+        for index in range {
+            for name in names[index].iter().filter(|name| self.forecast.knows(*name)) {
+                self.takers.insert(name, (thread, index));
+            }
+        }
+    }
+}

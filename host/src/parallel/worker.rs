@@ -1,0 +1,392 @@
+//! What one thread does, and what all share.
+
+use super::{
+    Interrupts, Schedule,
+    queue::{Entry, Next, Queue},
+};
+use crate::{
+    block::BlockEnv,
+    error::{ExecuteError, TxError},
+    evm::{BlockGas, Executed, Left, Replica},
+    forecast::Names,
+    tx::Transaction,
+};
+use alloy_primitives::Address;
+use std::{
+    ops::Range,
+    sync::{
+        Arc, Condvar, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::Duration,
+};
+
+/// Conflicts from which on a block may be one for one thread, and of how many units committed one must have been in conflict.
+const MANY: u64 = 32;
+const MOST: u64 = 2;
+
+/// Transactions that tell how common a name is.
+const COMMON: usize = 64;
+
+/// Looks at what is committed before a thread sleeps.
+const SPINS: usize = 4_000;
+
+/// What the threads share.
+pub(super) struct Shared<'b> {
+    pub(super) env: &'b BlockEnv,
+    pub(super) txs: &'b [Transaction],
+    pub(super) senders: &'b [Address],
+    pub(super) names: &'b [Names],
+    /// What each transaction will take.
+    pub(super) costs: &'b [Duration],
+    pub(super) schedule: Schedule,
+    pub(super) interrupts: Option<&'b dyn Interrupts>,
+    pub(super) queue: Mutex<Queue>,
+    pub(super) news: Condvar,
+    /// Transactions that are committed; more than there are where the block has ended early.
+    pub(super) committed: AtomicUsize,
+}
+
+impl Shared<'_> {
+    fn queue(&self) -> MutexGuard<'_, Queue> {
+        self.queue.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn committed(&self) -> usize {
+        self.committed.load(Ordering::Acquire)
+    }
+
+    /// Nothing more is committed.
+    fn end(&self, error: Option<ExecuteError>) {
+        let mut queue = self.queue();
+        queue.error = queue.error.take().or(error);
+        self.committed.store(usize::MAX, Ordering::Release);
+        drop(queue);
+        self.news.notify_all();
+    }
+
+    /// Appends what a thread has committed: the transactions from the first that is not yet.
+    fn publish(&self, by: Option<usize>, executed: Vec<Executed>, gas: BlockGas) {
+        let mut queue = self.queue();
+        queue.gas = gas;
+        let first = self.committed();
+        if first == usize::MAX {
+            return;
+        }
+        let committed = first + executed.len();
+        queue.log.push(Arc::new(Entry { by, first, executed }));
+        self.committed.store(committed, Ordering::Release);
+        let wakes = queue.sleeping > 0 || committed == self.txs.len();
+        drop(queue);
+        if wakes {
+            self.news.notify_all();
+        }
+    }
+
+    /// Waits until more is committed than `known`, or one thread does the rest.
+    fn wait(&self, known: usize, thread: usize) {
+        if let Some(interrupts) = self.interrupts.filter(|interrupts| interrupts.decide()) {
+            while self.committed() == known && !self.queue().alone {
+                interrupts.at(thread, true);
+            }
+            return;
+        }
+        for _ in 0..SPINS {
+            if self.committed() != known {
+                return;
+            }
+            std::hint::spin_loop();
+        }
+        let mut queue = self.queue();
+        queue.sleeping += 1;
+        while self.committed() == known && !queue.alone {
+            queue = self.news.wait(queue).unwrap_or_else(PoisonError::into_inner);
+        }
+        queue.sleeping -= 1;
+    }
+
+    /// Waits until the block is done.
+    fn wait_for_all(&self, thread: usize) {
+        if let Some(interrupts) = self.interrupts.filter(|interrupts| interrupts.decide()) {
+            while self.committed() < self.txs.len() {
+                interrupts.at(thread, true);
+            }
+            return;
+        }
+        let mut queue = self.queue();
+        while self.committed() < self.txs.len() {
+            queue = self.news.wait(queue).unwrap_or_else(PoisonError::into_inner);
+        }
+    }
+
+    /// A thread is about to meet others.
+    fn pause(&self, thread: usize) {
+        if let Some(interrupts) = self.interrupts {
+            interrupts.at(thread, false);
+        }
+    }
+}
+
+/// Ends the block if its thread panics.
+pub(super) struct Alarm<'s, 'b>(pub(super) &'s Shared<'b>, pub(super) usize);
+
+impl Drop for Alarm<'_, '_> {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            self.0.end(None);
+        }
+        if let Some(interrupts) = self.0.interrupts {
+            interrupts.ends(self.1);
+        }
+    }
+}
+
+/// One thread's part.
+pub(super) struct Worker<'s, 'b, 'a> {
+    shared: &'s Shared<'b>,
+    number: usize,
+    replica: Replica<'a>,
+    /// Entries of the log that the replica stands on.
+    seen: usize,
+    /// Another, for what must run at its turn while units wait in the first; and what it stands on.
+    beside: Option<Replica<'a>>,
+    seen_beside: usize,
+    /// Makes it.
+    make: &'s dyn Fn() -> Option<Replica<'a>>,
+}
+
+impl<'s, 'b, 'a> Worker<'s, 'b, 'a> {
+    pub(super) fn new(
+        shared: &'s Shared<'b>,
+        number: usize,
+        replica: Replica<'a>,
+        make: &'s dyn Fn() -> Option<Replica<'a>>,
+    ) -> Self {
+        Self { shared, number, replica, seen: 0, beside: None, seen_beside: 0, make }
+    }
+
+    /// Until the block is done.
+    pub(super) fn work(&mut self) {
+        let shared = self.shared;
+        loop {
+            self.pause();
+            let committed = self.catch_up();
+            self.pause();
+            if committed >= shared.txs.len() {
+                return;
+            }
+            if let Some(range) = self.replica.first()
+                && range.start == committed
+            {
+                match self.replica.first_stands(shared.txs, shared.senders) {
+                    Ok(true) if self.commit_first(range) => {}
+                    Ok(true) => return,
+                    // What cannot be read is told of by the transaction that needs it.
+                    Ok(false) | Err(_) => {
+                        let stale = self.replica.take_back_first();
+                        self.put_back(stale);
+                    }
+                }
+                continue;
+            }
+            let mut queue = shared.queue();
+            if queue.alone {
+                drop(queue);
+                return self.alone();
+            }
+            let next = queue.take(shared, self.number, &self.replica, shared.committed());
+            drop(queue);
+            self.pause();
+            match next {
+                Next::AtTurn(range) => {
+                    if !self.run_in_turn(range) {
+                        return;
+                    }
+                }
+                Next::Ahead(range) => self.speculate(range),
+                Next::Nothing => shared.wait(committed, self.number),
+            }
+        }
+    }
+
+    fn pause(&self) {
+        self.shared.pause(self.number);
+    }
+
+    /// The rest of the block by the first thread, each transaction at its turn; the others let it have what they hold.
+    fn alone(&mut self) {
+        let shared = self.shared;
+        let waiting = self.replica.take_back_all();
+        let mut queue = shared.queue();
+        waiting.into_iter().for_each(|range| queue.put_back(range, true));
+        if self.number > 0 {
+            drop(queue);
+            return shared.wait_for_all(self.number);
+        }
+        drop(queue);
+        loop {
+            let committed = self.catch_up();
+            if committed >= shared.txs.len() {
+                return;
+            }
+            let mut queue = shared.queue();
+            let mut next = queue.at_turn(committed);
+            if next.is_none() && queue.next == committed {
+                let most = committed + shared.schedule.largest_unit.max(1);
+                let untaken = queue.taken[committed..].iter().take_while(|taken| !**taken).count();
+                let range = committed..most.min(committed + untaken);
+                queue.take_from_all(range.clone());
+                next = Some(range);
+            }
+            drop(queue);
+            match next {
+                Some(range) => {
+                    if !self.run_in_turn(range) {
+                        return;
+                    }
+                }
+                // Another thread still has it.
+                None => match shared.interrupts {
+                    Some(interrupts) => interrupts.at(self.number, true),
+                    None => std::thread::yield_now(),
+                },
+            }
+        }
+    }
+
+    /// Brings in what others have committed, and says how much that is.
+    fn catch_up(&mut self) -> usize {
+        let shared = self.shared;
+        if shared.committed() == usize::MAX {
+            return usize::MAX;
+        }
+        let queue = shared.queue();
+        let news = queue.log[self.seen..].to_vec();
+        let committed = shared.committed();
+        drop(queue);
+        self.seen += news.len();
+        for entry in news {
+            if entry.by == Some(self.number) {
+                continue;
+            }
+            for (index, executed) in entry.executed.iter().enumerate() {
+                let stale = self.replica.bring(&executed.outcome);
+                if let Some(first) = stale.first() {
+                    self.learn(entry.first + index, first.clone());
+                }
+                self.put_back(stale);
+            }
+        }
+        committed
+    }
+
+    /// A unit was stale by a transaction.
+    fn learn(&self, by: usize, unit: Range<usize>) {
+        let names = self.shared.names;
+        let others = &names[by..(by + COMMON).min(names.len())];
+        let mut queue = self.shared.queue();
+        unit.for_each(|index| queue.forecast.conflict(&names[by], &names[index], others));
+    }
+
+    /// These were stale, or stood on one that was.
+    fn put_back(&mut self, stale: Vec<Range<usize>>) {
+        if stale.is_empty() {
+            return;
+        }
+        self.pause();
+        let mut queue = self.shared.queue();
+        queue.conflicts += stale.len() as u64;
+        queue.alone |= queue.conflicts >= MANY && MOST * queue.conflicts > queue.log.len() as u64;
+        for range in stale {
+            // What was stale twice waits for its turn.
+            let again = !queue.stale.insert(range.start);
+            queue.put_back(range, again);
+        }
+        let wakes = queue.alone;
+        drop(queue);
+        if wakes {
+            self.shared.news.notify_all();
+        }
+    }
+
+    /// Commits the unit whose turn it is; `false` where the block ends with it.
+    fn commit_first(&mut self, range: Range<usize>) -> bool {
+        let mut gas = self.shared.queue().gas;
+        let (executed, stale) = match self.replica.commit_first() {
+            Ok(done) => done,
+            Err(error) => return self.fail(range.start, error),
+        };
+        self.put_back(stale);
+        for (index, executed) in range.zip(&executed) {
+            let tx = &self.shared.txs[index];
+            if let Err(error) = gas.check(self.shared.env, tx) {
+                return self.fail(index, error.into());
+            }
+            gas.add(tx, executed.outcome.gas_used);
+        }
+        self.publish(Some(self.number), executed, gas);
+        true
+    }
+
+    /// Runs and commits the unit whose turn it is; `false` where the block ends with it.
+    fn run_in_turn(&mut self, range: Range<usize>) -> bool {
+        let shared = self.shared;
+        let mut gas = shared.queue().gas;
+        let waits = self.replica.first().is_some();
+        if waits && self.beside.is_none() {
+            self.beside = (self.make)();
+        }
+        let beside = waits && self.beside.is_some();
+        let replica = if beside && let Some(replica) = &mut self.beside {
+            let news = shared.queue().log[self.seen_beside..].to_vec();
+            self.seen_beside += news.len();
+            for executed in news.iter().flat_map(|entry| &entry.executed) {
+                replica.bring(&executed.outcome);
+            }
+            replica
+        } else {
+            self.catch_up();
+            let waiting = self.replica.take_back_all();
+            self.put_back(waiting);
+            &mut self.replica
+        };
+        let mut done = Vec::with_capacity(range.len());
+        for index in range {
+            let tx = &shared.txs[index];
+            let ran = gas.check(shared.env, tx).map_err(TxError::from);
+            match ran.and_then(|()| replica.run_in_turn(tx, shared.senders[index])) {
+                Ok(executed) => {
+                    gas.add(tx, executed.outcome.gas_used);
+                    done.push(executed);
+                }
+                Err(error) => return self.fail(index, error),
+            }
+        }
+        if beside {
+            self.seen_beside += 1;
+        }
+        self.publish((!beside).then_some(self.number), done, gas);
+        true
+    }
+
+    fn publish(&mut self, by: Option<usize>, executed: Vec<Executed>, gas: BlockGas) {
+        self.pause();
+        self.shared.publish(by, executed, gas);
+    }
+
+    fn fail(&self, index: usize, error: TxError) -> bool {
+        self.shared.end(Some(ExecuteError::at(index, error)));
+        false
+    }
+
+    /// Runs a unit ahead of its turn, on top of what waits.
+    fn speculate(&mut self, range: Range<usize>) {
+        let shared = self.shared;
+        let left = self.replica.speculate(range, shared.txs, shared.senders);
+        match left {
+            Left::Nothing => {}
+            Left::AtTurn(range) => shared.queue().put_back(range, true),
+            Left::Other(range) => shared.queue().put_back(range, false),
+        }
+    }
+}
