@@ -189,6 +189,10 @@ fn expected(case: &Case) -> Result<Vec<TxOutcome>, ExecuteError> {
 
 /// Every order of a case: in how many, and how many units were stale.
 fn check(case: &Case, threads: usize, most: usize, largest_unit: usize) -> (usize, u64) {
+    check_knowing(&Forecast::default(), case, threads, most, largest_unit)
+}
+
+fn check_knowing(known: &Forecast, case: &Case, threads: usize, most: usize, largest_unit: usize) -> (usize, u64) {
     let schedule =
         Schedule { from: 1, least: Duration::ZERO, largest_unit, unit: Duration::from_secs(1), ..Schedule::default() };
     let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
@@ -196,7 +200,7 @@ fn check(case: &Case, threads: usize, most: usize, largest_unit: usize) -> (usiz
     let expected = expected(case);
     let mut report = ExecutionReport::default();
     let orders = every_order(threads, most, |order| {
-        let forecast = Mutex::new(Forecast::default());
+        let forecast = Mutex::new(known.clone());
         let on = Threads { pool: &pool, codes: &codes, forecast: &forecast, schedule, interrupts: Some(order) };
         let got = execute(&case.env, &case.txs, &case.senders, &case.state, &on, &mut report);
         assert_eq!(got, expected, "in the order {:?}", order.run().made);
@@ -232,6 +236,15 @@ fn rivals_on_two_threads() {
 fn rivals_on_three_threads() {
     let (orders, stale) = check(&rivals(), 3, 1, 1);
     assert!(orders > 200 && stale > 0, "{orders} orders, {stale} units stale");
+}
+
+#[test]
+fn a_long_one_begins_first() {
+    let case = rivals();
+    let mut known = Forecast::default();
+    known.learn_cost(&case.txs[2], Duration::from_millis(1));
+    let (orders, _) = check_knowing(&known, &case, 2, 2, 1);
+    assert!(orders > 200, "{orders} orders");
 }
 
 #[test]
