@@ -240,7 +240,12 @@ fn rivals_on_three_threads() {
 
 #[test]
 fn a_long_one_begins_first() {
-    let case = rivals();
+    let case = case(&[
+        (1, COUNTER.into(), 0, &slot(0)),
+        (2, COUNTER.into(), 0, &slot(1)),
+        (1, LOGGER.into(), 0, &slot(7)),
+        (2, COUNTER.into(), 0, &slot(2)),
+    ]);
     let mut known = Forecast::default();
     known.learn_cost(&case.txs[2], Duration::from_millis(1));
     let (orders, _) = check_knowing(&known, &case, 2, 2, 1);
