@@ -6,7 +6,7 @@ use alloy_primitives::{
     Address, B256,
     map::{AddressMap, Entry},
 };
-use rayon::{ThreadPool, prelude::*};
+use rayon::ThreadPool;
 use revm::{
     bytecode::Bytecode,
     database::{
@@ -113,14 +113,25 @@ pub(crate) fn bundle_state_on(pool: &ThreadPool, outcomes: &[TxOutcome]) -> Bund
     if count < 2 || outcomes.len() < FEW {
         return bundle_state(outcomes);
     }
-    joined(pool.install(|| (0..count).into_par_iter().map(|number| part(outcomes, number, count)).collect()))
+    let mut parts: Vec<_> = (0..count).map(|_| None).collect();
+    pool.in_place_scope(|scope| {
+        let mut places = parts.iter_mut().enumerate();
+        let own = places.next();
+        for (number, place) in places {
+            scope.spawn(move |_| *place = Some(part(outcomes, number, count)));
+        }
+        if let Some((number, place)) = own {
+            *place = Some(part(outcomes, number, count));
+        }
+    });
+    joined(parts.into_iter().flatten().collect())
 }
 
 /// Parts of a bundle at most: each looks at all addresses.
 const MOST_PARTS: usize = 8;
 
 /// Transactions below which a bundle is built sooner than another thread begins.
-const FEW: usize = 64;
+const FEW: usize = 2_000;
 
 /// Some of the accounts of a bundle.
 struct Part {
