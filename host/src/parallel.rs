@@ -27,7 +27,7 @@ use std::{
     sync::{Arc, Condvar, Mutex, PoisonError, atomic::AtomicUsize},
     time::{Duration, Instant},
 };
-use worker::{Alarm, Shared, Worker};
+use worker::{Presence, Shared, Worker};
 
 /// How an ordered block is divided among CPU threads.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -157,41 +157,57 @@ pub(crate) fn execute(
         queue: Mutex::new(queue),
         news: Condvar::new(),
         committed: AtomicUsize::new(0),
+        present: AtomicUsize::new(0),
     };
     // Whether the environment can be had at all is found out once.
     check_env(env).map_err(ExecuteError::Block)?;
-    let work = |number: usize| {
-        let _alarm = Alarm(&shared, number);
+    let work = |number: usize, last: &mut dyn FnMut()| {
+        let mut presence = Presence::new(&shared, number);
         // revm cannot be sent to another thread, so it is made here.
         let make = || Replica::new(env, state, codes).ok();
         if let Some(replica) = make() {
-            Worker::new(&shared, number, replica, &make).work();
+            let mut worker = Worker::new(&shared, number, replica, &make);
+            worker.work();
+            presence.leave();
+            // Before the worker is dropped, which takes a while, with all that it has read.
+            last();
         }
     };
+    let mut done = None;
     pool.in_place_scope(|scope| {
         for number in 1..count {
             let work = &work;
-            scope.spawn(move |_| work(number));
+            scope.spawn(move |_| work(number, &mut || {}));
         }
-        work(0);
+        work(0, &mut || done = Some(outcomes(&shared, report)));
     });
     let queue = shared.queue.into_inner().unwrap_or_else(PoisonError::into_inner);
+    *forecast.lock().unwrap_or_else(PoisonError::into_inner) = queue.forecast;
+    lap(&mut report.time.fallback, &mut clock);
+    match queue.error {
+        Some(error) => Err(error),
+        None => Ok(done.unwrap_or_default()),
+    }
+}
+
+/// All that was committed, in order, when the calling thread finds nothing more to do; and what is learned of it.
+fn outcomes(shared: &Shared<'_>, report: &mut ExecutionReport) -> Vec<TxOutcome> {
+    let mut queue = shared.queue();
+    let log = std::mem::take(&mut queue.log);
+    drop(queue);
+    // They hold parts of it.
+    shared.wait_for_others(0);
+    let mut queue = shared.queue();
     report.conflicts += queue.conflicts;
-    let mut known = queue.forecast;
-    known.fade();
-    let mut outcomes = Vec::with_capacity(txs.len());
-    let entries = queue.log.into_iter().filter_map(Arc::into_inner);
-    for (tx, executed) in txs.iter().zip(entries.flat_map(|entry| entry.executed)) {
+    queue.forecast.fade();
+    let mut outcomes = Vec::with_capacity(shared.txs.len());
+    let entries = log.into_iter().filter_map(Arc::into_inner);
+    for (tx, executed) in shared.txs.iter().zip(entries.flat_map(|entry| entry.executed)) {
         if !executed.took.is_zero() {
-            known.learn_cost(tx, executed.took);
+            queue.forecast.learn_cost(tx, executed.took);
         }
         report.cpu.add(executed.is_call, executed.outcome.gas_used);
         outcomes.push(executed.outcome);
     }
-    *forecast.lock().unwrap_or_else(PoisonError::into_inner) = known;
-    lap(&mut report.time.fallback, &mut clock);
-    match queue.error {
-        Some(error) => Err(error),
-        None => Ok(outcomes),
-    }
+    outcomes
 }

@@ -97,7 +97,8 @@ impl Order {
 impl Interrupts for Order {
     fn at(&self, thread: usize, waits: bool) {
         let mut run = self.run();
-        if !waits {
+        // Who has only looked whether he need wait any longer has done nothing.
+        if !waits || run.status[thread] == Status::Ready {
             run.steps += 1;
         }
         run.status[thread] = if waits { Status::Waits(run.steps) } else { Status::Ready };

@@ -145,6 +145,11 @@ impl Queue {
         index..end
     }
 
+    /// What was committed since a replica stood on `seen` entries of the log; nothing where the block is over and the log taken.
+    pub(super) fn news(&self, seen: usize) -> Vec<Arc<Entry>> {
+        self.log.get(seen..).unwrap_or_default().to_vec()
+    }
+
     /// What must run now, whoever it was for: its turn has come.
     pub(super) fn at_turn(&mut self, committed: usize) -> Option<Range<usize>> {
         if let Some(returned) = self.returned.remove(&committed) {

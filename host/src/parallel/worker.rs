@@ -45,10 +45,12 @@ pub(super) struct Shared<'b> {
     pub(super) news: Condvar,
     /// Transactions that are committed; more than there are where the block has ended early.
     pub(super) committed: AtomicUsize,
+    /// Threads that may hold what was committed.
+    pub(super) present: AtomicUsize,
 }
 
 impl Shared<'_> {
-    fn queue(&self) -> MutexGuard<'_, Queue> {
+    pub(super) fn queue(&self) -> MutexGuard<'_, Queue> {
         self.queue.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -119,6 +121,16 @@ impl Shared<'_> {
         }
     }
 
+    /// Waits until no other thread holds what was committed. One that begins later finds nothing.
+    pub(super) fn wait_for_others(&self, thread: usize) {
+        while self.present.load(Ordering::Acquire) > 0 {
+            match self.interrupts {
+                Some(interrupts) => interrupts.at(thread, true),
+                None => std::thread::yield_now(),
+            }
+        }
+    }
+
     /// A thread is about to meet others.
     fn pause(&self, thread: usize) {
         if let Some(interrupts) = self.interrupts {
@@ -127,16 +139,35 @@ impl Shared<'_> {
     }
 }
 
-/// Ends the block if its thread panics.
-pub(super) struct Alarm<'s, 'b>(pub(super) &'s Shared<'b>, pub(super) usize);
+/// That a thread has a part in the block. Ends the block if it panics.
+pub(super) struct Presence<'s, 'b> {
+    shared: &'s Shared<'b>,
+    number: usize,
+    left: bool,
+}
 
-impl Drop for Alarm<'_, '_> {
+impl<'s, 'b> Presence<'s, 'b> {
+    pub(super) fn new(shared: &'s Shared<'b>, number: usize) -> Self {
+        shared.present.fetch_add(1, Ordering::AcqRel);
+        Self { shared, number, left: false }
+    }
+
+    /// It holds nothing any more of what was committed.
+    pub(super) fn leave(&mut self) {
+        if !std::mem::replace(&mut self.left, true) {
+            self.shared.present.fetch_sub(1, Ordering::AcqRel);
+        }
+    }
+}
+
+impl Drop for Presence<'_, '_> {
     fn drop(&mut self) {
         if std::thread::panicking() {
-            self.0.end(None);
+            self.shared.end(None);
         }
-        if let Some(interrupts) = self.0.interrupts {
-            interrupts.ends(self.1);
+        self.leave();
+        if let Some(interrupts) = self.shared.interrupts {
+            interrupts.ends(self.number);
         }
     }
 }
@@ -261,7 +292,7 @@ impl<'s, 'b, 'a> Worker<'s, 'b, 'a> {
             return usize::MAX;
         }
         let queue = shared.queue();
-        let news = queue.log[self.seen..].to_vec();
+        let news = queue.news(self.seen);
         let committed = shared.committed();
         drop(queue);
         self.seen += news.len();
@@ -338,7 +369,7 @@ impl<'s, 'b, 'a> Worker<'s, 'b, 'a> {
         }
         let beside = waits && self.beside.is_some();
         let replica = if beside && let Some(replica) = &mut self.beside {
-            let news = shared.queue().log[self.seen_beside..].to_vec();
+            let news = shared.queue().news(self.seen_beside);
             self.seen_beside += news.len();
             for executed in news.iter().flat_map(|entry| &entry.executed) {
                 replica.bring(&executed.outcome);
