@@ -18,6 +18,7 @@ use crate::{
     outcome::TxOutcome,
     parallel::{self, Schedule, Threads},
     plan::is_call,
+    profile::Profile,
     receipt::{self, Receipt},
     recover::{RecoverError, RecoverRequest},
     report::{ExecutionReport, lap},
@@ -36,7 +37,7 @@ use rayon::{ThreadPool, ThreadPoolBuildError, ThreadPoolBuilder, prelude::*};
 use std::{
     io::{self, Write},
     ops::ControlFlow,
-    sync::{Arc, Mutex},
+    sync::{Arc, Mutex, PoisonError},
     time::Instant,
 };
 
@@ -53,6 +54,7 @@ pub struct EngineBuilder {
     device: Option<String>,
     threads: Option<usize>,
     schedule: Schedule,
+    profile: Profile,
     cross_check: bool,
 }
 
@@ -106,6 +108,13 @@ impl EngineBuilder {
         self
     }
 
+    /// What is known of blocks to begin with.
+    #[must_use]
+    pub fn profile(mut self, profile: Profile) -> Self {
+        self.profile = profile;
+        self
+    }
+
     /// Runs every accepted lane's transaction on revm too, takes revm's result where they differ, and reports the difference.
     #[must_use]
     pub const fn cross_check(mut self, on: bool) -> Self {
@@ -145,7 +154,7 @@ impl EngineBuilder {
             offload: Arc::new(offload),
             codes: Arc::default(),
             bytecodes: RevmCache::default(),
-            forecast: Arc::default(),
+            forecast: Arc::new(Mutex::new(self.profile.0)),
             schedule: self.schedule,
             cross_check: self.cross_check,
         })
@@ -461,6 +470,11 @@ impl Engine {
             }
             None => Simulator::new(pool, self.lanes(), None, base, options),
         }
+    }
+
+    /// What is known of blocks by now.
+    pub fn profile(&self) -> Profile {
+        Profile(self.forecast.lock().unwrap_or_else(PoisonError::into_inner).clone())
     }
 
     /// [`evm::bundle_state`] of a block's outcomes, on the engine's threads.

@@ -17,6 +17,9 @@ const MOST_HOT: usize = 1 << 16;
 /// What a transfer takes, which is about what it takes to hand over what it did.
 pub(crate) const TRANSFER: Duration = Duration::from_nanos(700);
 
+/// What a call can take at most: sums over a block stay small.
+const LONGEST: Duration = Duration::from_secs(60);
+
 /// What a call takes of which nothing is known, and the gas that a microsecond executes, more or less.
 const UNKNOWN: Duration = Duration::from_micros(20);
 const GAS_PER_MICRO: u64 = 2_500;
@@ -101,13 +104,13 @@ impl Forecast {
 
     /// Whether two that name it had better not run at once.
     pub(crate) fn is_hot(&self, name: u64) -> bool {
-        self.records.get(&name).is_some_and(|record| 2 * record.hits >= record.trials)
+        self.records.get(&name).is_some_and(|record| record.hits >= record.trials / 2)
     }
 
     /// Two that name it run at once all the same.
     pub(crate) fn tried(&mut self, name: u64) {
         if let Some(record) = self.records.get_mut(&name) {
-            record.trials += 1;
+            record.trials = record.trials.saturating_add(1);
         }
     }
 
@@ -118,7 +121,8 @@ impl Forecast {
         if self.records.len() >= MOST_HOT {
             self.records.clear();
         }
-        self.records.entry(blamed).or_default().hits += 1;
+        let record = self.records.entry(blamed).or_default();
+        record.hits = record.hits.saturating_add(1);
     }
 
     /// What a transaction will take.
@@ -138,6 +142,33 @@ impl Forecast {
         let learn =
             |known: &mut Duration| *known = if took < *known { (*known + took) / 2 } else { (*known * 7 + took) / 8 };
         self.costs.entry(call(tx)).and_modify(learn).or_insert(took);
+    }
+
+    /// Every name that something is known of, in order: conflicts and trials.
+    pub(crate) fn names(&self) -> impl Iterator<Item = (u64, u32, u32)> {
+        let mut names: Vec<_> = self.records.iter().map(|(name, record)| (*name, record.hits, record.trials)).collect();
+        names.sort_unstable();
+        names.into_iter()
+    }
+
+    /// `None` where there are too many already.
+    pub(crate) fn put_name(&mut self, name: u64, hits: u32, trials: u32) -> Option<()> {
+        self.records.insert(name, Record { hits, trials });
+        (self.records.len() <= MOST_HOT).then_some(())
+    }
+
+    /// Every call whose cost is known, in order, and its nanoseconds.
+    pub(crate) fn costs(&self) -> impl Iterator<Item = (u64, u64)> {
+        let nanos = |cost: &Duration| cost.as_nanos().try_into().unwrap_or(u64::MAX);
+        let mut costs: Vec<_> = self.costs.iter().map(|(call, cost)| (*call, nanos(cost))).collect();
+        costs.sort_unstable();
+        costs.into_iter()
+    }
+
+    /// `None` where there are too many already. No call takes longer than a minute.
+    pub(crate) fn put_cost(&mut self, call: u64, nanos: u64) -> Option<()> {
+        self.costs.insert(call, Duration::from_nanos(nanos).min(LONGEST));
+        (self.costs.len() <= MOST_HOT).then_some(())
     }
 
     /// Makes what is known count half.

@@ -43,6 +43,7 @@ pub mod overrides;
 pub mod parallel;
 pub mod park;
 pub mod plan;
+pub mod profile;
 mod random;
 pub mod receipt;
 pub mod record;

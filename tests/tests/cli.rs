@@ -23,6 +23,7 @@ fn main() -> ExitCode {
     suite.test("a_closed_pipe_is_no_error", closed_pipe);
     suite.test("keccak::input_forms", keccak_input);
     suite.test("keccak::bad_messages_exit_2", keccak_bad);
+    suite.test("replay::profile", replay_profile);
     suite.test("recover::no_transactions_exit_2", recover_nothing);
     suite.test("devices::auto_and_cpu", devices_cpu);
     suite.test("bench::usage_errors_exit_2", bench_usage);
@@ -349,6 +350,32 @@ fn recover_wrong_sender(backend: &Backend) -> Outcome {
     let (_, senders) = lines(&small_block::build()?);
     let line = format!("error: {file}: transaction 4: sender: expected {claimed}, got {}", senders[4]);
     equal("errors", ran.errors(), vec![line.as_str()])
+}
+
+fn replay_profile() -> Outcome {
+    let folder = Folder::new("profile")?;
+    let profile = folder.at("profile.json");
+    let known = |path: &str| -> Result<Value, Failed> { Ok(serde_json::from_slice(&std::fs::read(path)?)?) };
+    let args = ["replay", "--profile", &profile, "--threads", "2", "--backend", "cpu"];
+    for _ in 0..2 {
+        run(&args)?.exits(0)?;
+        let calls = known(&profile)?["calls"].as_array().map_or(0, Vec::len);
+        ensure(calls > 0, || "nothing was learned of calls".into())?;
+    }
+    // One that is wrong in all that it says costs time alone.
+    let mut lies = known(&profile)?;
+    for call in lies["calls"].as_array_mut().into_iter().flatten() {
+        call[1] = u64::MAX.into();
+    }
+    let lies = folder.write("lies.json", lies.to_string())?;
+    run(&["replay", "--profile", &lies, "--threads", "2", "--backend", "cpu"])?.exits(0)?;
+    // None, one that cannot be read, one that cannot be written.
+    let none = folder.write("none.json", r#"{"format": "lockstep-profile/1", "names": [], "calls": [["0x1", 1]]}"#)?;
+    let ran = run(&["replay", "--profile", &none])?.exits(2)?;
+    ensure(ran.stdout.is_empty() && ran.stderr.contains("calls[0]"), || format!("{ran:?}"))?;
+    run(&["replay", "--profile", &folder.at("")])?.exits(2)?;
+    let ran = run(&["replay", "--profile", &folder.at("no/such/folder")])?.exits(2)?;
+    ensure(ran.stdout.contains("1/1 blocks ok"), || format!("{ran:?}"))
 }
 
 fn recover_nothing() -> Outcome {

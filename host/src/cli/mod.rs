@@ -11,6 +11,7 @@ mod lines;
 mod metrics;
 #[cfg(feature = "rpc")]
 mod node;
+mod profile;
 mod recover;
 mod replay;
 mod simulate;

@@ -4,7 +4,7 @@
 #[path = "replay_rpc.rs"]
 mod remote;
 
-use super::{Common, Exit, Failure, backend_json, complain, print};
+use super::{Common, Exit, Failure, backend_json, complain, print, profile};
 use indicatif::{ProgressBar, ProgressStyle};
 use lockstep::{
     block_file::{BlockFile, BlockFileError},
@@ -31,6 +31,9 @@ pub(super) struct Args {
     /// Run every accepted lane's transaction on revm too, and call a difference a mismatch
     #[arg(long)]
     cross_check: bool,
+    /// Run blocks on all CPU threads, knowing what earlier runs wrote to this file, and write to it what is known by then
+    #[arg(long, value_name = "FILE")]
+    profile: Option<PathBuf>,
     #[cfg(feature = "rpc")]
     #[command(flatten)]
     remote: remote::Args,
@@ -86,7 +89,14 @@ struct Totals {
 }
 
 pub(super) fn run(common: &Common, args: &Args) -> Result<Exit, Failure> {
-    let engine = common.build(Engine::builder().cross_check(args.cross_check))?;
+    let mut builder = Engine::builder().cross_check(args.cross_check);
+    if let Some(path) = &args.profile {
+        builder = match profile::on_threads(builder, path) {
+            Ok(builder) => builder,
+            Err(exit) => return Ok(exit),
+        };
+    }
+    let engine = common.build(builder)?;
     let mut exit = Exit::Ok;
     let mut errors = Vec::new();
     let Inputs { count, unreadable, blocks: inputs } = inputs(args);
@@ -123,6 +133,9 @@ pub(super) fn run(common: &Common, args: &Args) -> Result<Exit, Failure> {
         bar.inc(1);
     }
     bar.finish_and_clear();
+    if let Some(Err(worse)) = args.profile.as_ref().map(|path| profile::write(&engine, path)) {
+        exit = exit.max(worse);
+    }
     if common.json {
         print(json!({
             "schema": "lockstep-replay/1", "backend": backend_json(&engine), "threads": engine.threads(),
