@@ -6,6 +6,7 @@ use alloy_primitives::{Bytes, keccak256};
 use lockstep::{
     context::Context,
     simulate::{AccountOverride, Answer, Call, Options, Sequence, StateOverrides, StorageOverride},
+    state::StateRef,
 };
 use std::{ops::ControlFlow, sync::Arc};
 
@@ -333,6 +334,18 @@ fn a_strict_snapshot_lacks_nothing_in_silence() {
     let errors = errors_of(&answers.errors, &answers.error_offsets);
     assert_eq!(errors[2], format!("state: slot 0x3 of {reads} is not in the snapshot"));
     assert_eq!(errors[4], format!("state: account {pair} is not in the snapshot"));
+    let account = AccountOverride {
+        balance: Some(U256::ZERO),
+        nonce: Some(1),
+        code: Some(state.code(&hash).unwrap()),
+        storage: StorageOverride::Replace([(U256::from(3), U256::from(9))].into()),
+    };
+    let full = Arc::new(StateOverrides { accounts: [(pair, account)].into() });
+    let overridden = FlatCalls::new(&[Call::new(from, pair, input(3)).with_state(full)]);
+    let (answers, _room) = simulate(&handle, &file, &strict, &overridden.input());
+    let errors = errors_of(&answers.errors, &answers.error_offsets);
+    assert_eq!((written(&answers.statuses), errors[0].as_str()), (&[1][..], ""), "nothing of it is left to know");
+    assert_eq!(word(0, written(&answers.outputs)), U256::from(9));
     let (answers, _room) = simulate(&handle, &file, &flat.state(), &columns.input());
     assert_eq!(written(&answers.statuses), [1; 5], "without the flag they are zero and absent");
 }
