@@ -16,7 +16,8 @@
  *   same goes for the status of an item.
  * Threads.  Every function may be called by any number of threads at once, with one handle or with many. A handle that is destroyed while
  *   others use it lasts until they are done. After a fork() a handle is of use in the parent alone, which has its threads: in the child every
- *   function with it gives LOCKSTEP_CODE_FORKED at once. The child may create handles of its own, on the CPU.
+ *   function with it gives LOCKSTEP_CODE_FORKED at once. The child may create handles of its own, on the CPU, if none of the parent's threads
+ *   was inside Lockstep when it forked.
  * Faults.  A panic of Rust's ends at the border, as LOCKSTEP_CODE_PANIC.
  */
 

@@ -13,6 +13,8 @@ use crate::{
 };
 use lockstep::{backend::BackendKind, engine::Engine, recover};
 use std::{ffi::c_char, ptr, str};
+#[cfg(unix)]
+use std::{ffi::c_int, sync::OnceLock};
 
 /// The version of the ABI that this library speaks.
 #[unsafe(no_mangle)]
@@ -37,9 +39,33 @@ pub unsafe extern "C" fn lockstep_create(
             return Err(Fault::of(lockstep_code::VersionMismatch, "abi_version", reason));
         }
         let options = if options.is_null() { DEFAULTS } else { caller.read(options, "options")? };
+        watch_forks()?;
         let created = handles::insert(create(caller, &options)?);
         caller.write(handle, created, "handle")
     })
+}
+
+/// From now on a forked process knows that it is one: before the first handle.
+#[cfg(unix)]
+fn watch_forks() -> Outcome {
+    type Handler = Option<extern "C" fn()>;
+    // Here, where the header's generator does not take it for Lockstep's.
+    unsafe extern "C" {
+        /// POSIX: has these called in every fork(), before it and after it in the parent and in the child. Zero, or an error's number.
+        fn pthread_atfork(prepare: Handler, parent: Handler, child: Handler) -> c_int;
+    }
+    static WATCHED: OnceLock<c_int> = OnceLock::new();
+    // SAFETY: the handler may run between fork() and exec() of any process: it only raises a number. Its code is there as long as the
+    // process, for the library is never unloaded.
+    match WATCHED.get_or_init(|| unsafe { pthread_atfork(None, None, Some(handles::forked)) }) {
+        0 => Ok(()),
+        error => Err(Fault::new(lockstep_code::Failed, format_args!("pthread_atfork: error {error}"))),
+    }
+}
+
+#[cfg(not(unix))]
+fn watch_forks() -> Outcome {
+    Ok(())
 }
 
 const DEFAULTS: lockstep_options = lockstep_options {
