@@ -634,7 +634,8 @@ lockstep_code lockstep_devices(struct lockstep_device *devices,
                                size_t *count);
 
 // Why a call failed, or the first bad item of a batch: with zero as `handle` the last one of this thread that did, else the last one with that handle,
-// by whatever thread. Writes up to `capacity` bytes of UTF-8, the last of them zero, and gives the number that the whole takes; 1 if there is nothing to say.
+// by whatever thread. Writes up to `capacity` bytes of UTF-8, the last of them zero, and gives the number that the whole takes; 1 if there is nothing to
+// say. Asking changes no text.
 size_t lockstep_last_error(lockstep_handle handle,
                            char *text,
                            size_t capacity);

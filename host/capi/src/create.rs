@@ -2,7 +2,7 @@
 #![expect(unsafe_code, reason = "functions of C")]
 
 use crate::{
-    border::{self, guarded, on_handle},
+    border::{self, guarded, on_handle, quietly},
     caller::Caller,
     fault::{Fault, Outcome},
     handles,
@@ -186,19 +186,16 @@ fn fixed_text<const N: usize>(text: &str) -> [c_char; N] {
 }
 
 /// Why a call failed, or the first bad item of a batch: with zero as `handle` the last one of this thread that did, else the last one with that handle,
-/// by whatever thread. Writes up to `capacity` bytes of UTF-8, the last of them zero, and gives the number that the whole takes; 1 if there is nothing to say.
+/// by whatever thread. Writes up to `capacity` bytes of UTF-8, the last of them zero, and gives the number that the whole takes; 1 if there is nothing to
+/// say. Asking changes no text.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn lockstep_last_error(handle: lockstep_handle, text: *mut c_char, capacity: usize) -> usize {
     // SAFETY: the contract of lockstep.h.
     let caller = unsafe { Caller::trusted() };
-    let mut len = caller.text("", text.cast(), capacity);
-    guarded(|| {
-        let last = match handle {
-            0 => border::last_error(),
-            handle => handles::get(handle)?.last_error(),
-        };
-        len = caller.text(&last, text.cast(), capacity);
-        Ok(())
+    // Whoever asks wants the texts as they are: asking for a handle that is none changes none.
+    let last = quietly(|| match handle {
+        0 => Ok(border::last_error()),
+        handle => Ok(handles::get(handle)?.last_error()),
     });
-    len
+    caller.text(&last.unwrap_or_default(), text.cast(), capacity)
 }

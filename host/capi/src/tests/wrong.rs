@@ -67,6 +67,7 @@ fn handles_that_are_none() {
         assert_eq!(simulate(handle, &zeroed()), lockstep_code::BadHandle);
     }
     assert_eq!(last_error(gone), "");
+    assert_eq!(last_error(0), format!("handle: there is no {}, or not any more", u64::MAX), "asking leaves the text");
     let handle = Handle::new();
     assert_ne!(handle.0, gone, "no number is used twice");
 }
