@@ -202,6 +202,14 @@ fn states_and_environments() {
     ] {
         assert_eq!(execute_empty(h, &env, &zeroed()), lockstep_code::BadArgument);
     }
+    for flags in [LOCKSTEP_BLOB_PRICE, LOCKSTEP_BLOB_PRICE | LOCKSTEP_BLOB_PARAMS] {
+        let priced = lockstep_block_env { flags, ..good };
+        assert_eq!(execute_empty(h, &priced, &zeroed()), lockstep_code::BadArgument);
+        assert_eq!(last_error(h), "env.flags: LOCKSTEP_BLOB_PRICE is for simulations alone");
+        // SAFETY: the pointers are to values of our own.
+        let code = unsafe { lockstep_simulate(h, &priced, &zeroed(), &zeroed(), &mut zeroed()) };
+        assert_eq!(code, lockstep_code::TooSmall, "no calls have one offset");
+    }
     let env = lockstep_block_env { blob_update_fraction: 0, ..good };
     assert_eq!(execute_empty(h, &env, &zeroed()), lockstep_code::InvalidBlock, "{}", last_error(h));
     let mut results = lockstep_results { wants: 8, ..zeroed() };
