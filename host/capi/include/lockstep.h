@@ -450,7 +450,7 @@ typedef struct lockstep_state {
   struct lockstep_u64s block_numbers;
   // 32 bytes a block hash.
   struct lockstep_bytes block_hashes;
-  // With LOCKSTEP_STRICT: 20 bytes an account that is known not to exist. Its slots are zero.
+  // With LOCKSTEP_STRICT: 20 bytes an account that is known not to exist. Its slots are zero, listed or not.
   struct lockstep_bytes absent;
   // LOCKSTEP_STRICT, or none.
   uint32_t flags;

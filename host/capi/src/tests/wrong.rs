@@ -366,6 +366,13 @@ fn a_strict_snapshot_names_what_it_lacks() {
 
     let twice = file.state.accounts().next().unwrap().0.to_vec();
     assert_eq!(execute(&state, &twice).0, lockstep_code::BadArgument, "there and not there");
+    let nobody = Address::from_slice(&absent[..20]);
+    let mut slots = state.clone();
+    slots.insert_slot(nobody, U256::from(7), U256::ZERO);
+    assert_eq!(execute(&slots, &absent).0, lockstep_code::TooSmall, "that slots of nobody are zero may be said");
+    slots.insert_slot(nobody, U256::from(7), U256::from(1));
+    assert_eq!(execute(&slots, &absent).0, lockstep_code::BadArgument);
+    assert_eq!(last_error(0), format!("state.absent: {nobody} has slots that are not zero"));
     let flat = Flat::new(&state);
     let good = env(&file);
     for wrong in
