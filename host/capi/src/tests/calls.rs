@@ -363,6 +363,7 @@ fn calls_that_contradict_themselves() {
     let over = good.overrides;
     let lists = good.access_lists;
     let none = lockstep_u64s { data: ptr::null(), len: 0 };
+    let two_codes = Strings::new([b"", b""]);
     let with = |overrides| lockstep_calls { overrides, ..good };
     let listed = |access_lists| lockstep_calls { access_lists, ..good };
     let length = lockstep_code::BadLength;
@@ -381,7 +382,22 @@ fn calls_that_contradict_themselves() {
         (
             listed(lockstep_access_lists { account_offsets: u64s(&[0, 2]), ..lists }),
             length,
-            "calls.access_lists.account",
+            "calls.access_lists.account_offsets: 2 offsets where 2 calls need 3",
+        ),
+        (
+            listed(lockstep_access_lists { key_offsets: u64s(&[0, 2]), ..lists }),
+            length,
+            "calls.access_lists.key_offsets: 2 offsets where 2 accounts need 3",
+        ),
+        (
+            with(lockstep_overrides { codes: two_codes.items(), ..over }),
+            length,
+            "calls.overrides.codes.offsets: 3 offsets where 1 accounts need 2",
+        ),
+        (
+            with(lockstep_overrides { slot_offsets: u64s(&[0, 0, 0]), ..over }),
+            length,
+            "calls.overrides.slot_offsets: 3 offsets where 1 accounts need 2",
         ),
         (listed(lockstep_access_lists { key_offsets: u64s(&[0, 1, 1]), ..lists }), offsets, "calls.access_lists.key"),
         (listed(lockstep_access_lists { keys: bytes(&[1; 31]), ..lists }), length, "calls.access_lists.keys"),

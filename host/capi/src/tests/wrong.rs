@@ -161,6 +161,7 @@ fn lengths_and_offsets() {
     for (index, call) in wrong.iter().enumerate() {
         assert_eq!(simulate(h, call), lockstep_code::BadLength, "{index}: {}", last_error(h));
     }
+    assert_eq!(last_error(h), "calls.inputs.offsets: 0 offsets where 1 calls need 2");
     assert_eq!(simulate(h, &lockstep_calls { creates: bytes(&[2]), ..call }), lockstep_code::BadArgument);
 
     // Beyond what is held as a whole.
