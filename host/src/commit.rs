@@ -2,7 +2,7 @@
 
 use crate::{
     outcome::{AccountChangeKind, TxOutcome},
-    overrides::{StateOverrides, StorageOverride},
+    overrides::{AccountOverride, StateOverrides, StorageOverride},
     state::{AccountInfo, StateError, StateKey, StateRef},
 };
 use alloy_primitives::{
@@ -112,7 +112,11 @@ impl<'a> Committed<'a> {
     /// What is left as it is could not be read; nothing of that account is changed then.
     pub fn apply(&mut self, overrides: &StateOverrides) -> Result<(), StateError> {
         for (address, account) in &overrides.accounts {
-            let mut info = self.account(address)?.unwrap_or_default();
+            let mut info = match account {
+                // Nothing of it is left, so nobody need know it.
+                AccountOverride { balance: Some(_), nonce: Some(_), code: Some(_), .. } => AccountInfo::default(),
+                _ => self.account(address)?.unwrap_or_default(),
+            };
             info.balance = account.balance.unwrap_or(info.balance);
             info.nonce = account.nonce.unwrap_or(info.nonce);
             if let Some(code) = &account.code {
@@ -192,6 +196,54 @@ mod tests {
             logs: vec![],
             contract_address: None,
             changes: vec![change],
+        }
+    }
+
+    /// A base of which nothing is known.
+    struct Unknown;
+
+    impl StateRef for Unknown {
+        fn account(&self, address: &Address) -> Result<Option<AccountInfo>, StateError> {
+            Err(StateError(format!("account {address}")))
+        }
+
+        fn storage(&self, address: &Address, _slot: &U256) -> Result<U256, StateError> {
+            Err(StateError(format!("slot of {address}")))
+        }
+
+        fn code(&self, code_hash: &B256) -> Result<Bytes, StateError> {
+            Err(StateError(format!("code {code_hash}")))
+        }
+
+        fn block_hash(&self, number: u64) -> Result<B256, StateError> {
+            Err(StateError(format!("block {number}")))
+        }
+    }
+
+    #[test]
+    fn an_account_overridden_in_full_is_never_read() {
+        let address = Address::with_last_byte(1);
+        let code = Bytes::from_static(&[0x5f, 0x54]);
+        let full = AccountOverride {
+            balance: Some(U256::from(7)),
+            nonce: Some(3),
+            code: Some(code.clone()),
+            storage: StorageOverride::Replace([(U256::ONE, U256::from(9))].into()),
+        };
+        let mut prefix = Committed::new(&Unknown);
+        prefix.apply(&StateOverrides { accounts: [(address, full.clone())].into() }).unwrap();
+        let code_hash = keccak256(&code);
+        assert_eq!(prefix.account(&address), Ok(Some(AccountInfo { balance: U256::from(7), nonce: 3, code_hash })));
+        assert_eq!(prefix.code(&code_hash), Ok(code));
+        assert_eq!(prefix.storage(&address, &U256::ONE), Ok(U256::from(9)));
+        assert_eq!(prefix.storage(&address, &U256::from(2)), Ok(U256::ZERO));
+        for part in [
+            AccountOverride { balance: None, ..full.clone() },
+            AccountOverride { nonce: None, ..full.clone() },
+            AccountOverride { code: None, ..full },
+        ] {
+            let overrides = StateOverrides { accounts: [(address, part)].into() };
+            assert!(Committed::new(&Unknown).apply(&overrides).is_err());
         }
     }
 

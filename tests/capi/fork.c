@@ -1,9 +1,15 @@
 /* A forked process has none of its parent's threads: its parent's handles are a code in it, at once, and it may have handles of its own.
  *
  *     fork */
+#ifdef __linux__
+#define _GNU_SOURCE
+#include <sched.h>
+#else
 #define _XOPEN_SOURCE 700
+#endif
 #include <lockstep.h>
 #include <pthread.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -47,7 +53,14 @@ static lockstep_code simulate(uint64_t of, uint64_t *kept) {
   return code;
 }
 
+/* The first process of a namespace ignores signals that it has no handler for. */
+static void late(int signal) {
+  (void)signal;
+  _exit(2);
+}
+
 static void child(int may_create) {
+  signal(SIGALRM, late);
   alarm(60);
   char text[200] = "";
   check(recover(lockstep) == LOCKSTEP_CODE_FORKED, "recover in the child");
@@ -89,11 +102,51 @@ static void forks(int times, int may_create) {
   }
 }
 
-int main(void) {
+static void create(void) {
   lockstep_options options = {.backend = LOCKSTEP_BACKEND_CPU};
   check(lockstep_create(LOCKSTEP_ABI_VERSION, &options, &lockstep) == LOCKSTEP_CODE_OK, "create");
   check(recover(lockstep) == LOCKSTEP_CODE_OK, "recover");
   check(simulate(0, &token) == LOCKSTEP_CODE_TOO_SMALL && token != 0, "simulate");
+}
+
+/* A child with its parent's pid: each is the first process of a namespace. Where those may not be had, says so. */
+static void namesakes(void) {
+#ifdef __linux__
+  enum { NONE = 3 };
+  pid_t pid = fork();
+  check(pid >= 0, "fork");
+  if (pid == 0) {
+    if (unshare(CLONE_NEWPID) != 0 && unshare(CLONE_NEWUSER | CLONE_NEWPID) != 0) _exit(NONE);
+    pid = fork();
+    check(pid >= 0, "fork");
+    if (pid == 0) {
+      check(getpid() == 1, "first of a namespace");
+      create();
+      if (unshare(CLONE_NEWPID) != 0) _exit(NONE);
+      pid = fork();
+      check(pid >= 0, "fork");
+      if (pid == 0) {
+        check(getpid() == 1, "namesake");
+        child(1);
+      }
+    }
+    int status;
+    check(waitpid(pid, &status, 0) == pid && WIFEXITED(status), "the namesake ends");
+    _exit(WEXITSTATUS(status));
+  }
+  int status;
+  check(waitpid(pid, &status, 0) == pid && WIFEXITED(status), "the namesakes end");
+  if (WEXITSTATUS(status) == NONE) {
+    printf("fork: a child with its parent's pid is not tried: no pid namespaces here\n");
+    return;
+  }
+  check(WEXITSTATUS(status) == 0, "a child with its parent's pid ends well");
+#endif
+}
+
+int main(void) {
+  namesakes();
+  create();
   forks(3, 1);
   pthread_t thread;
   check(pthread_create(&thread, NULL, busy, NULL) == 0, "pthread_create");

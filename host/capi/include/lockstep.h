@@ -16,7 +16,8 @@
  *   same goes for the status of an item.
  * Threads.  Every function may be called by any number of threads at once, with one handle or with many. A handle that is destroyed while
  *   others use it lasts until they are done. After a fork() a handle is of use in the parent alone, which has its threads: in the child every
- *   function with it gives LOCKSTEP_CODE_FORKED at once. The child may create handles of its own, on the CPU.
+ *   function with it gives LOCKSTEP_CODE_FORKED at once. The child may create handles of its own, on the CPU, if none of the parent's threads
+ *   was inside Lockstep when it forked.
  * Faults.  A panic of Rust's ends at the border, as LOCKSTEP_CODE_PANIC.
  */
 
@@ -449,7 +450,7 @@ typedef struct lockstep_state {
   struct lockstep_u64s block_numbers;
   // 32 bytes a block hash.
   struct lockstep_bytes block_hashes;
-  // With LOCKSTEP_STRICT: 20 bytes an account that is known not to exist. Its slots are zero.
+  // With LOCKSTEP_STRICT: 20 bytes an account that is known not to exist. Its slots are zero, listed or not.
   struct lockstep_bytes absent;
   // LOCKSTEP_STRICT, or none.
   uint32_t flags;
@@ -633,7 +634,8 @@ lockstep_code lockstep_devices(struct lockstep_device *devices,
                                size_t *count);
 
 // Why a call failed, or the first bad item of a batch: with zero as `handle` the last one of this thread that did, else the last one with that handle,
-// by whatever thread. Writes up to `capacity` bytes of UTF-8, the last of them zero, and gives the number that the whole takes; 1 if there is nothing to say.
+// by whatever thread. Writes up to `capacity` bytes of UTF-8, the last of them zero, and gives the number that the whole takes; 1 if there is nothing to
+// say. Asking changes no text.
 size_t lockstep_last_error(lockstep_handle handle,
                            char *text,
                            size_t capacity);

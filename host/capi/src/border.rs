@@ -29,6 +29,11 @@ pub(crate) fn on_handle(handle: lockstep_handle, body: impl FnOnce(&Entry) -> Ou
     settle(caught(on_entry))
 }
 
+/// Runs a body whose failure is nobody's business: it has no code, and leaves no text.
+pub(crate) fn quietly<T>(body: impl FnOnce() -> Outcome<T>) -> Option<T> {
+    caught(body).ok()
+}
+
 fn caught<T>(body: impl FnOnce() -> Outcome<T>) -> Outcome<T> {
     // Whatever the body has half done is its own: what outlives it is behind locks that hold whole values.
     catch_unwind(AssertUnwindSafe(body)).unwrap_or_else(|payload| Err(panicked(&*payload)))

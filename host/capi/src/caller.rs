@@ -43,6 +43,11 @@ impl<'a> Items<'a> {
         self.offsets.len().saturating_sub(1)
     }
 
+    /// How many offsets there are: one more than items, or none.
+    pub(crate) fn offsets(&self) -> usize {
+        self.offsets.len()
+    }
+
     pub(crate) fn iter(self) -> impl Iterator<Item = &'a [u8]> {
         self.offsets.windows(2).map(move |ends| &self.bytes[ends[0] as usize..ends[1] as usize])
     }
@@ -333,6 +338,20 @@ pub(crate) fn length(actual: usize, count: usize, each: usize, name: impl Displa
 /// The same for a column that may be empty.
 pub(crate) fn optional(actual: usize, count: usize, each: usize, name: &str) -> Outcome {
     if actual == 0 { Ok(()) } else { length(actual, count, each, name) }
+}
+
+/// Refuses a number of offsets that is not one more than that of the `what` whose groups they are.
+pub(crate) fn one_more(offsets: usize, count: usize, what: &str, name: &str) -> Outcome {
+    if offsets.saturating_sub(1) == count {
+        return Ok(());
+    }
+    let reason = format!("{offsets} offsets where {count} {what} need {}", count + 1);
+    Err(Fault::of(lockstep_code::BadLength, name, reason))
+}
+
+/// The same where there may be no groups.
+pub(crate) fn one_more_or_none(offsets: usize, count: usize, what: &str, name: &str) -> Outcome {
+    if offsets <= 1 { Ok(()) } else { one_more(offsets, count, what, name) }
 }
 
 /// How many items of `each` a column has.

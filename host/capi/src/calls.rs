@@ -1,7 +1,7 @@
 //! Calls as the caller hands them over.
 
 use crate::{
-    caller::{Caller, Items, at_most, count, length, optional},
+    caller::{Caller, Items, at_most, count, length, one_more, one_more_or_none, optional},
     fault::{Fault, Outcome},
     overrides,
     types::{LOCKSTEP_MAX_CALLS, LOCKSTEP_STOP_ON_REVERT, lockstep_access_lists, lockstep_calls, lockstep_code},
@@ -65,9 +65,9 @@ impl<'a> Calls<'a> {
         optional(self.creates.len(), count, 1, "calls.creates")?;
         optional(self.values.len(), count, 32, "calls.values")?;
         optional(self.gas.len(), count, 1, "calls.gas")?;
-        length(self.inputs.len(), count, 1, "calls.inputs")?;
-        let listed = self.access_lists.account_offsets.len().saturating_sub(1);
-        optional(listed, count, 1, "calls.access_lists.account_offsets")?;
+        one_more(self.inputs.offsets(), count, "calls", "calls.inputs.offsets")?;
+        let listed = self.access_lists.account_offsets.len();
+        one_more_or_none(listed, count, "calls", "calls.access_lists.account_offsets")?;
         optional(self.overrides_of.len(), count, 1, "calls.overrides_of")?;
         if let Some(index) = self.creates.iter().position(|flag| *flag > 1) {
             let reason = format_args!("{} of call {index}", self.creates[index]).to_string();
@@ -130,7 +130,7 @@ impl<'a> AccessLists<'a> {
             key_offsets: caller.groups(&lists.key_offsets, slots, "calls.access_lists.key_offsets")?,
             keys,
         };
-        optional(read.key_offsets.len().saturating_sub(1), accounts, 1, "calls.access_lists.key_offsets")?;
+        one_more_or_none(read.key_offsets.len(), accounts, "accounts", "calls.access_lists.key_offsets")?;
         Ok(read)
     }
 

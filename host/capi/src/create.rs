@@ -2,7 +2,7 @@
 #![expect(unsafe_code, reason = "functions of C")]
 
 use crate::{
-    border::{self, guarded, on_handle},
+    border::{self, guarded, on_handle, quietly},
     caller::Caller,
     fault::{Fault, Outcome},
     handles,
@@ -13,6 +13,8 @@ use crate::{
 };
 use lockstep::{backend::BackendKind, engine::Engine, recover};
 use std::{ffi::c_char, ptr, str};
+#[cfg(unix)]
+use std::{ffi::c_int, sync::OnceLock};
 
 /// The version of the ABI that this library speaks.
 #[unsafe(no_mangle)]
@@ -37,9 +39,33 @@ pub unsafe extern "C" fn lockstep_create(
             return Err(Fault::of(lockstep_code::VersionMismatch, "abi_version", reason));
         }
         let options = if options.is_null() { DEFAULTS } else { caller.read(options, "options")? };
+        watch_forks()?;
         let created = handles::insert(create(caller, &options)?);
         caller.write(handle, created, "handle")
     })
+}
+
+/// From now on a forked process knows that it is one: before the first handle.
+#[cfg(unix)]
+fn watch_forks() -> Outcome {
+    type Handler = Option<extern "C" fn()>;
+    // Here, where the header's generator does not take it for Lockstep's.
+    unsafe extern "C" {
+        /// POSIX: has these called in every fork(), before it and after it in the parent and in the child. Zero, or an error's number.
+        fn pthread_atfork(prepare: Handler, parent: Handler, child: Handler) -> c_int;
+    }
+    static WATCHED: OnceLock<c_int> = OnceLock::new();
+    // SAFETY: the handler may run between fork() and exec() of any process: it only raises a number. Its code is there as long as the
+    // process, for the library is never unloaded.
+    match WATCHED.get_or_init(|| unsafe { pthread_atfork(None, None, Some(handles::forked)) }) {
+        0 => Ok(()),
+        error => Err(Fault::new(lockstep_code::Failed, format_args!("pthread_atfork: error {error}"))),
+    }
+}
+
+#[cfg(not(unix))]
+fn watch_forks() -> Outcome {
+    Ok(())
 }
 
 const DEFAULTS: lockstep_options = lockstep_options {
@@ -160,19 +186,16 @@ fn fixed_text<const N: usize>(text: &str) -> [c_char; N] {
 }
 
 /// Why a call failed, or the first bad item of a batch: with zero as `handle` the last one of this thread that did, else the last one with that handle,
-/// by whatever thread. Writes up to `capacity` bytes of UTF-8, the last of them zero, and gives the number that the whole takes; 1 if there is nothing to say.
+/// by whatever thread. Writes up to `capacity` bytes of UTF-8, the last of them zero, and gives the number that the whole takes; 1 if there is nothing to
+/// say. Asking changes no text.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn lockstep_last_error(handle: lockstep_handle, text: *mut c_char, capacity: usize) -> usize {
     // SAFETY: the contract of lockstep.h.
     let caller = unsafe { Caller::trusted() };
-    let mut len = caller.text("", text.cast(), capacity);
-    guarded(|| {
-        let last = match handle {
-            0 => border::last_error(),
-            handle => handles::get(handle)?.last_error(),
-        };
-        len = caller.text(&last, text.cast(), capacity);
-        Ok(())
+    // Whoever asks wants the texts as they are: asking for a handle that is none changes none.
+    let last = quietly(|| match handle {
+        0 => Ok(border::last_error()),
+        handle => Ok(handles::get(handle)?.last_error()),
     });
-    len
+    caller.text(&last.unwrap_or_default(), text.cast(), capacity)
 }

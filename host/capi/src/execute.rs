@@ -9,8 +9,9 @@ use crate::{
     results::Executed,
     state,
     types::{
-        LOCKSTEP_MAX_TXS, LOCKSTEP_NO_TX, LOCKSTEP_WANT_CHANGES, LOCKSTEP_WANT_LOGS, LOCKSTEP_WANT_OUTPUTS,
-        lockstep_block_env, lockstep_code, lockstep_handle, lockstep_items, lockstep_results, lockstep_state,
+        LOCKSTEP_BLOB_PRICE, LOCKSTEP_MAX_TXS, LOCKSTEP_NO_TX, LOCKSTEP_WANT_CHANGES, LOCKSTEP_WANT_LOGS,
+        LOCKSTEP_WANT_OUTPUTS, lockstep_block_env, lockstep_code, lockstep_handle, lockstep_items, lockstep_results,
+        lockstep_state,
     },
 };
 use lockstep::block::Block;
@@ -53,7 +54,11 @@ fn execute(entry: &Entry, caller: Caller, inputs: Inputs, out: &mut lockstep_res
         return Err(Fault::of(lockstep_code::BadArgument, "results.wants", "an unknown flag"));
     }
     caller.can_write(&mut Executed::empty(out.wants).columns(out))?;
-    let env = state::env(&caller.read(inputs.0, "env")?)?;
+    let env = caller.read(inputs.0, "env")?;
+    if env.flags & LOCKSTEP_BLOB_PRICE != 0 {
+        return Err(Fault::of(lockstep_code::BadArgument, "env.flags", "LOCKSTEP_BLOB_PRICE is for simulations alone"));
+    }
+    let env = state::env(&env)?;
     let transactions = caller.read(inputs.1, "transactions")?;
     let transactions = caller.items(&transactions, "transactions")?;
     at_most(transactions.len(), LOCKSTEP_MAX_TXS, "transactions")?;

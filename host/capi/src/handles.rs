@@ -25,10 +25,33 @@ static FIRST: OnceLock<Table> = OnceLock::new();
 /// The handle that was given out last.
 static LAST: AtomicU64 = AtomicU64::new(0);
 
+/// How many forks lie between this process and the one that created the first handle.
+static FORKS: AtomicU64 = AtomicU64::new(0);
+
+/// For fork() to call in the child.
+#[cfg(unix)]
+pub(crate) extern "C" fn forked() {
+    FORKS.fetch_add(1, Ordering::Relaxed);
+}
+
+/// A process, and no other one that has its memory from the same ancestor: in a pid namespace of its own a child may have its parent's
+/// pid, and not every way to make a process (vfork, a bare clone) calls what fork() does.
+#[derive(Clone, Copy, PartialEq, Eq)]
+struct Process {
+    pid: u32,
+    forks: u64,
+}
+
+impl Process {
+    fn current() -> Self {
+        Self { pid: process::id(), forks: FORKS.load(Ordering::Relaxed) }
+    }
+}
+
 /// The handles of one process. One that is forked has none of its parent's threads, and a lock that one of these held is held in it for
 /// ever: so it never touches its parent's table, and begins one of its own.
 struct Table {
-    pid: u32,
+    process: Process,
     /// Handles up to this one are those of the processes before.
     inherited: lockstep_handle,
     entries: RwLock<HashMap<lockstep_handle, Arc<Entry>>>,
@@ -39,23 +62,23 @@ struct Table {
 impl Table {
     fn new() -> Self {
         let inherited = LAST.load(Ordering::Relaxed);
-        Self { pid: process::id(), inherited, entries: RwLock::default(), forked: OnceLock::new() }
+        Self { process: Process::current(), inherited, entries: RwLock::default(), forked: OnceLock::new() }
     }
 
     /// This process's own, if it has one.
     fn find() -> Option<&'static Self> {
-        let pid = process::id();
+        let process = Process::current();
         let mut table = FIRST.get()?;
-        while table.pid != pid {
+        while table.process != process {
             table = table.forked.get()?;
         }
         Some(table)
     }
 
     fn find_or_begin() -> &'static Self {
-        let pid = process::id();
+        let process = Process::current();
         let mut table = FIRST.get_or_init(Self::new);
-        while table.pid != pid {
+        while table.process != process {
             table = table.forked.get_or_init(|| Box::new(Self::new()));
         }
         table

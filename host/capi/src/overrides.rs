@@ -1,7 +1,7 @@
 //! Sets of overrides as the caller hands them over.
 
 use crate::{
-    caller::{Caller, Items, count, length, optional},
+    caller::{Caller, Items, count, length, one_more_or_none, optional},
     fault::{Fault, Outcome},
     types::{
         LOCKSTEP_OVERRIDE_BALANCE, LOCKSTEP_OVERRIDE_CODE, LOCKSTEP_OVERRIDE_NONCE, LOCKSTEP_OVERRIDE_STORAGE,
@@ -55,9 +55,8 @@ impl Columns<'_> {
         length(self.flags.len(), accounts, 1, "calls.overrides.flags")?;
         optional(self.balances.len(), accounts, 32, "calls.overrides.balances")?;
         optional(self.nonces.len(), accounts, 1, "calls.overrides.nonces")?;
-        optional(self.codes.len(), accounts, 1, "calls.overrides.codes")?;
-        let slot_groups = self.slot_offsets.len().saturating_sub(1);
-        optional(slot_groups, accounts, 1, "calls.overrides.slot_offsets")?;
+        one_more_or_none(self.codes.offsets(), accounts, "accounts", "calls.overrides.codes.offsets")?;
+        one_more_or_none(self.slot_offsets.len(), accounts, "accounts", "calls.overrides.slot_offsets")?;
         length(self.slot_values.len(), slots, 32, "calls.overrides.slot_values")?;
         let known = LOCKSTEP_OVERRIDE_BALANCE | LOCKSTEP_OVERRIDE_NONCE | LOCKSTEP_OVERRIDE_CODE;
         for (at, flags) in self.flags.iter().enumerate() {

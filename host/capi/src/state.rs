@@ -168,6 +168,10 @@ fn strict(caller: Caller, input: &lockstep_state, state: &MemoryState) -> Outcom
     if let Some((address, _)) = state.accounts().find(|(address, _)| absent.contains(*address)) {
         return wrong("state.absent", format!("{address} is among state.addresses as well"));
     }
+    let full = state.slots().find(|(address, _, value)| !value.is_zero() && absent.contains(*address));
+    if let Some((address, ..)) = full {
+        return wrong("state.absent", format!("{address} has slots that are not zero"));
+    }
     let zeros = state.slots().filter(|(_, _, value)| value.is_zero()).map(|(address, slot, _)| (*address, *slot));
     Ok(Some(Strict { absent, zeros: zeros.collect() }))
 }

@@ -391,7 +391,7 @@ pub struct lockstep_state {
     pub block_numbers: lockstep_u64s,
     /// 32 bytes a block hash.
     pub block_hashes: lockstep_bytes,
-    /// With LOCKSTEP_STRICT: 20 bytes an account that is known not to exist. Its slots are zero.
+    /// With LOCKSTEP_STRICT: 20 bytes an account that is known not to exist. Its slots are zero, listed or not.
     pub absent: lockstep_bytes,
     /// LOCKSTEP_STRICT, or none.
     pub flags: u32,

@@ -6,6 +6,7 @@ use alloy_primitives::{Bytes, keccak256};
 use lockstep::{
     context::Context,
     simulate::{AccountOverride, Answer, Call, Options, Sequence, StateOverrides, StorageOverride},
+    state::StateRef,
 };
 use std::{ops::ControlFlow, sync::Arc};
 
@@ -333,6 +334,18 @@ fn a_strict_snapshot_lacks_nothing_in_silence() {
     let errors = errors_of(&answers.errors, &answers.error_offsets);
     assert_eq!(errors[2], format!("state: slot 0x3 of {reads} is not in the snapshot"));
     assert_eq!(errors[4], format!("state: account {pair} is not in the snapshot"));
+    let account = AccountOverride {
+        balance: Some(U256::ZERO),
+        nonce: Some(1),
+        code: Some(state.code(&hash).unwrap()),
+        storage: StorageOverride::Replace([(U256::from(3), U256::from(9))].into()),
+    };
+    let full = Arc::new(StateOverrides { accounts: [(pair, account)].into() });
+    let overridden = FlatCalls::new(&[Call::new(from, pair, input(3)).with_state(full)]);
+    let (answers, _room) = simulate(&handle, &file, &strict, &overridden.input());
+    let errors = errors_of(&answers.errors, &answers.error_offsets);
+    assert_eq!((written(&answers.statuses), errors[0].as_str()), (&[1][..], ""), "nothing of it is left to know");
+    assert_eq!(word(0, written(&answers.outputs)), U256::from(9));
     let (answers, _room) = simulate(&handle, &file, &flat.state(), &columns.input());
     assert_eq!(written(&answers.statuses), [1; 5], "without the flag they are zero and absent");
 }
@@ -350,6 +363,7 @@ fn calls_that_contradict_themselves() {
     let over = good.overrides;
     let lists = good.access_lists;
     let none = lockstep_u64s { data: ptr::null(), len: 0 };
+    let two_codes = Strings::new([b"", b""]);
     let with = |overrides| lockstep_calls { overrides, ..good };
     let listed = |access_lists| lockstep_calls { access_lists, ..good };
     let length = lockstep_code::BadLength;
@@ -368,7 +382,22 @@ fn calls_that_contradict_themselves() {
         (
             listed(lockstep_access_lists { account_offsets: u64s(&[0, 2]), ..lists }),
             length,
-            "calls.access_lists.account",
+            "calls.access_lists.account_offsets: 2 offsets where 2 calls need 3",
+        ),
+        (
+            listed(lockstep_access_lists { key_offsets: u64s(&[0, 2]), ..lists }),
+            length,
+            "calls.access_lists.key_offsets: 2 offsets where 2 accounts need 3",
+        ),
+        (
+            with(lockstep_overrides { codes: two_codes.items(), ..over }),
+            length,
+            "calls.overrides.codes.offsets: 3 offsets where 1 accounts need 2",
+        ),
+        (
+            with(lockstep_overrides { slot_offsets: u64s(&[0, 0, 0]), ..over }),
+            length,
+            "calls.overrides.slot_offsets: 3 offsets where 1 accounts need 2",
         ),
         (listed(lockstep_access_lists { key_offsets: u64s(&[0, 1, 1]), ..lists }), offsets, "calls.access_lists.key"),
         (listed(lockstep_access_lists { keys: bytes(&[1; 31]), ..lists }), length, "calls.access_lists.keys"),

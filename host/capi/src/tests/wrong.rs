@@ -67,6 +67,7 @@ fn handles_that_are_none() {
         assert_eq!(simulate(handle, &zeroed()), lockstep_code::BadHandle);
     }
     assert_eq!(last_error(gone), "");
+    assert_eq!(last_error(0), format!("handle: there is no {}, or not any more", u64::MAX), "asking leaves the text");
     let handle = Handle::new();
     assert_ne!(handle.0, gone, "no number is used twice");
 }
@@ -160,6 +161,7 @@ fn lengths_and_offsets() {
     for (index, call) in wrong.iter().enumerate() {
         assert_eq!(simulate(h, call), lockstep_code::BadLength, "{index}: {}", last_error(h));
     }
+    assert_eq!(last_error(h), "calls.inputs.offsets: 0 offsets where 1 calls need 2");
     assert_eq!(simulate(h, &lockstep_calls { creates: bytes(&[2]), ..call }), lockstep_code::BadArgument);
 
     // Beyond what is held as a whole.
@@ -200,6 +202,14 @@ fn states_and_environments() {
         lockstep_block_env { flags: 4, ..good },
     ] {
         assert_eq!(execute_empty(h, &env, &zeroed()), lockstep_code::BadArgument);
+    }
+    for flags in [LOCKSTEP_BLOB_PRICE, LOCKSTEP_BLOB_PRICE | LOCKSTEP_BLOB_PARAMS] {
+        let priced = lockstep_block_env { flags, ..good };
+        assert_eq!(execute_empty(h, &priced, &zeroed()), lockstep_code::BadArgument);
+        assert_eq!(last_error(h), "env.flags: LOCKSTEP_BLOB_PRICE is for simulations alone");
+        // SAFETY: the pointers are to values of our own.
+        let code = unsafe { lockstep_simulate(h, &priced, &zeroed(), &zeroed(), &mut zeroed()) };
+        assert_eq!(code, lockstep_code::TooSmall, "no calls have one offset");
     }
     let env = lockstep_block_env { blob_update_fraction: 0, ..good };
     assert_eq!(execute_empty(h, &env, &zeroed()), lockstep_code::InvalidBlock, "{}", last_error(h));
@@ -357,6 +367,13 @@ fn a_strict_snapshot_names_what_it_lacks() {
 
     let twice = file.state.accounts().next().unwrap().0.to_vec();
     assert_eq!(execute(&state, &twice).0, lockstep_code::BadArgument, "there and not there");
+    let nobody = Address::from_slice(&absent[..20]);
+    let mut slots = state.clone();
+    slots.insert_slot(nobody, U256::from(7), U256::ZERO);
+    assert_eq!(execute(&slots, &absent).0, lockstep_code::TooSmall, "that slots of nobody are zero may be said");
+    slots.insert_slot(nobody, U256::from(7), U256::from(1));
+    assert_eq!(execute(&slots, &absent).0, lockstep_code::BadArgument);
+    assert_eq!(last_error(0), format!("state.absent: {nobody} has slots that are not zero"));
     let flat = Flat::new(&state);
     let good = env(&file);
     for wrong in
