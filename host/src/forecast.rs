@@ -200,7 +200,8 @@ impl Plan {
         if chains.iter().any(|(cost, len)| *len > 1 && (all - *cost) * ALONE < all) {
             return None;
         }
-        let share = all / threads as u32;
+        // Two thirds of what a thread has to do on average: begun last, that much would be waited for.
+        let share = all * 2 / 3 / threads as u32;
         let mut long: Vec<_> = (0..names.len()).filter(|root| chains[*root].0 >= share).collect();
         long.sort_by_key(|root| std::cmp::Reverse(chains[*root].0));
         long.truncate(threads - 1);

@@ -51,7 +51,7 @@ impl Default for Schedule {
     fn default() -> Self {
         Self {
             from: usize::MAX,
-            least: Duration::from_micros(400),
+            least: Duration::from_micros(800),
             unit: Duration::from_micros(40),
             largest_unit: 32,
             ahead: 512,

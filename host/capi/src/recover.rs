@@ -13,14 +13,19 @@ use crate::{
 };
 use alloy_primitives::Address;
 use lockstep::{
+    backend::BackendKind,
     recover::RecoverError,
     signers::{SignerError, SignerRequest, SignerResults, requests_from_columns},
+    submit::Pending,
 };
 use std::mem;
 
 /// Items that are recovered at once, and their bytes: more are no faster, and an item takes half a KiB meanwhile.
 const PART: usize = 1 << 16;
 const PART_BYTES: u64 = 64 << 20;
+
+/// Raw transactions up to which there is one part; on the CPU more are divided into parts of so many.
+const AT_ONCE: usize = 1 << 12;
 
 /// Recovers the signer of each item, and the authorities of raw transactions, all in one batch. Fewer than 16 items are done on the calling thread. A bad
 /// item has a status of its own, and the others do not notice; the last error tells of the first.
@@ -83,12 +88,31 @@ impl<'a> Input<'a> {
     }
 }
 
+/// Nobody cancels it.
+fn awaited(pending: Pending<SignerResults>) -> Outcome<SignerResults> {
+    pending.wait().map_err(|error| Fault::of(lockstep_code::Panic, "signatures", error))
+}
+
 /// Part by part, each written as soon as it is done.
 fn recover(entry: &Entry, caller: Caller, input: &Input<'_>, out: &mut lockstep_signers) -> Outcome {
     let mut sink = Sink::new(caller, entry, input.len(), out)?;
-    for part in input.raw.parts(PART, PART_BYTES) {
-        let items: Vec<_> = part.to_bytes().map(|bytes| SignerRequest::Raw { bytes, low_s: input.low_s }).collect();
-        sink.signers(entry.engine.recover_signers(&items));
+    let requests = |part: Items<'_>| -> Vec<_> {
+        part.to_bytes().map(|bytes| SignerRequest::Raw { bytes, low_s: input.low_s }).collect()
+    };
+    if input.raw.len() <= AT_ONCE {
+        input.raw.parts(PART, PART_BYTES).for_each(|part| sink.signers(entry.engine.recover_signers(&requests(part))));
+    } else {
+        // A part is copied in, and another one out, while one is recovered.
+        let items = if entry.engine.backend_kind() == BackendKind::Cpu { AT_ONCE } else { PART };
+        let mut ahead = None;
+        for part in input.raw.parts(items, PART_BYTES) {
+            if let Some(done) = ahead.replace(entry.engine.submit(requests(part))) {
+                sink.signers(awaited(done)?);
+            }
+        }
+        if let Some(done) = ahead {
+            sink.signers(awaited(done)?);
+        }
     }
     let words = input.hashes.chunks(32 * PART).zip(input.r.chunks(32 * PART)).zip(input.s.chunks(32 * PART));
     for (((hashes, r), s), parities) in words.zip(input.parities.chunks(PART)) {

@@ -35,6 +35,8 @@ pub(super) struct Queue {
     pub(super) error: Option<ExecuteError>,
     /// Units that had to run again.
     pub(super) conflicts: u64,
+    /// Times that there were such.
+    pub(super) setbacks: u64,
     pub(super) sleeping: usize,
     /// Conflicts are so many that the first thread does the rest alone.
     pub(super) alone: bool,

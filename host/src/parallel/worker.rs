@@ -18,18 +18,20 @@ use std::{
         Arc, Condvar, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicUsize, Ordering},
     },
-    time::Duration,
+    time::{Duration, Instant},
 };
 
-/// Conflicts from which on a block may be one for one thread, and of how many units committed one must have been in conflict.
-const MANY: u64 = 32;
-const MOST: u64 = 2;
+/// Times that units were stale from which on a block may be one for one thread, and for how many units committed there must have been one.
+const MANY: u64 = 12;
+const MOST: u64 = 3;
 
 /// Transactions that tell how common a name is.
 const COMMON: usize = 64;
 
-/// Looks at what is committed before a thread sleeps.
-const SPINS: usize = 4_000;
+/// How long a thread looks before it sleeps: about what it takes to be woken.
+const PATIENCE: Duration = Duration::from_micros(100);
+/// Looks between two at the clock.
+const SPINS: usize = 64;
 
 /// What the threads share.
 pub(super) struct Shared<'b> {
@@ -93,11 +95,14 @@ impl Shared<'_> {
             }
             return;
         }
-        for _ in 0..SPINS {
-            if self.committed() != known {
-                return;
+        let start = Instant::now();
+        while start.elapsed() < PATIENCE {
+            for _ in 0..SPINS {
+                if self.committed() != known {
+                    return;
+                }
+                std::hint::spin_loop();
             }
-            std::hint::spin_loop();
         }
         let mut queue = self.queue();
         queue.sleeping += 1;
@@ -327,7 +332,8 @@ impl<'s, 'b, 'a> Worker<'s, 'b, 'a> {
         self.pause();
         let mut queue = self.shared.queue();
         queue.conflicts += stale.len() as u64;
-        queue.alone |= queue.conflicts >= MANY && MOST * queue.conflicts > queue.log.len() as u64;
+        queue.setbacks += 1;
+        queue.alone |= queue.setbacks >= MANY && MOST * queue.setbacks > queue.log.len() as u64;
         for range in stale {
             // What was stale twice waits for its turn.
             let again = !queue.stale.insert(range.start);
