@@ -53,7 +53,8 @@ impl NodeArgs {
             ProofsArg::Never => Proofs::Never,
         };
         let folder = if self.no_cache { None } else { self.cache.clone().or_else(user_cache) };
-        Source::connect(url, Options { client, proofs, fork: self.fork, cache: folder.map(Cache::new) })
+        let options = Options { client, proofs, fork: self.fork, cache: folder.map(Cache::new), ..Options::default() };
+        Source::connect(url, options)
     }
 }
 

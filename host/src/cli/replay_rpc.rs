@@ -2,7 +2,7 @@
 
 use super::{Bad, Input, Loaded};
 use crate::cli::{fetch::parse_number, node::NodeArgs};
-use lockstep::rpc::{RpcError, Source};
+use lockstep::rpc::{Cause, RpcError, Source};
 use std::{iter, sync::mpsc::sync_channel, thread};
 
 #[derive(Debug, clap::Args)]
@@ -30,10 +30,10 @@ impl From<RpcError> for Bad {
 }
 
 impl Args {
-    /// How many blocks, and the blocks; `None` where no node is named. The first fault that lasts ends them.
+    /// How many blocks, and the blocks; `None` where no node is named. The first fault that lasts ends them, and the first absent block.
     pub(super) fn blocks(&self) -> Option<(usize, Box<dyn Iterator<Item = Input> + '_>)> {
         let (url, (first, last)) = (self.rpc.as_deref()?, self.blocks?);
-        let count = usize::try_from(last - first + 1).unwrap_or(usize::MAX);
+        let count = count(first, last);
         let source = match self.node.connect(url) {
             Ok(source) => source,
             Err(error) => return Some((count, Box::new(iter::once(("node".into(), Err(error.into())))))),
@@ -41,9 +41,9 @@ impl Args {
         let (sender, receiver) = sync_channel(1);
         thread::spawn(move || {
             for number in first..=last {
-                let (input, is_lasting) = read(&source, number, last);
+                let (input, ends) = read(&source, number, last);
                 // Nobody reads on if sending fails.
-                if sender.send(input).is_err() || is_lasting {
+                if sender.send(input).is_err() || ends {
                     return;
                 }
             }
@@ -52,20 +52,37 @@ impl Args {
     }
 }
 
+/// How many numbers, as far as that can be told.
+fn count(first: u64, last: u64) -> usize {
+    (last - first).checked_add(1).and_then(|count| usize::try_from(count).ok()).unwrap_or(usize::MAX)
+}
+
 /// A block, and whether it is of no use to go on.
 fn read(source: &Source, number: u64, last: u64) -> (Input, bool) {
     let name = format!("block {number}").into();
     match source.block(number, |_| {}) {
         Ok(fetched) => ((name, Ok(Loaded { file: fetched.file, proven: Some(fetched.proven) })), false),
         Err(error) => {
-            let is_lasting = error.is_lasting();
+            let is_absent = error.cause == Cause::Absent(number);
+            let ends = is_absent || error.is_lasting();
             let mut bad = Bad::from(error);
-            if is_lasting && number < last {
+            if ends && number < last {
+                let why = if is_absent { "; a node that lacks a block lacks those above" } else { "" };
                 bad.reason += &format!(
-                    "; blocks from {number} on were not read: what was read before is kept, run again to go on"
+                    "{why}; blocks from {number} on were not read: what was read before is kept, run again to go on"
                 );
             }
-            ((name, Err(bad)), is_lasting)
+            ((name, Err(bad)), ends)
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn counts() {
+        assert_eq!([(7, 7), (7, 9), (1, u64::MAX)].map(|(first, last)| super::count(first, last)), [1, 3, usize::MAX]);
+        // One more than there are.
+        assert_eq!(super::count(0, u64::MAX), usize::MAX);
     }
 }

@@ -24,13 +24,24 @@ pub(super) enum Remedy {
 pub(super) struct Fault {
     pub(super) cause: Cause,
     pub(super) remedy: Remedy,
+    /// HTTP status that it came with; 0 where there was none.
+    pub(super) status: u16,
     /// How long the node wants to be left alone, where it says so.
     pub(super) wait: Option<Duration>,
 }
 
 impl Fault {
     pub(super) const fn new(cause: Cause, remedy: Remedy) -> Self {
-        Self { cause, remedy, wait: None }
+        Self { cause, remedy, status: 0, wait: None }
+    }
+
+    /// The same, where something other than the node's words says that it passes.
+    pub(super) fn passing(self) -> Self {
+        let cause = match self.cause {
+            Cause::Node { code, message } => Cause::Busy { code, message },
+            cause => cause,
+        };
+        Self { cause, remedy: Remedy::Again, ..self }
     }
 
     fn malformed(reason: impl Into<String>) -> Self {
@@ -42,7 +53,7 @@ impl Fault {
 const PARSE_ERROR: i64 = -32700;
 const INVALID_REQUEST: i64 = -32600;
 const METHOD_NOT_FOUND: i64 = -32601;
-const INVALID_PARAMS: i64 = -32602;
+pub(super) const INVALID_PARAMS: i64 = -32602;
 /// EIP-1474: method not supported, limit exceeded.
 const METHOD_NOT_SUPPORTED: i64 = -32004;
 const LIMIT_EXCEEDED: i64 = -32005;
@@ -50,26 +61,21 @@ const LIMIT_EXCEEDED: i64 = -32005;
 const TOO_MANY_REQUESTS: i64 = 429;
 
 /// Codes for these differ from node to node; the words less so. Each list is tried before the next.
-const UNSUPPORTED: [&str; 6] = [
+const UNSUPPORTED: [&str; 8] = [
     "method not found",
     "does not exist/is not available",
     "method not supported",
     "method is not supported",
     "method is not available",
     "unsupported method",
+    "unknown method",
+    "not whitelisted",
 ];
 const TOO_LARGE: [&str; 6] = ["too large", "too big", "response size", "size limit", "batch size", "batch limit"];
-const BUSY: [&str; 9] = [
-    "rate limit",
-    "too many requests",
-    "limit exceeded",
-    "capacity",
-    "timeout",
-    "timed out",
-    "try again",
-    "temporarily",
-    "throttle",
-];
+const BUSY: [&str; 7] =
+    ["rate limit", "too many requests", "limit exceeded", "capacity", "try again", "temporarily", "throttle"];
+/// It may have been this request that was too much, or not.
+const SLOW: [&str; 2] = ["timeout", "timed out"];
 const PRUNED: [&str; 10] = [
     "missing trie node",
     "pruned",
@@ -157,10 +163,13 @@ fn result(mut answer: Value) -> Result<Value, Fault> {
     } else if says(&PRUNED) {
         Fault::new(Cause::Pruned(message), Remedy::None)
     } else {
+        let too_large = says(&TOO_LARGE);
+        if !too_large && ([TOO_MANY_REQUESTS, LIMIT_EXCEEDED].contains(&code) || says(&BUSY)) {
+            return Err(Fault::new(Cause::Busy { code, message }, Remedy::Again));
+        }
         let remedy = match code {
-            _ if says(&TOO_LARGE) => Remedy::Fewer,
-            TOO_MANY_REQUESTS | LIMIT_EXCEEDED => Remedy::Again,
-            _ if says(&BUSY) => Remedy::Again,
+            _ if too_large => Remedy::Fewer,
+            _ if says(&SLOW) => Remedy::Again,
             PARSE_ERROR | INVALID_REQUEST | INVALID_PARAMS => Remedy::None,
             _ => Remedy::Perhaps,
         };
@@ -213,6 +222,7 @@ mod tests {
             (-32005, "daily request count", Remedy::Again),
             (429, "", Remedy::Again),
             (-32000, "service is not available, try again", Remedy::Again),
+            (-32000, "execution timeout", Remedy::Again),
             (-32003, "response too large", Remedy::Fewer),
             (-32600, "batch too large", Remedy::Fewer),
             (-32602, "invalid argument 0", Remedy::None),
@@ -221,7 +231,9 @@ mod tests {
         ] {
             let fault = fault(error(code, message), 1);
             assert_eq!(fault.remedy, remedy, "{message}");
-            assert!(matches!(fault.cause, Cause::Node { .. }), "{fault:?}");
+            let is_busy = remedy == Remedy::Again && !message.contains("timeout");
+            assert_eq!(matches!(fault.cause, Cause::Busy { .. }), is_busy, "{fault:?}");
+            assert_eq!(matches!(fault.cause, Cause::Node { .. }), !is_busy, "{fault:?}");
         }
         for (code, message) in
             [(-32601, "no"), (-32004, "no"), (-32000, "the method eth_getProof does not exist/is not available")]

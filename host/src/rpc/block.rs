@@ -170,18 +170,26 @@ impl RemoteBlock {
     pub(crate) fn receipts(&self, asker: &Asker<'_>, fork: Fork) -> Result<Receipts, RpcError> {
         let number = self.header.number;
         let whole = Request::new(RECEIPTS, json!([format!("{number:#x}")]), "receipts").or_otherwise();
-        let (method, answer) = match asker.call(whole) {
-            Ok(answer) => (RECEIPTS, answer),
+        let (requests, answer) = match asker.call(whole.clone()) {
+            Ok(answer) => (vec![whole], answer),
             Err(error) if error.is_the_nodes() => {
                 let one = |tx: &Transaction| Request::new(RECEIPT, json!([tx.hash]), format!("receipt of {}", tx.hash));
                 let requests: Vec<_> = self.transactions.iter().map(one).collect();
-                (RECEIPT, Value::Array(asker.batch(&requests)?))
+                let answers = asker.batch(&requests).map_err(|other| more_telling(error, other))?;
+                (requests, Value::Array(answers))
             }
             Err(error) => return Err(error),
         };
+        let method = requests.first().map_or(RECEIPT, |request| request.method);
+        self.read_receipts(&answer, fork, method)
+            .inspect_err(|_| requests.iter().for_each(|request| asker.doubt(request)))
+    }
+
+    fn read_receipts(&self, answer: &Value, fork: Fork, method: &'static str) -> Result<Receipts, RpcError> {
+        let number = self.header.number;
         let malformed = RpcError::malformed(number, "receipts", method);
         let wrong = |reason: String| RpcError::new(number, "receipts", method, Cause::Wrong(reason));
-        let nodes: Vec<_> = Node::root(&answer).per_tx().map_err(malformed)?.collect();
+        let nodes: Vec<_> = Node::root(answer).per_tx().map_err(malformed)?.collect();
         if nodes.len() != self.transactions.len() {
             return Err(wrong(format!("{} for {} transactions", nodes.len(), self.transactions.len())));
         }
@@ -199,6 +207,12 @@ impl RemoteBlock {
         }
         Ok(receipts)
     }
+}
+
+/// Of the errors of one way and of the other that was tried for it: a refusal of the other says less of the node than why it was tried.
+fn more_telling(first: RpcError, other: RpcError) -> RpcError {
+    let says_why = other.cause != Cause::Unsupported && first.cause == Cause::Unsupported;
+    if other.is_refusal() && !says_why { first } else { other }
 }
 
 /// The receipts of a block as the node has them.

@@ -5,11 +5,13 @@ use crate::block_file::BlockFile;
 use alloy_primitives::{B256, Bytes, hex, keccak256};
 use serde_json::Value;
 use std::{
-    collections::BTreeMap,
-    fs, io,
+    collections::{BTreeMap, hash_map::RandomState},
+    fs,
+    hash::{BuildHasher, Hasher},
+    io,
     io::{Read, Write},
+    iter,
     path::{Path, PathBuf},
-    sync::atomic::{AtomicU64, Ordering},
 };
 
 /// Fast, and a fifth of the size.
@@ -17,6 +19,9 @@ const ZSTD_LEVEL: i32 = 3;
 
 /// Largest part of a block that is read back, unpacked, in bytes.
 const MAX_PART: u64 = 1 << 30;
+
+/// Names that a new file tries.
+const MOST_DRAFTS: usize = 100;
 
 /// Answers of a node, by method and parameters.
 pub(crate) type Answers = BTreeMap<String, Value>;
@@ -98,16 +103,30 @@ impl Parts {
             zstd::stream::read::Decoder::new(&bytes[..]).ok()?.take(MAX_PART).read_to_end(&mut text).ok()?;
             serde_json::from_slice::<Answers>(&text).ok()
         };
-        let entries = fs::read_dir(&self.0).into_iter().flatten().flatten();
-        entries.filter_map(|entry| read(entry.path())).flatten().collect()
+        self.files().into_iter().filter_map(read).flatten().collect()
     }
 
-    pub(crate) fn put(&self, answers: &Answers) {
+    fn files(&self) -> Vec<PathBuf> {
+        fs::read_dir(&self.0).into_iter().flatten().flatten().map(|entry| entry.path()).collect()
+    }
+
+    /// Where they are kept then.
+    pub(crate) fn put(&self, answers: &Answers) -> PathBuf {
         let packed = serde_json::to_vec(answers)
             .map_err(io::Error::other)
             .and_then(|text| zstd::bulk::compress(&text, ZSTD_LEVEL));
-        let written = packed.and_then(|bytes| write_whole(&self.0.join(part_name(&bytes)), &bytes));
-        warn_of(&self.0, written);
+        let path = self.0.join(packed.as_ref().map_or_else(|_| String::new(), |bytes| part_name(bytes)));
+        warn_of(&self.0, packed.and_then(|bytes| write_whole(&path, &bytes)));
+        path
+    }
+
+    /// These instead of all that are there.
+    pub(crate) fn replace(&self, answers: &Answers) {
+        let old = self.files();
+        let new = self.put(answers);
+        for path in old.iter().filter(|path| **path != new) {
+            warn_of(path, fs::remove_file(path));
+        }
     }
 
     /// Whoever else writes there at this moment has nothing to lose but time.
@@ -140,13 +159,10 @@ pub fn write_whole(path: &Path, bytes: &[u8]) -> io::Result<()> {
     }
     let target = if path.is_symlink() { path.canonicalize()? } else { path.to_owned() };
     let path = target.as_path();
-    static NUMBER: AtomicU64 = AtomicU64::new(0);
     let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
     fs::create_dir_all(folder)?;
-    let number = NUMBER.fetch_add(1, Ordering::Relaxed);
-    let draft = folder.join(format!(".draft-{}-{number}", std::process::id()));
-    let write = || {
-        let mut file = fs::File::create(&draft)?;
+    let (draft, mut file) = draft(folder, iter::repeat_with(|| RandomState::new().build_hasher().finish()))?;
+    let mut write = || {
         file.write_all(bytes)?;
         file.sync_all()?;
         fs::rename(&draft, path)
@@ -157,6 +173,18 @@ pub fn write_whole(path: &Path, bytes: &[u8]) -> io::Result<()> {
         let _ = fs::remove_file(&draft);
     }
     result
+}
+
+/// A new file, by the first of these names that nobody has: processes on other machines, or in other containers, may be of the same id.
+fn draft(folder: &Path, names: impl Iterator<Item = u64>) -> io::Result<(PathBuf, fs::File)> {
+    for name in names.take(MOST_DRAFTS) {
+        let path = folder.join(format!(".draft-{}-{name:016x}", std::process::id()));
+        match fs::OpenOptions::new().write(true).create_new(true).open(&path) {
+            Err(cause) if cause.kind() == io::ErrorKind::AlreadyExists => {}
+            result => return result.map(|file| (path, file)),
+        }
+    }
+    Err(io::ErrorKind::AlreadyExists.into())
 }
 
 fn is_written_to(path: &Path) -> bool {
@@ -217,6 +245,44 @@ mod tests {
         parts.remove();
         parts.remove();
         assert_eq!(parts.read(), Answers::new());
+        fs::remove_dir_all(folder).unwrap();
+    }
+
+    #[test]
+    fn doubted_parts_are_replaced() {
+        let folder = std::env::temp_dir().join(format!("lockstep-replaced-{}", std::process::id()));
+        let parts = Cache::new(&folder).parts(1, 2, &B256::ZERO);
+        let answers = |keys: &[u8]| -> Answers { keys.iter().map(|at| (at.to_string(), (*at).into())).collect() };
+        for keys in [&[1, 2][..], &[3]] {
+            parts.put(&answers(keys));
+        }
+        for keys in [&[1, 3][..], &[1, 3], &[3]] {
+            parts.replace(&answers(keys));
+            assert_eq!(parts.read(), answers(keys));
+            assert_eq!(fs::read_dir(&parts.0).unwrap().count(), 1);
+        }
+        fs::remove_dir_all(folder).unwrap();
+    }
+
+    /// Two containers that share a folder have processes of the same id.
+    #[test]
+    fn drafts_of_others_are_theirs() {
+        let folder = std::env::temp_dir().join(format!("lockstep-drafts-{}", std::process::id()));
+        fs::create_dir_all(&folder).unwrap();
+        let name = |suffix: String| folder.join(format!(".draft-{}-{suffix}", std::process::id()));
+        let others: Vec<_> = (0..1_000).map(|at: u64| name(at.to_string())).collect();
+        for path in &others {
+            fs::write(path, "another's").unwrap();
+        }
+        write_whole(&folder.join("file"), b"ours").unwrap();
+        assert!(others.iter().all(|path| fs::read(path).is_ok_and(|text| text == b"another's")));
+        assert_eq!(fs::read_dir(&folder).unwrap().count(), others.len() + 1);
+
+        fs::write(name(format!("{:016x}", 7)), "another's").unwrap();
+        let (path, file) = draft(&folder, [7, 7, 8].into_iter()).unwrap();
+        assert_eq!((path, file.metadata().unwrap().len()), (name(format!("{:016x}", 8)), 0));
+        assert_eq!(fs::read(name(format!("{:016x}", 7))).unwrap(), b"another's");
+        assert_eq!(draft(&folder, iter::repeat(7)).unwrap_err().kind(), io::ErrorKind::AlreadyExists);
         fs::remove_dir_all(folder).unwrap();
     }
 

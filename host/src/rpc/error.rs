@@ -15,7 +15,7 @@ pub enum Cause {
     /// The node's HTTP server refused.
     #[error("HTTP status {0}")]
     Http(u16),
-    /// The node's HTTP server wants to be left alone for longer than anybody waits here.
+    /// The node wants to be left alone for longer than anybody waits here.
     #[error("HTTP status {status}: the node wants to be asked again in {seconds} s, not before")]
     Later {
         /// HTTP status.
@@ -47,6 +47,14 @@ pub enum Cause {
         /// The node's words.
         message: String,
     },
+    /// An error of the node's own that says that it is asked too often, or cannot answer just now; and so it was at each attempt.
+    #[error("the node is busy: {message} (code {code})")]
+    Busy {
+        /// JSON-RPC error code.
+        code: i64,
+        /// The node's words.
+        message: String,
+    },
     /// The node has no such method.
     #[error("the node has no such method")]
     Unsupported,
@@ -62,6 +70,12 @@ pub enum Cause {
     /// The answer contradicts what is known for sure.
     #[error("a wrong answer: {0}")]
     Wrong(String),
+}
+
+impl Cause {
+    pub(super) const fn is_refusal(&self) -> bool {
+        matches!(self, Self::Unsupported | Self::Pruned(_))
+    }
 }
 
 /// Something could not be read from a node.
@@ -94,16 +108,16 @@ impl RpcError {
 
     /// Whether asking for other blocks is of no use now.
     pub const fn is_lasting(&self) -> bool {
-        use Cause::{Connection, Http, Later, Redirect, Timeout};
-        matches!(self.cause, Connection(_) | Timeout(_) | Http(_) | Later { .. } | Redirect { .. })
+        use Cause::{Busy, Connection, Http, Later, Redirect, Timeout};
+        matches!(self.cause, Connection(_) | Timeout(_) | Http(_) | Later { .. } | Busy { .. } | Redirect { .. })
     }
 
     /// Whether the node cannot do this at all, or not for this block: asking again is of no use, asking otherwise may be.
     pub(crate) const fn is_refusal(&self) -> bool {
-        matches!(self.cause, Cause::Unsupported | Cause::Pruned(_))
+        self.cause.is_refusal()
     }
 
-    /// Whether it is the node's own word, of whatever reason, that it does not answer.
+    /// Whether it is the node's own word, of whatever reason but that it is busy, that it does not answer.
     pub(crate) const fn is_the_nodes(&self) -> bool {
         self.is_refusal() || matches!(self.cause, Cause::Node { .. } | Cause::Oversize(_))
     }

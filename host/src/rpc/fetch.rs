@@ -32,11 +32,11 @@ use std::{
 
 const TRACE: &str = "debug_traceBlockByNumber";
 
-/// Each round finds at least one key, and in practice all that the answers of the last one lead to.
-const MOST_ROUNDS: u32 = 10_000;
+/// Attempts to read a block without what was kept and does not hold, before all that was kept is thrown away.
+const MOST_DOUBTS: u32 = 100;
 
 /// How to read from a node.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub struct Options {
     /// Patience and batches.
     pub client: ClientOptions,
@@ -46,6 +46,14 @@ pub struct Options {
     pub fork: Option<Fork>,
     /// Where to keep what was read.
     pub cache: Option<Cache>,
+    /// Most rounds for one block. Each finds at least one key, and in practice all that the answers of the last one lead to.
+    pub rounds: u32,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self { client: ClientOptions::default(), proofs: Proofs::Auto, fork: None, cache: None, rounds: 10_000 }
+    }
 }
 
 /// A node that blocks are read from.
@@ -132,11 +140,15 @@ impl Source {
         let parts = self.options.cache.as_ref().map(|cache| cache.parts(self.chain_id, number, &hash));
         let asker = Asker::new(&self.client, number, parts);
         let (receipts, read) = match self.read(&asker, &remote, &env, &senders, &progress) {
-            Err(error) if asker.broke_off(&error) => {
-                asker.keep();
+            Ok(read) => read,
+            Err(error) => {
+                if asker.broke_off(&error) || asker.has_doubts() {
+                    asker.keep();
+                } else {
+                    asker.forget();
+                }
                 return Err(error);
             }
-            result => result.inspect_err(|_| asker.forget())?,
         };
         let is_sound = is_sound(&receipts, &read);
         let claim = |(tx, sender): (&crate::tx::Transaction, &Address)| TxClaim { hash: tx.hash, sender: *sender };
@@ -172,7 +184,8 @@ impl Source {
         Ok(found.next())
     }
 
-    /// Reads receipts and state. What was kept of an earlier attempt is thrown away if anything in it may be wrong.
+    /// Reads receipts and state. What was kept of an earlier attempt is thrown away where it does not hold: all of it where only the whole
+    /// can tell.
     fn read(
         &self,
         asker: &Asker<'_>,
@@ -186,10 +199,16 @@ impl Source {
             let state = self.read_state(asker, remote, env, senders, progress)?;
             Ok::<_, RpcError>((receipts, state))
         };
-        let result = read();
+        let mut result = read();
+        let mut attempts = 1;
+        while result.is_err() && attempts < MOST_DOUBTS && asker.knows_better() {
+            tracing::info!(number = env.number, "some of what was kept of this block does not hold: read again");
+            result = read();
+            attempts += 1;
+        }
         let holds = match &result {
             Ok((receipts, state)) => is_sound(receipts, state),
-            Err(error) => asker.broke_off(error),
+            Err(error) => asker.broke_off(error) || asker.has_doubts(),
         };
         if holds || !asker.took_known() {
             return result;
@@ -217,8 +236,8 @@ impl Source {
         };
         let mut known = Known::default();
         let mut missing = likely_keys(remote, senders);
-        missing.extend(self.traced_keys(asker, env.number));
-        for rounds in 1..=MOST_ROUNDS {
+        missing.extend(self.traced_keys(asker, env.number)?);
+        for rounds in 1..=self.options.rounds {
             reader.read(&missing, &mut known)?;
             let keys = known.accounts.len() + known.slots.len();
             progress(Progress { number: env.number, rounds, keys });
@@ -229,26 +248,27 @@ impl Source {
                 return Ok(StateRead { part, outcomes, rounds, keys, proven: !reader.unproven.get() });
             }
         }
-        let reason = format!("after {MOST_ROUNDS} rounds something is still missing");
-        Err(RpcError::new(env.number, "state", TRACE, Cause::Impossible(reason)))
+        let reason = format!("after {} rounds something is still missing", self.options.rounds);
+        Err(RpcError::new(env.number, "state", asker.method(), Cause::Impossible(reason)))
     }
 
-    /// The keys that the node's own execution of the block touches, where it can tell: it is asked once, and whatever comes of that,
-    /// execution finds them too. Only the keys are taken: values are those of transactions in the middle of the block, and unproven.
-    fn traced_keys(&self, asker: &Asker<'_>, number: u64) -> HashSet<StateKey> {
+    /// The keys that the node's own execution of the block touches, where it can tell: it is asked once, and whatever comes of that but that
+    /// nothing more is to be asked, execution finds them too. Only the keys are taken: values are those of transactions in the middle of the block, and unproven.
+    fn traced_keys(&self, asker: &Asker<'_>, number: u64) -> Result<HashSet<StateKey>, RpcError> {
         if self.no_trace.load(Ordering::Relaxed) {
-            return HashSet::new();
+            return Ok(HashSet::new());
         }
         let params = json!([format!("{number:#x}"), {"tracer": "prestateTracer"}]);
         let request = Request::new(TRACE, params, "keys").or_not();
         match asker.call_reduced(request, |trace| trace_of_keys(&keys_of_trace(&trace))) {
-            Ok(trace) => keys_of_trace(&trace),
+            Ok(trace) => Ok(keys_of_trace(&trace)),
+            Err(error) if matches!(error.cause, Cause::Later { .. }) => Err(error),
             Err(error) => {
                 // It would be as slow, or as long, for the next block.
                 let lasts = matches!(error.cause, Cause::Unsupported | Cause::Timeout(_) | Cause::Oversize(_));
                 tracing::info!(%error, lasts, "no trace: execution alone finds the keys");
                 self.no_trace.fetch_or(lasts, Ordering::Relaxed);
-                HashSet::new()
+                Ok(HashSet::new())
             }
         }
     }

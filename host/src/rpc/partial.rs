@@ -7,6 +7,7 @@ use super::{
 };
 use serde_json::Value;
 use std::{
+    collections::HashSet,
     mem,
     sync::{
         Mutex, MutexGuard, PoisonError,
@@ -29,8 +30,14 @@ pub(crate) struct Asker<'a> {
     /// Whether any of those was taken.
     took: AtomicBool,
     fresh: Mutex<Fresh>,
-    /// What the node failed to answer last.
-    failed: Mutex<Option<RpcError>>,
+    /// What the node failed to answer.
+    failed: Mutex<Vec<RpcError>>,
+    /// What was answered, and does not hold.
+    doubted: Mutex<HashSet<String>>,
+    /// Whether any of that was told to another run.
+    doubted_known: AtomicBool,
+    /// The method that was used last.
+    method: Mutex<&'static str>,
 }
 
 /// Not on disk yet.
@@ -58,6 +65,9 @@ impl<'a> Asker<'a> {
             took: AtomicBool::new(false),
             fresh: Mutex::new(Fresh { answers: Answers::new(), since: Instant::now() }),
             failed: Mutex::default(),
+            doubted: Mutex::default(),
+            doubted_known: AtomicBool::new(false),
+            method: Mutex::new("eth_getBlockByNumber"),
         }
     }
 
@@ -96,14 +106,66 @@ impl<'a> Asker<'a> {
         Ok(known.into_iter().filter_map(|answer| answer.or_else(|| told.next())).collect())
     }
 
+    /// What each answer is read as, or the first error. Those that cannot be read are doubted, and the others are not.
+    pub(crate) fn read_each<T>(
+        &self,
+        requests: &[Request],
+        answers: &[Value],
+        mut read: impl FnMut(usize, &Request, &Value) -> Result<T, RpcError>,
+    ) -> Result<Vec<T>, RpcError> {
+        let mut all = Ok(Vec::with_capacity(requests.len()));
+        for (at, (request, answer)) in requests.iter().zip(answers).enumerate() {
+            match (read(at, request, answer), &mut all) {
+                (Ok(value), Ok(values)) => values.push(value),
+                (Ok(_), Err(_)) => {}
+                (Err(error), _) => {
+                    self.doubt(request);
+                    all = all.and(Err(error));
+                }
+            }
+        }
+        all
+    }
+
+    /// The answer to this does not hold: it is not kept.
+    pub(crate) fn doubt(&self, request: &Request) {
+        let name = name(request);
+        let was_known = lock(&self.known).remove(&name).is_some();
+        self.doubted_known.fetch_or(was_known, Ordering::Relaxed);
+        lock(&self.fresh).answers.remove(&name);
+        lock(&self.doubted).insert(name);
+    }
+
+    /// Whether it is known which answers do not hold.
+    pub(crate) fn has_doubts(&self) -> bool {
+        !lock(&self.doubted).is_empty()
+    }
+
+    /// Knows what was kept but for what does not hold. False where nothing that was told to another run is among that, so that the node is
+    /// to be asked in vain.
+    pub(crate) fn knows_better(&self) -> bool {
+        let knows = self.doubted_known.swap(false, Ordering::Relaxed);
+        if knows {
+            self.keep();
+            *lock(&self.known) = self.parts.as_ref().map(Parts::read).unwrap_or_default();
+        }
+        knows
+    }
+
+    /// The method that was used last.
+    pub(crate) fn method(&self) -> &'static str {
+        *lock(&self.method)
+    }
+
     fn known(&self, request: &Request) -> Option<Value> {
+        *lock(&self.method) = request.method;
         let answer = lock(&self.known).get(&name(request)).cloned();
         self.took.fetch_or(answer.is_some(), Ordering::Relaxed);
         answer
     }
 
     fn fail(&self, error: RpcError) -> RpcError {
-        *lock(&self.failed) = Some(error.clone());
+        lock(&self.failed).push(error.clone());
         error
     }
 
@@ -123,7 +185,7 @@ impl<'a> Asker<'a> {
 
     /// Whether this is the node's failure to answer, and nothing in its answers.
     pub(crate) fn broke_off(&self, error: &RpcError) -> bool {
-        lock(&self.failed).as_ref() == Some(error)
+        lock(&self.failed).contains(error)
     }
 
     /// Whether an answer was taken that was given to another run.
@@ -131,18 +193,28 @@ impl<'a> Asker<'a> {
         self.took.load(Ordering::Relaxed)
     }
 
-    /// Keeps what was answered for another run.
+    /// Keeps what was answered for another run, but for what does not hold.
     pub(crate) fn keep(&self) {
         let answers = mem::take(&mut lock(&self.fresh).answers);
-        if let Some(parts) = self.parts.as_ref().filter(|_| !answers.is_empty()) {
+        let doubted = mem::take(&mut *lock(&self.doubted));
+        let Some(parts) = &self.parts else { return };
+        let mut kept = if doubted.is_empty() { Answers::new() } else { parts.read() };
+        let before = kept.len();
+        kept.retain(|name, _| !doubted.contains(name));
+        if kept.len() < before {
+            kept.extend(answers);
+            parts.replace(&kept);
+        } else if !answers.is_empty() {
             parts.put(&answers);
         }
     }
 
-    /// Keeps nothing, and knows nothing any more: the block is there, or something in the answers is not right.
+    /// Keeps nothing, and knows nothing any more: the block is there, or something in the answers is not right, and nobody can say what.
     pub(crate) fn forget(&self) {
         lock(&self.known).clear();
         lock(&self.fresh).answers.clear();
+        lock(&self.doubted).clear();
+        self.doubted_known.store(false, Ordering::Relaxed);
         self.took.store(false, Ordering::Relaxed);
         self.parts.iter().for_each(Parts::remove);
     }

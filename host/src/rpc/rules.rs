@@ -1,6 +1,7 @@
 //! Which fork and blob parameters a block has: from the tables of public chains, from the node, or as the user says.
 
 use super::{
+    answer::INVALID_PARAMS,
     client::{Client, Request},
     error::{Cause, RpcError},
 };
@@ -11,7 +12,7 @@ use crate::{
 };
 use alloy_eips::eip7840;
 use alloy_hardforks::{EthereumHardfork, ForkCondition};
-use serde_json::json;
+use serde_json::{Value, json};
 
 /// What is in force in a block.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -33,17 +34,26 @@ impl Schedule {
     /// Asks the node where it can tell. `named` is the fork that the user says.
     pub(crate) fn ask(client: &Client, chain_id: u64, named: Option<Fork>) -> Result<Self, RpcError> {
         let mut schedule = Self { chain_id, named, current: None };
-        let ask = |method| match client.call(None, Request::new(method, json!([]), "fork").or_otherwise()) {
-            Ok(answer) => Ok(Some(answer)),
-            Err(error) if error.is_the_nodes() => Ok(None),
-            Err(error) => Err(error),
+        let ask = |method| Request::new(method, json!([]), "fork");
+        // A node that fails to tell what it knows would change the rules, and nobody could see it.
+        let lacks = |cause: &Cause| match cause {
+            Cause::Unsupported => true,
+            Cause::Node { code, .. } => *code == INVALID_PARAMS,
+            _ => false,
         };
-        if let Some(config) = ask("eth_config")? {
-            schedule.current = current(&Node::root(&config)).ok().flatten();
+        match client.call(None, ask("eth_config")) {
+            Ok(config) => schedule.current = current(&Node::root(&config)).ok().flatten(),
+            Err(error) if lacks(&error.cause) => {}
+            Err(error) => return Err(error),
         }
         if schedule.current.is_none() && named.is_none() && table(chain_id).is_none() {
             // What development nodes have.
-            let info = ask("anvil_nodeInfo")?.unwrap_or_default();
+            let info = match client.call(None, ask("anvil_nodeInfo").or_otherwise()) {
+                Ok(info) => info,
+                // Without it no rules are known, which is an error.
+                Err(error) if error.is_the_nodes() => Value::Null,
+                Err(error) => return Err(error),
+            };
             let fork = info["hardFork"].as_str().and_then(|name| name.to_uppercase().parse::<Fork>().ok());
             schedule.current = fork.map(|fork| (0, Rules { fork, blobs: BlobParams::of(fork) }));
         }
@@ -167,7 +177,6 @@ fn current(config: &Node<'_>) -> Result<Option<(u64, Rules)>, BlockFileError> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use serde_json::Value;
 
     fn mainnet(number: u64, timestamp: u64) -> Rules {
         Schedule { chain_id: 1, named: None, current: None }.at(number, timestamp).unwrap()

@@ -114,6 +114,12 @@ pub(crate) struct Reader<'a> {
     pub(crate) unproven: Cell<bool>,
 }
 
+/// A value as the node gave it.
+enum Plain {
+    Number(U256),
+    Code(Bytes),
+}
+
 /// Slots by account; an account without slots is asked for itself.
 type Wanted = BTreeMap<Address, BTreeSet<U256>>;
 
@@ -182,26 +188,28 @@ impl Reader<'_> {
         };
         let requests: Vec<_> = asked.iter().map(request).collect();
         let answers = self.asker.batch(&requests)?;
-        for ((address, slots), answer) in asked.iter().zip(answers) {
-            let key = account_key(address);
-            let malformed = RpcError::malformed(self.number(), &key, PROOF);
-            let proof = AccountProof::read(&Node::root(&answer)).map_err(malformed)?;
-            let exists = proof
-                .verify(address, self.parent.state_root)
-                .map_err(|reason| self.wrong(key.as_str(), PROOF, reason))?;
-            fresh.accounts.insert(*address, exists.then_some(proof.info));
-            if proof.slots.len() != slots.len() {
-                return Err(self.wrong(
-                    key,
-                    PROOF,
-                    format!("{} slots where {} were asked", proof.slots.len(), slots.len()),
-                ));
-            }
-            for (slot, proven) in slots.iter().zip(&proof.slots) {
-                let verified = if exists { proven.verify(slot, proof.storage_root) } else { proven.is_zero() };
-                verified.map_err(|reason| self.wrong(slot_key(address, slot), PROOF, reason))?;
-                fresh.slots.insert((*address, *slot), proven.value);
-            }
+        let read = |at: usize, _: &Request, answer: &Value| {
+            let (address, slots) = &asked[at];
+            self.read_proof(address, slots, answer, fresh)
+        };
+        self.asker.read_each(&requests, &answers, read).map(drop)
+    }
+
+    fn read_proof(&self, address: &Address, slots: &[U256], answer: &Value, fresh: &mut Known) -> Result<(), RpcError> {
+        let key = account_key(address);
+        let malformed = RpcError::malformed(self.number(), &key, PROOF);
+        let proof = AccountProof::read(&Node::root(answer)).map_err(malformed)?;
+        let exists =
+            proof.verify(address, self.parent.state_root).map_err(|reason| self.wrong(key.as_str(), PROOF, reason))?;
+        fresh.accounts.insert(*address, exists.then_some(proof.info));
+        if proof.slots.len() != slots.len() {
+            let reason = format!("{} slots where {} were asked", proof.slots.len(), slots.len());
+            return Err(self.wrong(key, PROOF, reason));
+        }
+        for (slot, proven) in slots.iter().zip(&proof.slots) {
+            let verified = if exists { proven.verify(slot, proof.storage_root) } else { proven.is_zero() };
+            verified.map_err(|reason| self.wrong(slot_key(address, slot), PROOF, reason))?;
+            fresh.slots.insert((*address, *slot), proven.value);
         }
         Ok(())
     }
@@ -222,27 +230,32 @@ impl Reader<'_> {
             }
         }
         let answers = self.asker.batch(&requests)?;
-        let mut answers = requests.iter().zip(&answers);
-        let mut next = || {
-            // One answer a request, which is what a batch is.
-            let (request, answer) = answers.next().ok_or_else(|| self.wrong("state", BALANCE, "too few answers"))?;
-            Ok::<_, RpcError>((Node::root(answer), RpcError::malformed(self.number(), &request.key, request.method)))
+        let read = |_: usize, request: &Request, answer: &Value| {
+            let node = Node::root(answer);
+            let plain = match request.method {
+                CODE => node.bytes().map(Plain::Code),
+                NONCE => node.u64().map(|nonce| Plain::Number(U256::from(nonce))),
+                _ => node.u256().map(Plain::Number),
+            };
+            plain.map_err(RpcError::malformed(self.number(), &request.key, request.method))
         };
+        let mut values = self.asker.read_each(&requests, &answers, read)?.into_iter();
+        // One answer a request, which is what a batch is.
+        let too_few = || self.wrong("state", BALANCE, "too few answers");
         for (address, slots) in wanted {
-            let (node, malformed) = next()?;
-            let balance = node.u256().map_err(malformed)?;
-            let (node, malformed) = next()?;
-            let nonce = node.u64().map_err(malformed)?;
-            let (node, malformed) = next()?;
-            let code = node.bytes().map_err(malformed)?;
-            let info = AccountInfo { balance, nonce, code_hash: keccak256(&code) };
+            let (Some(Plain::Number(balance)), Some(Plain::Number(nonce)), Some(Plain::Code(code))) =
+                (values.next(), values.next(), values.next())
+            else {
+                return Err(too_few());
+            };
+            let info = AccountInfo { balance, nonce: nonce.saturating_to(), code_hash: keccak256(&code) };
             fresh.accounts.insert(*address, (!info.is_empty()).then_some(info));
             if info.has_code() {
                 fresh.codes.insert(info.code_hash, code);
             }
             for slot in slots {
-                let (node, malformed) = next()?;
-                fresh.slots.insert((*address, *slot), node.u256().map_err(malformed)?);
+                let Some(Plain::Number(value)) = values.next() else { return Err(too_few()) };
+                fresh.slots.insert((*address, *slot), value);
             }
         }
         Ok(())
@@ -267,7 +280,9 @@ impl Reader<'_> {
         };
         let requests: Vec<_> = wanted.iter().map(request).collect();
         let answers = self.asker.batch(&requests)?;
-        for ((hash, request), answer) in wanted.keys().zip(&requests).zip(&answers) {
+        let hashes: Vec<_> = wanted.keys().collect();
+        let read = |at: usize, request: &Request, answer: &Value| {
+            let hash = hashes[at];
             let malformed = RpcError::malformed(self.number(), &request.key, CODE);
             let code = Node::root(answer).bytes().map_err(malformed)?;
             let actual = keccak256(&code);
@@ -278,8 +293,9 @@ impl Reader<'_> {
                 cache.put_code(hash, &code);
             }
             fresh.codes.insert(*hash, code);
-        }
-        Ok(())
+            Ok(())
+        };
+        self.asker.read_each(&requests, &answers, read).map(drop)
     }
 
     /// The hashes of all blocks from `oldest` on, each the parent of the next.
@@ -293,16 +309,20 @@ impl Reader<'_> {
         let answers = self.asker.batch(&requests)?;
         let mut child = *self.parent;
         for ((number, request), answer) in numbers.into_iter().zip(&requests).zip(&answers) {
-            let header = read_header(answer, number)?;
-            if header.hash != child.parent_hash {
-                let reason =
-                    format!("the parent of block {} is {}, not {}", child.number, child.parent_hash, header.hash);
-                return Err(self.wrong(request.key.as_str(), request.method, reason));
-            }
-            fresh.block_hashes.insert(number, header.hash);
-            child = header;
+            let read = self.read_parent(&child, number, request, answer);
+            child = read.inspect_err(|_| self.asker.doubt(request))?;
+            fresh.block_hashes.insert(number, child.hash);
         }
         Ok(())
+    }
+
+    fn read_parent(&self, child: &Header, number: u64, request: &Request, answer: &Value) -> Result<Header, RpcError> {
+        let header = read_header(answer, number)?;
+        if header.hash == child.parent_hash {
+            return Ok(header);
+        }
+        let reason = format!("the parent of block {} is {}, not {}", child.number, child.parent_hash, header.hash);
+        Err(self.wrong(request.key.as_str(), request.method, reason))
     }
 }
 

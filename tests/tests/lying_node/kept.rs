@@ -8,6 +8,7 @@ use super::{
     server::{Node, Reply, Server, Way},
     with_cache, without,
 };
+use alloy_primitives::Address;
 use libtest_mimic::Failed;
 use lockstep::rpc::{Cause, Options, Proofs, Source};
 use lockstep_tests::{
@@ -16,10 +17,13 @@ use lockstep_tests::{
     small_block::{LOGGER, REVERTER},
 };
 use serde_json::{Value, json};
+use std::{thread, time::Duration};
 
 pub fn add(suite: &mut Suite) {
     suite.test("cache::a_block_goes_on_where_it_broke_off", goes_on);
     suite.test("cache::a_lie_that_was_kept_does_not_last", kept_lie);
+    suite.test("cache::a_fresh_lie_leaves_what_was_kept", fresh_lie);
+    suite.test("cache::a_lie_among_what_was_kept_leaves_the_rest", lie_among_kept);
     suite.test("cache::damaged_parts_are_asked_for_again", damaged_parts);
     suite.test("cache::unproven_blocks_do_not_do_where_proofs_must", unproven_is_not_proven);
 }
@@ -28,7 +32,11 @@ pub fn add(suite: &mut Suite) {
 fn breaks_off(method: &'static str) -> Result<Node, Failed> {
     let mut node = instead(move |body| {
         let breaks = body["method"] == method && body["params"][0] == json!(REVERTER);
-        breaks.then_some(Reply::Lost(Way::Dropped))
+        breaks.then(|| {
+            // All else is answered by then.
+            thread::sleep(Duration::from_millis(300));
+            Reply::Lost(Way::Dropped)
+        })
     })?;
     node.answer = traced()?;
     Ok(node)
@@ -100,6 +108,85 @@ fn kept_lie() -> Outcome {
     equal("file", &fetched.file, &read(node(|_, _, _| {})?, super::options())?.file)?;
     equal("parts", parts(&folder).len(), 0)?;
     equal("cached", read(node(|_, _, _| {})?, options())?.cached, true)
+}
+
+/// A node with a trace that gives another result for one call about an account.
+fn lies(method: &'static str, address: Address, result: &'static str) -> Result<Node, Failed> {
+    let honest = traced()?;
+    let answer = move |called: &str, params: &Value| {
+        let mut answer = honest(called, params)?;
+        if called == method && params[0] == json!(address) {
+            // A proof of another balance, or no balance at all.
+            let place = if method == "eth_getProof" { &mut answer["result"]["balance"] } else { &mut answer["result"] };
+            *place = json!(result);
+        }
+        Some(answer)
+    };
+    Ok(Node { answer: Box::new(answer), ..node(|_, _, _| {})? })
+}
+
+/// Reads the block without a cache, and tells how often each method is called for it.
+fn uncached(options: Options) -> Result<Server, Failed> {
+    let server = Server::start(Node { answer: traced()?, ..node(|_, _, _| {})? })?;
+    Source::connect(&server.url(), Options { cache: None, ..options })?.block(NUMBER, |_| {})?;
+    Ok(server)
+}
+
+/// All that is asked about a block and kept.
+const KEPT: [&str; 7] = [
+    "eth_getBlockReceipts",
+    "debug_traceBlockByNumber",
+    "eth_getProof",
+    "eth_getBalance",
+    "eth_getTransactionCount",
+    "eth_getStorageAt",
+    "eth_getCode",
+];
+
+fn fresh_lie() -> Outcome {
+    for (proofs, method, lie) in [(Proofs::Auto, "eth_getProof", "0x7"), (Proofs::Never, "eth_getBalance", "0xzz")] {
+        let folder = Folder::new("fresh-lie")?;
+        let options = || Options { proofs, ..one_at_a_time(&folder) };
+        let uncached = uncached(options())?;
+        let first = Server::start(breaks_off(method)?)?;
+        ensure(Source::connect(&first.url(), options())?.block(NUMBER, |_| {}).is_err(), || "whole".into())?;
+        let second = Server::start(lies(method, REVERTER, lie)?)?;
+        let error = Source::connect(&second.url(), options())?.block(NUMBER, |_| {}).map(drop);
+        let error = error.err().ok_or("believed")?;
+        ensure(error.method == method && error.key == format!("account {REVERTER:?}"), || error.to_string())?;
+        equal("asked of the liar", second.count(method), 1)?;
+        let third = Server::start(Node { answer: traced()?, ..node(|_, _, _| {})? })?;
+        ensure(Source::connect(&third.url(), options())?.block(NUMBER, |_| {}).is_ok(), || "not whole".into())?;
+        for kept in KEPT {
+            // One that broke off, and one that was a lie.
+            let in_vain = if kept == method { 2 } else { 0 };
+            let asked: usize = [&first, &second, &third].map(|server| server.count(kept)).iter().sum();
+            equal(kept, asked, uncached.count(kept) + in_vain)?;
+        }
+        ensure(first.count(method) > 1, || "nothing was read before".into())?;
+        equal("parts", parts(&folder).len(), 0)?;
+    }
+    Ok(())
+}
+
+fn lie_among_kept() -> Outcome {
+    for (proofs, method, lie) in [(Proofs::Auto, "eth_getProof", "0x7"), (Proofs::Never, "eth_getBalance", "0xzz")] {
+        let folder = Folder::new("lie-among-kept")?;
+        let options = || Options { proofs, ..one_at_a_time(&folder) };
+        let uncached = uncached(options())?;
+        // It lies about one account, and the connection ends before anybody can tell.
+        let liar = Node { instead: breaks_off(method)?.instead, ..lies(method, LOGGER, lie)? };
+        let first = Server::start(liar)?;
+        let error = Source::connect(&first.url(), options())?.block(NUMBER, |_| {}).map(drop);
+        ensure(matches!(&error, Err(error) if matches!(error.cause, Cause::Connection(_))), || format!("{error:?}"))?;
+        let second = Server::start(Node { answer: traced()?, ..node(|_, _, _| {})? })?;
+        ensure(Source::connect(&second.url(), options())?.block(NUMBER, |_| {}).is_ok(), || "not whole".into())?;
+        for kept in KEPT {
+            let in_vain = if kept == method { 2 } else { 0 };
+            equal(kept, first.count(kept) + second.count(kept), uncached.count(kept) + in_vain)?;
+        }
+    }
+    Ok(())
 }
 
 fn damaged_parts() -> Outcome {

@@ -1,6 +1,7 @@
 //! Nodes that lie, break off, stay silent, or know little: every fault is named with its block, key and method, those that may pass are waited
 //! out, and what was read before stays whole.
 
+mod busy;
 mod chain;
 mod faults;
 mod kept;
@@ -57,6 +58,7 @@ fn main() -> ExitCode {
     suite.test("cache::a_damaged_file_is_read_again", damaged);
     suite.test("cache::unproven_state_that_differs_is_not_kept", not_kept);
     suite.test("cli::errors_exit_2", cli);
+    busy::add(&mut suite);
     faults::add(&mut suite);
     kept::add(&mut suite);
     streams::add(&mut suite);
