@@ -472,7 +472,7 @@ impl Engine {
         }
     }
 
-    /// What is known of blocks by now.
+    /// What is known of blocks by now; while one runs, it has that.
     pub fn profile(&self) -> Profile {
         Profile(self.forecast.lock().unwrap_or_else(PoisonError::into_inner).clone())
     }

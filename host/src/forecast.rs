@@ -11,8 +11,8 @@ const MOST: usize = 8;
 /// Words of calldata that may be addresses.
 const WORDS: usize = 32;
 
-/// Names that are remembered.
-const MOST_HOT: usize = 1 << 16;
+/// Names that are remembered, and costs.
+const MOST_REMEMBERED: usize = 1 << 16;
 
 /// What a transfer takes, which is about what it takes to hand over what it did.
 pub(crate) const TRANSFER: Duration = Duration::from_nanos(700);
@@ -73,56 +73,37 @@ impl Names {
     }
 }
 
-/// How a name has done.
-#[derive(Clone, Copy, Debug, Default)]
-struct Record {
-    /// Conflicts between two that name it.
-    hits: u32,
-    /// Times that two which name it ran at once all the same.
-    trials: u32,
-}
+/// Blocks that a conflict is remembered for, and all conflicts about one name together.
+const ONE: u32 = 8;
+const ALL: u32 = 64;
 
 /// What is known of blocks to come.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Forecast {
-    /// Names that conflicts were about.
-    records: HashMap<u64, Record>,
+    /// Names that conflicts were about, and for how many blocks they are remembered.
+    names: HashMap<u64, u32>,
     /// What a call of a target by a selector takes, more or less.
     costs: HashMap<u64, Duration>,
 }
 
 impl Forecast {
-    /// Whether nothing is known.
+    /// Whether nothing is known of names.
     pub(crate) fn is_empty(&self) -> bool {
-        self.records.is_empty()
-    }
-
-    /// Whether anything is known of a name.
-    pub(crate) fn knows(&self, name: u64) -> bool {
-        self.records.contains_key(&name)
+        self.names.is_empty()
     }
 
     /// Whether two that name it had better not run at once.
     pub(crate) fn is_hot(&self, name: u64) -> bool {
-        self.records.get(&name).is_some_and(|record| record.hits >= record.trials / 2)
-    }
-
-    /// Two that name it run at once all the same.
-    pub(crate) fn tried(&mut self, name: u64) {
-        if let Some(record) = self.records.get_mut(&name) {
-            record.trials = record.trials.saturating_add(1);
-        }
+        self.names.contains_key(&name)
     }
 
     /// Two transactions got in each other's way. Of the names that they share the one that the fewest of `others` have is blamed.
     pub(crate) fn conflict(&mut self, one: &Names, other: &Names, others: &[Names]) {
         let count = |name: &u64| others.iter().filter(|names| names.contains(*name)).count();
         let Some(blamed) = one.iter().filter(|name| other.contains(*name)).min_by_key(count) else { return };
-        if self.records.len() >= MOST_HOT {
-            self.records.clear();
-        }
-        let record = self.records.entry(blamed).or_default();
-        record.hits = record.hits.saturating_add(1);
+        make_room(&mut self.names, blamed);
+        let left = self.names.entry(blamed).or_default();
+        *left = (*left + ONE).min(ALL);
     }
 
     /// What a transaction will take.
@@ -136,25 +117,23 @@ impl Forecast {
 
     /// Remembers what a transaction took. Once it may have been interrupted.
     pub(crate) fn learn_cost(&mut self, tx: &Transaction, took: Duration) {
-        if self.costs.len() >= MOST_HOT {
-            self.costs.clear();
-        }
+        make_room(&mut self.costs, call(tx));
         let learn =
             |known: &mut Duration| *known = if took < *known { (*known + took) / 2 } else { (*known * 7 + took) / 8 };
         self.costs.entry(call(tx)).and_modify(learn).or_insert(took);
     }
 
-    /// Every name that something is known of, in order: conflicts and trials.
-    pub(crate) fn names(&self) -> impl Iterator<Item = (u64, u32, u32)> {
-        let mut names: Vec<_> = self.records.iter().map(|(name, record)| (*name, record.hits, record.trials)).collect();
+    /// Every name that conflicts were about, in order, and for how many blocks it is remembered.
+    pub(crate) fn names(&self) -> impl Iterator<Item = (u64, u32)> {
+        let mut names: Vec<_> = self.names.iter().map(|(name, left)| (*name, *left)).collect();
         names.sort_unstable();
         names.into_iter()
     }
 
     /// `None` where there are too many already.
-    pub(crate) fn put_name(&mut self, name: u64, hits: u32, trials: u32) -> Option<()> {
-        self.records.insert(name, Record { hits, trials });
-        (self.records.len() <= MOST_HOT).then_some(())
+    pub(crate) fn put_name(&mut self, name: u64, left: u32) -> Option<()> {
+        self.names.insert(name, left.clamp(1, ALL));
+        (self.names.len() <= MOST_REMEMBERED).then_some(())
     }
 
     /// Every call whose cost is known, in order, and its nanoseconds.
@@ -168,14 +147,37 @@ impl Forecast {
     /// `None` where there are too many already. No call takes longer than a minute.
     pub(crate) fn put_cost(&mut self, call: u64, nanos: u64) -> Option<()> {
         self.costs.insert(call, Duration::from_nanos(nanos).min(LONGEST));
-        (self.costs.len() <= MOST_HOT).then_some(())
+        (self.costs.len() <= MOST_REMEMBERED).then_some(())
     }
 
-    /// Makes what is known count half.
+    /// A block is over.
     pub(crate) fn fade(&mut self) {
-        self.records.retain(|_, record| {
-            (record.hits, record.trials) = (record.hits.div_ceil(2), record.trials / 2);
-            record.hits > 0
+        self.names.retain(|_, left| {
+            *left -= 1;
+            *left > 0
+        });
+    }
+
+    /// Adds what another block taught meanwhile.
+    pub(crate) fn merge(&mut self, other: Self) {
+        for (name, left) in other.names {
+            make_room(&mut self.names, name);
+            self.names.entry(name).and_modify(|own| *own = left.max(*own)).or_insert(left);
+        }
+        for (call, cost) in other.costs {
+            make_room(&mut self.costs, call);
+            self.costs.entry(call).or_insert(cost);
+        }
+    }
+}
+
+/// Forgets every other entry where a table is full and this one is new.
+fn make_room<T>(table: &mut HashMap<u64, T>, key: u64) {
+    if table.len() >= MOST_REMEMBERED && !table.contains_key(&key) {
+        let mut keeps = false;
+        table.retain(|_, _| {
+            keeps = !keeps;
+            keeps
         });
     }
 }

@@ -128,6 +128,8 @@ pub(crate) fn execute(
     let Threads { pool, codes, forecast, schedule, interrupts } = *threads;
     let mut clock = Instant::now();
     let count = pool.current_num_threads().min(txs.len());
+    // Whether the environment can be had at all is found out once.
+    check_env(env).map_err(ExecuteError::Block)?;
     let mut known = std::mem::take(&mut *forecast.lock().unwrap_or_else(PoisonError::into_inner));
     let costs: Vec<_> = txs.iter().map(|tx| known.cost(tx)).collect();
     // A transfer takes no longer than handing over what it did.
@@ -138,7 +140,8 @@ pub(crate) fn execute(
     let (Some(names), Some(plan)) = (names, plan) else {
         let outcomes = in_order(env, txs, senders, state, codes, &mut known, report);
         lap(&mut report.time.fallback, &mut clock);
-        *forecast.lock().unwrap_or_else(PoisonError::into_inner) = known;
+        known.fade();
+        put(forecast, known);
         return outcomes;
     };
     let mut queue = Queue::new(txs.len(), count, known);
@@ -159,8 +162,6 @@ pub(crate) fn execute(
         committed: AtomicUsize::new(0),
         present: AtomicUsize::new(0),
     };
-    // Whether the environment can be had at all is found out once.
-    check_env(env).map_err(ExecuteError::Block)?;
     let work = |number: usize, last: &mut dyn FnMut()| {
         let mut presence = Presence::new(&shared, number);
         // revm cannot be sent to another thread, so it is made here.
@@ -182,12 +183,19 @@ pub(crate) fn execute(
         work(0, &mut || done = Some(outcomes(&shared, report)));
     });
     let queue = shared.queue.into_inner().unwrap_or_else(PoisonError::into_inner);
-    *forecast.lock().unwrap_or_else(PoisonError::into_inner) = queue.forecast;
+    put(forecast, queue.forecast);
     lap(&mut report.time.fallback, &mut clock);
     match queue.error {
         Some(error) => Err(error),
         None => Ok(done.unwrap_or_default()),
     }
+}
+
+/// Puts back what is known, to what a block that ran beside has taught meanwhile.
+fn put(forecast: &Mutex<Forecast>, known: Forecast) {
+    let mut held = forecast.lock().unwrap_or_else(PoisonError::into_inner);
+    let other = std::mem::replace(&mut *held, known);
+    held.merge(other);
 }
 
 /// All that was committed, in order, when the calling thread finds nothing more to do; and what is learned of it.

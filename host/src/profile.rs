@@ -1,4 +1,4 @@
-//! What an engine has learned of the blocks that it executed on CPU threads, to be kept from run to run: names that conflicts were
+//! What an engine has learned of the blocks that it executed by a [`Schedule`](crate::parallel::Schedule), to be kept from run to run: names that conflicts were
 //! about, and what calls take. Only ever a hint: a wrong one costs time, never a result.
 
 use crate::forecast::Forecast;
@@ -27,8 +27,8 @@ fn bad(field: impl Into<String>, reason: impl Into<String>) -> ProfileError {
 }
 
 impl Profile {
-    /// From JSON: `format` is `lockstep-profile/1`; `names` are triples of a name (the last eight bytes of an address, in hex), conflicts
-    /// about it, and times that transactions which share it ran at once all the same; `calls` are pairs of a call (target and selector,
+    /// From JSON: `format` is `lockstep-profile/1`; `names` are pairs of a name (the last eight bytes of an address, in hex) that
+    /// conflicts were about, and for how many blocks it is remembered (64 at most); `calls` are pairs of a call (target and selector,
     /// folded into eight bytes, in hex) and the nanoseconds that it takes.
     ///
     /// # Errors
@@ -41,10 +41,10 @@ impl Profile {
         let mut forecast = Forecast::default();
         let rows = |field: &'static str| value[field].as_array().ok_or_else(|| bad(field, "no array"));
         for (index, row) in rows("names")?.iter().enumerate() {
-            let (Some(name), Some(hits), Some(trials)) = (name(&row[0]), count(&row[1]), count(&row[2])) else {
-                return Err(bad(format!("names[{index}]"), "not a name of eight bytes and two numbers below 2^32"));
+            let (Some(name), Some(left)) = (name(&row[0]), count(&row[1])) else {
+                return Err(bad(format!("names[{index}]"), "not a name of eight bytes and a number below 2^32"));
             };
-            forecast.put_name(name, hits, trials).ok_or_else(|| bad("names", "too many"))?;
+            forecast.put_name(name, left).ok_or_else(|| bad("names", "too many"))?;
         }
         for (index, row) in rows("calls")?.iter().enumerate() {
             let (Some(call), Some(nanos)) = (name(&row[0]), row[1].as_u64()) else {
@@ -58,7 +58,7 @@ impl Profile {
     /// The same JSON, in order of names and calls.
     pub fn to_json(&self) -> String {
         let hex = |name: u64| format!("{name:#018x}");
-        let names: Vec<_> = self.0.names().map(|(name, hits, trials)| json!([hex(name), hits, trials])).collect();
+        let names: Vec<_> = self.0.names().map(|(name, left)| json!([hex(name), left])).collect();
         let calls: Vec<_> = self.0.costs().map(|(call, nanos)| json!([hex(call), nanos])).collect();
         json!({"format": FORMAT, "names": names, "calls": calls}).to_string()
     }
@@ -79,7 +79,7 @@ mod tests {
 
     #[test]
     fn it_comes_back_as_it_went() {
-        let text = r#"{"calls":[["0x00000000000000ff",7],["0xffffffffffffffff",1000000000]],"format":"lockstep-profile/1","names":[["0x0000000000000001",2,3]]}"#;
+        let text = r#"{"calls":[["0x00000000000000ff",7],["0xffffffffffffffff",1000000000]],"format":"lockstep-profile/1","names":[["0x0000000000000001",2]]}"#;
         let value = |text: &str| serde_json::from_str::<Value>(text).unwrap();
         assert_eq!(value(&Profile::parse(text.as_bytes()).unwrap().to_json()), value(text));
         let none = Profile::default().to_json();
@@ -95,8 +95,8 @@ mod tests {
             ("[]".to_owned(), "format"),
             (r#"{"format":"lockstep-profile/2"}"#.to_owned(), "format"),
             (of("7", "[]"), "names"),
-            (of(r#"[["0x1",1,1]]"#, "[]"), "names[0]"),
-            (of(r#"[["0x0000000000000001",4294967296,1]]"#, "[]"), "names[0]"),
+            (of(r#"[["0x1",1]]"#, "[]"), "names[0]"),
+            (of(r#"[["0x0000000000000001",4294967296]]"#, "[]"), "names[0]"),
             (of("[]", "{}"), "calls"),
             (of("[]", r#"[["0x0000000000000001",1],["0x0000000000000001",-1]]"#), "calls[1]"),
         ] {

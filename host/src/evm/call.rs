@@ -93,7 +93,9 @@ impl<S: StateRef, I> Handler for CallHandler<'_, S, I> {
         let result = post_execution::output(&mut evm.ctx, result, gas);
         let journal = &mut evm.ctx.journaled_state;
         match self.changes {
-            Changes::TakeBack => take_back(journal),
+            Changes::TakeBack => {
+                take_back(journal);
+            }
             Changes::Keep => {
                 self.done.append(&mut journal.inner.journal);
                 journal.commit_tx();
@@ -110,17 +112,19 @@ impl<S: StateRef, I: Inspector<CallContext<Source<S>>>> InspectorHandler for Cal
     type IT = EthInterpreter;
 }
 
-/// Takes back all that is in the journal. What was created or destroyed is read again: its flags are not what they were.
-pub(super) fn take_back<DB: Database>(journal: &mut Journal<DB>) {
+/// Takes back all that is in the journal. What was created or destroyed is read again, for its flags are not what they were: whether
+/// there was anything.
+pub(super) fn take_back<DB: Database>(journal: &mut Journal<DB>) -> bool {
     let remade = |entry: &JournalEntry| match entry {
         JournalEntry::AccountCreated { address, .. } | JournalEntry::AccountDestroyed { address, .. } => Some(*address),
         _ => None,
     };
     let remade: Vec<Address> = journal.inner.journal.iter().filter_map(remade).collect();
     journal.discard_tx();
-    for address in remade {
-        journal.inner.state.remove(&address);
+    for address in &remade {
+        journal.inner.state.remove(address);
     }
+    !remade.is_empty()
 }
 
 /// What is warm in the running transaction.

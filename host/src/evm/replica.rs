@@ -82,7 +82,8 @@ impl<'a> Handler for Keeping<'_, 'a> {
 
     fn catch_error(&self, evm: &mut Self::Evm, error: Self::Error) -> Result<ExecutionResult, Self::Error> {
         evm.ctx.local.clear();
-        take_back(&mut evm.ctx.journaled_state);
+        let removes = take_back(&mut evm.ctx.journaled_state);
+        evm.ctx.chain.removed |= removes;
         evm.frame_stack().clear();
         Err(error)
     }
@@ -136,6 +137,8 @@ pub(crate) enum Left {
     AtTurn(Range<usize>),
     /// This, by another unit: what ran is one that nothing may stand on.
     Other(Range<usize>),
+    /// All of it, and all that waited.
+    All(Vec<Range<usize>>),
 }
 
 impl Unit {
@@ -219,7 +222,11 @@ impl<'a> Replica<'a> {
             last: false,
         };
         let mut rewards = self.units.iter().any(|unit| unit.executed.iter().any(|ran| !ran.reward.is_zero()));
+        let hollow = matches!(self.prefix().account(&self.beneficiary), Ok(Some(info)) if info.is_empty());
+        rewards |= hollow && !self.units.is_empty();
+        self.evm.ctx.chain.removed = false;
         for index in range.clone() {
+            self.evm.ctx.chain.begin();
             let (needs, slots) = (self.evm.ctx.chain.needs.len(), self.evm.ctx.chain.slots.len());
             // What is wrong with it may be right at its turn.
             unit.moved |= self.foresee(senders[index], txs[index].nonce);
@@ -230,8 +237,9 @@ impl<'a> Replica<'a> {
             };
             unit.range.end = index + 1;
             unit.flipped.extend(flipped);
-            unit.failed = rewards && self.looks_at_beneficiary(needs);
-            rewards |= !executed.reward.is_zero();
+            unit.failed = self.evm.ctx.chain.is_full() || (rewards && self.looks_at_beneficiary(needs));
+            // Paid nothing, one that is there and empty goes.
+            rewards |= hollow || !executed.reward.is_zero();
             unit.executed.push(executed);
             unit.last = remade || unit.failed;
             if unit.last {
@@ -241,6 +249,12 @@ impl<'a> Replica<'a> {
         let (last, end) = (unit.last, unit.range.end);
         if !unit.executed.is_empty() {
             self.units.push_back(unit);
+        }
+        if self.evm.ctx.chain.removed {
+            // What the failed transaction had made or destroyed was dropped, with what waiting units did to it.
+            let mut all = self.take_back_all();
+            all.push(end..range.end);
+            return Left::All(all);
         }
         match end..range.end {
             left if left.is_empty() => Left::Nothing,
@@ -323,7 +337,8 @@ impl<'a> Replica<'a> {
         let ran = self.run_or_leave(tx, sender);
         if ran.is_err() {
             // Whatever it had begun, a nonce foreseen among it.
-            take_back(&mut self.evm.ctx.journaled_state);
+            let removes = take_back(&mut self.evm.ctx.journaled_state);
+            self.evm.ctx.chain.removed |= removes;
             // The one touch that cannot be taken back.
             if let Some(account) = self.state().get_mut(&PRECOMPILE3) {
                 account.unmark_touch();
@@ -474,6 +489,13 @@ impl<'a> Replica<'a> {
         Ok(Executed { outcome, reward, is_call, took })
     }
 
+    /// By how much the waiting units raise the nonce of an account.
+    fn nonces_of(&self, address: &Address) -> u64 {
+        let own = self.units.iter().flat_map(Unit::changes).filter(|change| change.address == *address);
+        let by = own.map(|change| change.after.nonce.saturating_sub(change.before.unwrap_or_default().nonce));
+        by.fold(0, u64::saturating_add)
+    }
+
     /// Brings in what another thread committed next: the units that are stale by that, which are taken back.
     pub(crate) fn bring(&mut self, outcome: &TxOutcome) -> Vec<Range<usize>> {
         let stale = if self.units.is_empty() { Stale::None } else { self.stale_by(outcome) };
@@ -490,11 +512,13 @@ impl<'a> Replica<'a> {
             }
             let seen = account.transaction_id.get() >= mark;
             if seen {
+                let raised = self.nonces_of(&change.address);
+                let Some(account) = self.evm.ctx.journaled_state.inner.state.get_mut(&change.address) else { continue };
                 let before = change.before.unwrap_or_default();
                 let info = &mut account.info;
                 info.balance = info.balance.wrapping_add(change.after.balance.wrapping_sub(before.balance));
                 // It may have been foreseen.
-                info.nonce = info.nonce.max(change.after.nonce);
+                info.nonce = info.nonce.max(change.after.nonce.saturating_add(raised));
                 self.units.iter_mut().for_each(|unit| unit.moved = true);
             } else {
                 let info = &mut account.info;

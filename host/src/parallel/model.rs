@@ -6,7 +6,7 @@ use crate::{
     block::BlockEnv,
     commit::Committed,
     error::{ExecuteError, TxError},
-    evm::{BlockGas, Revm, RevmCache},
+    evm::{BlockGas, Replica, Revm, RevmCache},
     fixture::{self, LOGGER, REVERTER, dynamic_fee, sender},
     forecast::Forecast,
     memory::MemoryState,
@@ -231,6 +231,31 @@ fn rivals_on_two_threads() {
     assert!(orders > 500 && stale > 0, "{orders} orders, {stale} units stale");
     let (orders, stale) = check(&rivals(), 2, 3, 2);
     assert!(orders > 200 && stale > 0, "{orders} orders, {stale} units stale");
+}
+
+/// One that is stale, another one of its sender that stays, and a payment to the sender that runs after the first is brought in, but
+/// before the second is committed. In threads it takes three and five interruptions.
+#[test]
+fn a_sender_of_two_is_paid() {
+    let case = case(&[
+        (2, COUNTER.into(), 0, &slot(0)),
+        (1, COUNTER.into(), 0, &slot(0)),
+        (1, LOGGER.into(), 0, &slot(9)),
+        (2, sender(1).into(), 1, &[]),
+    ]);
+    let expected = expected(&case).unwrap();
+    let codes = RevmCache::default();
+    let mut replica = Replica::new(&case.env, &case.state, &codes).unwrap();
+    replica.speculate(1..2, &case.txs, &case.senders);
+    replica.speculate(2..3, &case.txs, &case.senders);
+    assert_eq!(replica.bring(&expected[0]).first(), Some(&(1..2)));
+    assert!(replica.bring(&expected[1]).is_empty());
+    replica.speculate(3..4, &case.txs, &case.senders);
+    for expected in &expected[2..] {
+        assert!(replica.first_stands(&case.txs, &case.senders).unwrap());
+        let (done, stale) = replica.commit_first().unwrap();
+        assert_eq!((&done[0].outcome, stale.len()), (expected, 0));
+    }
 }
 
 #[test]

@@ -180,23 +180,11 @@ impl Queue {
     }
 
     /// Another thread that has a transaction under way which this one had better not run beside.
-    fn rival(&mut self, index: usize, thread: usize, names: &[Names], committed: usize) -> Option<usize> {
-        if self.forecast.is_empty() {
-            return None;
-        }
-        let mut rival = None;
-        for name in names[index].iter() {
-            let Some((taker, taken)) = self.takers.get(&name) else { continue };
-            if *taker == thread || *taken < committed {
-                continue;
-            }
-            if self.forecast.is_hot(name) {
-                rival = rival.or(Some(*taker));
-            } else {
-                self.forecast.tried(name);
-            }
-        }
-        rival
+    fn rival(&self, index: usize, thread: usize, names: &[Names], committed: usize) -> Option<usize> {
+        names[index].iter().filter(|name| self.forecast.is_hot(*name)).find_map(|name| {
+            let (taker, taken) = *self.takers.get(&name)?;
+            (taker != thread && taken >= committed).then_some(taker)
+        })
     }
 
     fn give(&mut self, range: Range<usize>, thread: usize, names: &[Names]) {
@@ -206,7 +194,7 @@ impl Queue {
             return;
         }
         for index in range {
-            for name in names[index].iter().filter(|name| self.forecast.knows(*name)) {
+            for name in names[index].iter().filter(|name| self.forecast.is_hot(*name)) {
                 self.takers.insert(name, (thread, index));
             }
         }

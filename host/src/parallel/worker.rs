@@ -424,6 +424,10 @@ impl<'s, 'b, 'a> Worker<'s, 'b, 'a> {
             Left::Nothing => {}
             Left::AtTurn(range) => shared.queue().put_back(range, true),
             Left::Other(range) => shared.queue().put_back(range, false),
+            Left::All(ranges) => {
+                let mut queue = shared.queue();
+                ranges.into_iter().for_each(|range| queue.put_back(range, true));
+            }
         }
     }
 }

@@ -36,6 +36,47 @@ pub(in crate::evm) struct Notes {
     pub(super) needs: Vec<(Address, Need)>,
     /// Slots that were read or written, as often as they were.
     pub(super) slots: Vec<(Address, U256)>,
+    /// How many needs and slots there were when the transaction began.
+    before: (usize, usize),
+    /// Of some it was not noted what they looked at, for it was too much.
+    full: bool,
+    /// A transaction that failed had made or destroyed accounts.
+    pub(super) removed: bool,
+}
+
+/// What a transaction may look at and run ahead of its turn: all of it is looked through for what others change.
+const MOST: usize = 4_096;
+
+impl Notes {
+    /// A transaction begins.
+    pub(super) fn begin(&mut self) {
+        (self.before, self.full) = ((self.needs.len(), self.slots.len()), false);
+    }
+
+    /// Whether the transaction looked at more than was noted.
+    pub(super) fn is_full(&self) -> bool {
+        self.full
+    }
+
+    fn has_room(&mut self) -> bool {
+        self.full |= self.needs.len() + self.slots.len() >= self.before.0 + self.before.1 + MOST;
+        !self.full
+    }
+
+    fn need(&mut self, address: Address, need: Need) {
+        // Whoever looks again and again.
+        let own = self.needs.get(self.before.0..).unwrap_or_default();
+        if own.last() != Some(&(address, need)) && self.has_room() {
+            self.needs.push((address, need));
+        }
+    }
+
+    fn slot(&mut self, address: Address, slot: U256) {
+        let own = self.slots.get(self.before.1..).unwrap_or_default();
+        if own.last() != Some(&(address, slot)) && self.has_room() {
+            self.slots.push((address, slot));
+        }
+    }
 }
 
 pub(super) type ReplicaContext<'a> = Context<RevmBlock, TxEnv, CfgEnv, Db<'a>, Journal<Db<'a>>, Notes>;
@@ -56,17 +97,17 @@ trait NotesReads: Host {
 
 impl NotesReads for ReplicaContext<'_> {
     fn need(&mut self, address: Address) {
-        self.chain.needs.push((address, Need::Exact));
+        self.chain.need(address, Need::Exact);
     }
 
     fn takes(&mut self, address: Address, value: U256) {
         let held = self.journaled_state.inner.state.get(&address).map_or(U256::ZERO, |account| account.info.balance);
         // Whether there is enough must come out the same.
-        self.chain.needs.push((address, held.checked_sub(value).map_or(Need::Exact, Need::Spare)));
+        self.chain.need(address, held.checked_sub(value).map_or(Need::Exact, Need::Spare));
     }
 
     fn slot(&mut self, address: Address, slot: U256) {
-        self.chain.slots.push((address, slot));
+        self.chain.slot(address, slot);
     }
 }
 

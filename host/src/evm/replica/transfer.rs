@@ -59,7 +59,9 @@ impl Replica<'_> {
         let floor = if spec.is_enabled_in(SpecId::PRAGUE) { initial.floor_gas } else { 0 };
         let gas_used = initial.initial_regular_gas.max(floor);
         let most = tx.max_fee_per_gas.checked_mul(U256::from(tx.gas_limit)).and_then(|gas| gas.checked_add(tx.value));
-        let Some(most) = most.filter(|_| gas_used <= tx.gas_limit) else { return Ok(None) };
+        // revm multiplies in 128 bits, and calls more invalid.
+        let fits = u128::try_from(tx.max_fee_per_gas).is_ok_and(|fee| fee.checked_mul(tx.gas_limit.into()).is_some());
+        let Some(most) = most.filter(|_| fits && gas_used <= tx.gas_limit) else { return Ok(None) };
         let beneficiary_price =
             if spec.is_enabled_in(SpecId::LONDON) { price.saturating_sub(block.basefee.into()) } else { price };
         let Journal { database, inner, .. } = &mut self.evm.ctx.journaled_state;
@@ -92,5 +94,34 @@ impl Replica<'_> {
         };
         let reward = U256::from(beneficiary_price * u128::from(gas_used));
         Ok(Some((Executed { outcome, reward, is_call: false, took: Duration::ZERO }, flipped)))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        error::TxError,
+        evm::{Revm, RevmCache},
+        fixture,
+        state::AccountInfo,
+    };
+
+    #[test]
+    fn what_revm_cannot_multiply_is_invalid() {
+        let (block, mut state) = fixture::block();
+        let sender = fixture::sender(1);
+        let rich = AccountInfo { balance: U256::from(1) << 200, nonce: 0, code_hash: KECCAK256_EMPTY };
+        state.insert_account(sender, rich);
+        let mut tx = Transaction::decode(&block.transactions[0]).unwrap();
+        let codes = RevmCache::default();
+        for (shift, stands) in [(110, true), (112, false)] {
+            (tx.max_fee_per_gas, tx.gas_limit) = (U256::from(1) << shift, 1 << 17);
+            let of_revm = Revm::new(&block.env, &state).unwrap().transact(&tx, sender);
+            let mut replica = Replica::new(&block.env, &state, &codes).unwrap();
+            let ours = replica.run_in_turn(&tx, sender).map(|executed| executed.outcome);
+            assert_eq!(ours, of_revm);
+            assert_eq!(matches!(ours, Err(TxError::Invalid(_))), !stands);
+        }
     }
 }
