@@ -32,8 +32,8 @@ use worker::{Presence, Shared, Worker};
 /// How an ordered block is divided among CPU threads.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Schedule {
-    /// Transactions from which on a block runs so. By default none does: blocks of conflicts, and machines whose cores are
-    /// busy elsewhere, still lose by it.
+    /// Transactions from which on a block runs so. By default none does: machines whose cores are busy elsewhere still lose by it, and
+    /// so does a block that is built against it, of transactions that burn gas only ahead of their turn.
     pub from: usize,
     /// What a block must be expected to take for that.
     pub least: Duration,
