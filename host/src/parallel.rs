@@ -117,11 +117,11 @@ fn in_order(
 ///
 /// # Errors
 /// The first transaction that may not stand at its place, or whose state could not be read.
-pub(crate) fn execute(
+pub(crate) fn execute<'a>(
     env: &BlockEnv,
     txs: &[Transaction],
     senders: &[Address],
-    state: &dyn StateRef,
+    state: &'a dyn StateRef,
     threads: &Threads<'_>,
     report: &mut ExecutionReport,
 ) -> Result<Vec<TxOutcome>, ExecuteError> {
@@ -144,7 +144,8 @@ pub(crate) fn execute(
         put(forecast, known);
         return outcomes;
     };
-    let mut queue = Queue::new(txs.len(), count, known);
+    let first = Replica::new(env, state, codes).map_err(ExecuteError::Block)?;
+    let mut queue = Queue::new(txs.len(), count, known, costs.iter().sum());
     for (chain, thread) in plan.chains.iter().zip((0..count).rev()) {
         queue.plan(chain, thread, &names);
     }
@@ -159,35 +160,34 @@ pub(crate) fn execute(
         interrupts: interrupts.or(delays.as_ref().map(|delays| delays as &dyn Interrupts)),
         queue: Mutex::new(queue),
         news: Condvar::new(),
-        committed: AtomicUsize::new(0),
+        committed: Arc::default(),
+        turns: (0..count).map(|_| AtomicUsize::new(0)).collect(),
         present: AtomicUsize::new(0),
     };
-    let work = |number: usize, last: &mut dyn FnMut()| {
+    let make = || Replica::new(env, state, codes).ok();
+    let work = |number: usize, replica: Replica<'a>, last: &mut dyn FnMut()| {
         let mut presence = Presence::new(&shared, number);
-        // revm cannot be sent to another thread, so it is made here.
-        let make = || Replica::new(env, state, codes).ok();
-        if let Some(replica) = make() {
-            let mut worker = Worker::new(&shared, number, replica, &make);
-            worker.work();
-            presence.leave();
-            // Before the worker is dropped, which takes a while, with all that it has read.
-            last();
-        }
+        let mut worker = Worker::new(&shared, number, replica, &make);
+        worker.work();
+        presence.leave();
+        // Before the worker is dropped, which takes a while, with all that it has read.
+        last();
     };
-    let mut done = None;
+    let mut done = Vec::new();
     pool.in_place_scope(|scope| {
         for number in 1..count {
-            let work = &work;
-            scope.spawn(move |_| work(number, &mut || {}));
+            let (work, make) = (&work, &make);
+            // revm cannot be sent to another thread, so it is made there. Without it the others do all.
+            scope.spawn(move |_| make().into_iter().for_each(|replica| work(number, replica, &mut || {})));
         }
-        work(0, &mut || done = Some(outcomes(&shared, report)));
+        work(0, first, &mut || done = outcomes(&shared, report));
     });
     let queue = shared.queue.into_inner().unwrap_or_else(PoisonError::into_inner);
     put(forecast, queue.forecast);
     lap(&mut report.time.fallback, &mut clock);
     match queue.error {
         Some(error) => Err(error),
-        None => Ok(done.unwrap_or_default()),
+        None => Ok(done),
     }
 }
 

@@ -23,7 +23,7 @@ use crate::{
 };
 use alloy_primitives::{Address, U256};
 use changed::{Changed, changed, is_high, is_nothing, is_remade, rebase};
-use notes::{Need, ReplicaContext, equip};
+use notes::{Need, ReplicaContext, Stop, equip};
 use revm::{
     Context, Journal, MainBuilder, MainnetEvm,
     context::{ContextSetters, JournalEntry, JournalTr, LocalContextTr},
@@ -42,6 +42,7 @@ use std::{
     collections::VecDeque,
     marker::PhantomData,
     ops::Range,
+    sync::{Arc, atomic::AtomicUsize},
     time::{Duration, Instant},
 };
 
@@ -137,8 +138,8 @@ pub(crate) enum Left {
     AtTurn(Range<usize>),
     /// This, by another unit: what ran is one that nothing may stand on.
     Other(Range<usize>),
-    /// All of it, and all that waited.
-    All(Vec<Range<usize>>),
+    /// This, and all that waited, which was taken back, with what of it had run.
+    All(Vec<Range<usize>>, Range<usize>),
 }
 
 impl Unit {
@@ -206,8 +207,22 @@ impl<'a> Replica<'a> {
         (!last.last).then(|| last.range.end - first.range.start)
     }
 
-    /// Runs a unit on top of those that wait, where it waits too, and says what of it is left.
-    pub(crate) fn speculate(&mut self, range: Range<usize>, txs: &[Transaction], senders: &[Address]) -> Left {
+    /// Runs a unit on top of those that wait, where it waits too, and says what of it is left. It breaks off when more than what is before
+    /// it is `committed`: somebody else was faster.
+    pub(crate) fn speculate(
+        &mut self,
+        range: Range<usize>,
+        txs: &[Transaction],
+        senders: &[Address],
+        committed: &Arc<AtomicUsize>,
+    ) -> Left {
+        self.evm.ctx.chain.stop = Some(Stop { committed: committed.clone(), most: range.start });
+        let left = self.speculate_until(range, txs, senders);
+        self.evm.ctx.chain.stop = None;
+        left
+    }
+
+    fn speculate_until(&mut self, range: Range<usize>, txs: &[Transaction], senders: &[Address]) -> Left {
         let notes = &self.evm.ctx.chain;
         let mut unit = Unit {
             executed: Vec::with_capacity(range.len()),
@@ -252,9 +267,7 @@ impl<'a> Replica<'a> {
         }
         if self.evm.ctx.chain.removed {
             // What the failed transaction had made or destroyed was dropped, with what waiting units did to it.
-            let mut all = self.take_back_all();
-            all.push(end..range.end);
-            return Left::All(all);
+            return Left::All(self.take_back_all(), end..range.end);
         }
         match end..range.end {
             left if left.is_empty() => Left::Nothing,
@@ -501,6 +514,7 @@ impl<'a> Replica<'a> {
         let stale = if self.units.is_empty() { Stale::None } else { self.stale_by(outcome) };
         let stale = self.take_back(stale);
         let mark = self.units.front().map_or(usize::MAX, |unit| unit.mark);
+        let mut moves = false;
         for change in &outcome.changes {
             let Some(account) = self.evm.ctx.journaled_state.inner.state.get_mut(&change.address) else { continue };
             if is_remade(change) {
@@ -511,15 +525,17 @@ impl<'a> Replica<'a> {
                 continue;
             }
             let seen = account.transaction_id.get() >= mark;
-            if seen {
-                let raised = self.nonces_of(&change.address);
+            let before = change.before.unwrap_or_default();
+            if seen && (before.balance, before.nonce) == (change.after.balance, change.after.nonce) {
+                // Only slots.
+            } else if seen {
+                let raised = if before.nonce == change.after.nonce { 0 } else { self.nonces_of(&change.address) };
                 let Some(account) = self.evm.ctx.journaled_state.inner.state.get_mut(&change.address) else { continue };
-                let before = change.before.unwrap_or_default();
                 let info = &mut account.info;
                 info.balance = info.balance.wrapping_add(change.after.balance.wrapping_sub(before.balance));
                 // It may have been foreseen.
                 info.nonce = info.nonce.max(change.after.nonce.saturating_add(raised));
-                self.units.iter_mut().for_each(|unit| unit.moved = true);
+                moves = true;
             } else {
                 let info = &mut account.info;
                 if info.code_hash != change.after.code_hash {
@@ -537,6 +553,9 @@ impl<'a> Replica<'a> {
                     }
                 }
             }
+        }
+        if moves {
+            self.units.iter_mut().for_each(|unit| unit.moved = true);
         }
         self.evm.ctx.journaled_state.database.state.commit(outcome);
         stale

@@ -18,27 +18,55 @@ pub(crate) trait Interrupts: Sync {
     fn decide(&self) -> bool {
         false
     }
+
+    /// Whether a thread that has nothing to do looks for news before it runs what another one holds.
+    fn is_patient(&self, _thread: usize) -> bool {
+        true
+    }
+
+    /// Whether one thread does the rest after so many conflicts. Where threads are interrupted, the clock does not tell.
+    fn gives_up(&self, _conflicts: u64) -> bool {
+        false
+    }
 }
 
 /// Lets each thread wait at random.
-pub(super) struct Delays(Vec<AtomicU64>);
+pub(super) struct Delays {
+    threads: Vec<AtomicU64>,
+    /// After so many conflicts one thread does the rest.
+    most: u64,
+}
 
 impl Delays {
     pub(super) fn new(seed: u64, threads: usize) -> Self {
-        Self((0..threads as u64).map(|number| splitmix(&mut (seed ^ number)).into()).collect())
+        let most = splitmix(&mut { seed }) % 64;
+        Self { threads: (0..threads as u64).map(|number| splitmix(&mut (seed ^ number)).into()).collect(), most }
+    }
+
+    fn next(&self, thread: usize) -> u64 {
+        let mut random = self.threads[thread].load(Ordering::Relaxed);
+        let next = splitmix(&mut random);
+        self.threads[thread].store(random, Ordering::Relaxed);
+        next
     }
 }
 
 impl Interrupts for Delays {
     fn at(&self, thread: usize, waits: bool) {
-        let mut random = self.0[thread].load(Ordering::Relaxed);
-        let next = splitmix(&mut random);
-        self.0[thread].store(random, Ordering::Relaxed);
+        let next = self.next(thread);
         match next % 8 {
             0 => std::thread::sleep(Duration::from_nanos(next >> 48)),
             1..3 => std::thread::yield_now(),
             _ if waits => std::thread::yield_now(),
             _ => {}
         }
+    }
+
+    fn is_patient(&self, thread: usize) -> bool {
+        self.next(thread).is_multiple_of(4)
+    }
+
+    fn gives_up(&self, conflicts: u64) -> bool {
+        conflicts > self.most
     }
 }

@@ -18,7 +18,7 @@ use crate::{
 use alloy_primitives::{Address, Bytes, TxKind, U256, address, hex, keccak256};
 use std::{
     panic::{AssertUnwindSafe, catch_unwind},
-    sync::{Condvar, Mutex, MutexGuard, PoisonError},
+    sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
 
@@ -60,12 +60,14 @@ struct Run {
 struct Order {
     run: Mutex<Run>,
     news: Condvar,
+    /// After so many conflicts one thread does the rest.
+    most: u64,
 }
 
 impl Order {
-    fn new(threads: usize, script: Vec<usize>) -> Self {
+    fn new(threads: usize, script: Vec<usize>, most: u64) -> Self {
         let run = Run { status: vec![Status::Absent; threads], script, ..Run::default() };
-        Self { run: Mutex::new(run), news: Condvar::new() }
+        Self { run: Mutex::new(run), news: Condvar::new(), most }
     }
 
     fn run(&self) -> MutexGuard<'_, Run> {
@@ -125,6 +127,14 @@ impl Interrupts for Order {
     fn decide(&self) -> bool {
         true
     }
+
+    fn is_patient(&self, _: usize) -> bool {
+        false
+    }
+
+    fn gives_up(&self, conflicts: u64) -> bool {
+        conflicts > self.most
+    }
 }
 
 /// The next script after a run, with no more than so many interruptions.
@@ -140,11 +150,16 @@ fn next(made: &[Choice], most: usize) -> Option<Vec<usize>> {
 }
 
 /// Runs `body` in every order, and says in how many.
-fn every_order(threads: usize, most: usize, mut body: impl FnMut(&Order)) -> usize {
+fn every_order(threads: usize, most: usize, body: impl FnMut(&Order)) -> usize {
+    every_order_to(u64::MAX, threads, most, body)
+}
+
+/// The same, where after so many conflicts one thread does the rest.
+fn every_order_to(conflicts: u64, threads: usize, most: usize, mut body: impl FnMut(&Order)) -> usize {
     let mut script = Some(Vec::new());
     let mut count = 0;
     while let Some(choices) = script {
-        let order = Order::new(threads, choices);
+        let order = Order::new(threads, choices, conflicts);
         body(&order);
         script = next(&order.run().made, most);
         count += 1;
@@ -190,17 +205,25 @@ fn expected(case: &Case) -> Result<Vec<TxOutcome>, ExecuteError> {
 
 /// Every order of a case: in how many, and how many units were stale.
 fn check(case: &Case, threads: usize, most: usize, largest_unit: usize) -> (usize, u64) {
-    check_knowing(&Forecast::default(), case, threads, most, largest_unit)
+    check_to(u64::MAX, &Forecast::default(), case, threads, most, largest_unit)
 }
 
-fn check_knowing(known: &Forecast, case: &Case, threads: usize, most: usize, largest_unit: usize) -> (usize, u64) {
+/// The same, where something is known, and where after so many conflicts one thread does the rest.
+fn check_to(
+    conflicts: u64,
+    known: &Forecast,
+    case: &Case,
+    threads: usize,
+    most: usize,
+    largest_unit: usize,
+) -> (usize, u64) {
     let schedule =
         Schedule { from: 1, least: Duration::ZERO, largest_unit, unit: Duration::from_secs(1), ..Schedule::default() };
     let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
     let codes = RevmCache::default();
     let expected = expected(case);
     let mut report = ExecutionReport::default();
-    let orders = every_order(threads, most, |order| {
+    let orders = every_order_to(conflicts, threads, most, |order| {
         let forecast = Mutex::new(known.clone());
         let on = Threads { pool: &pool, codes: &codes, forecast: &forecast, schedule, interrupts: Some(order) };
         let got = execute(&case.env, &case.txs, &case.senders, &case.state, &on, &mut report);
@@ -246,11 +269,12 @@ fn a_sender_of_two_is_paid() {
     let expected = expected(&case).unwrap();
     let codes = RevmCache::default();
     let mut replica = Replica::new(&case.env, &case.state, &codes).unwrap();
-    replica.speculate(1..2, &case.txs, &case.senders);
-    replica.speculate(2..3, &case.txs, &case.senders);
+    let none = Arc::default();
+    replica.speculate(1..2, &case.txs, &case.senders, &none);
+    replica.speculate(2..3, &case.txs, &case.senders, &none);
     assert_eq!(replica.bring(&expected[0]).first(), Some(&(1..2)));
     assert!(replica.bring(&expected[1]).is_empty());
-    replica.speculate(3..4, &case.txs, &case.senders);
+    replica.speculate(3..4, &case.txs, &case.senders, &none);
     for expected in &expected[2..] {
         assert!(replica.first_stands(&case.txs, &case.senders).unwrap());
         let (done, stale) = replica.commit_first().unwrap();
@@ -265,6 +289,14 @@ fn rivals_on_three_threads() {
 }
 
 #[test]
+fn one_does_the_rest_alone() {
+    for conflicts in 0..2 {
+        let (orders, stale) = check_to(conflicts, &Forecast::default(), &rivals(), 2, 2, 1);
+        assert!(orders > 100 && stale > 0, "{orders} orders, {stale} units stale");
+    }
+}
+
+#[test]
 fn a_long_one_begins_first() {
     let case = case(&[
         (1, COUNTER.into(), 0, &slot(0)),
@@ -274,7 +306,7 @@ fn a_long_one_begins_first() {
     ]);
     let mut known = Forecast::default();
     known.learn_cost(&case.txs[2], Duration::from_millis(1));
-    let (orders, _) = check_knowing(&known, &case, 2, 2, 1);
+    let (orders, _) = check_to(u64::MAX, &known, &case, 2, 2, 1);
     assert!(orders > 200, "{orders} orders");
 }
 

@@ -4,17 +4,25 @@ use super::worker::Shared;
 use crate::{
     error::ExecuteError,
     evm::{BlockGas, Executed, Replica},
-    forecast::{Forecast, Names},
+    forecast::{Forecast, Names, TRANSFER},
 };
 use alloy_primitives::map::{HashMap, HashSet};
 use std::{
     collections::{BTreeMap, VecDeque},
     ops::Range,
     sync::Arc,
+    time::{Duration, Instant},
 };
 
 /// Transactions that are kept for a thread.
 const GIVEN: usize = 16;
+
+/// What a block may lose by threads before one does the rest alone: so much, and one part in so many of what it should take.
+const LOSS: Duration = Duration::from_micros(200);
+const LOSS_SHARE: u32 = 32;
+
+/// A longer loss at once counts as so much: a thread may have had to wait for its core.
+const HICCUP: Duration = Duration::from_micros(100);
 
 /// What one thread committed at once.
 pub(super) struct Entry {
@@ -35,11 +43,15 @@ pub(super) struct Queue {
     pub(super) error: Option<ExecuteError>,
     /// Units that had to run again.
     pub(super) conflicts: u64,
-    /// Times that there were such.
-    pub(super) setbacks: u64,
     pub(super) sleeping: usize,
-    /// Conflicts are so many that the first thread does the rest alone.
-    pub(super) alone: bool,
+    /// When something was committed last, and what the block has taken by then.
+    last: Option<Instant>,
+    spent: Duration,
+    /// What one thread would have taken for what is committed, and by how much the block may be behind that.
+    progress: Duration,
+    allowance: Duration,
+    /// Who does the rest alone, for the block is behind.
+    pub(super) alone: Option<usize>,
     pub(super) forecast: Forecast,
     /// Who took the last transaction with a name that something is known of.
     takers: HashMap<u64, (usize, usize)>,
@@ -47,6 +59,10 @@ pub(super) struct Queue {
     returned: BTreeMap<usize, Returned>,
     /// Where units began that were stale.
     pub(super) stale: HashSet<usize>,
+    /// Units that are run or wait in a replica, by where they begin: their end, and whose replica.
+    held: BTreeMap<usize, (usize, usize)>,
+    /// Where the unit begins whose turn it is and which another thread is running, too.
+    raced: Option<usize>,
     /// Whether somebody has a transaction, or was given it.
     pub(super) taken: Vec<bool>,
     /// What each thread has been given, and the end of the last of it.
@@ -69,9 +85,12 @@ pub(super) enum Next {
 }
 
 impl Queue {
-    pub(super) fn new(txs: usize, threads: usize, forecast: Forecast) -> Self {
+    /// `whole`: what the block should take one thread.
+    pub(super) fn new(txs: usize, threads: usize, forecast: Forecast, whole: Duration) -> Self {
         Self {
             forecast,
+            last: Some(Instant::now()),
+            allowance: LOSS + whole / LOSS_SHARE,
             taken: vec![false; txs],
             given: vec![VecDeque::new(); threads],
             ends: vec![0; threads],
@@ -82,10 +101,18 @@ impl Queue {
     /// The next unit for a thread, behind its own that wait in its replica, or at its turn. A transaction that will conflict
     /// with one that another thread has under way is given to that thread, which runs it on top of the other.
     pub(super) fn take(&mut self, shared: &Shared<'_>, thread: usize, replica: &Replica<'_>, committed: usize) -> Next {
-        let Shared { txs, names, schedule, .. } = shared;
-        if self.alone {
+        if self.alone.is_some() {
             return Next::Nothing;
         }
+        let next = self.next_of(shared, thread, replica, committed);
+        if let Next::Ahead(range) = &next {
+            self.held.insert(range.start, (range.end, thread));
+        }
+        next
+    }
+
+    fn next_of(&mut self, shared: &Shared<'_>, thread: usize, replica: &Replica<'_>, committed: usize) -> Next {
+        let Shared { txs, names, schedule, .. } = shared;
         if let Some(range) = self.at_turn(committed) {
             return Next::AtTurn(range);
         }
@@ -175,8 +202,57 @@ impl Queue {
         }
     }
 
-    pub(super) fn put_back(&mut self, range: Range<usize>, at_turn: bool) {
-        self.returned.insert(range.start, Returned { end: range.end, at_turn });
+    /// A thread no longer has a unit that it held; if nobody else did it meanwhile, it is to run again.
+    pub(super) fn put_back(&mut self, thread: usize, range: Range<usize>, at_turn: bool) {
+        if self.claim(thread, range.start) {
+            self.returned.insert(range.start, Returned { end: range.end, at_turn });
+        }
+    }
+
+    /// A thread has run no more than this much of the unit that it took; the rest, up to its end, is left.
+    pub(super) fn cut(&mut self, thread: usize, ran: Range<usize>, end: usize, at_turn: bool) {
+        match self.held.get_mut(&ran.start) {
+            Some(held) if held.1 == thread => held.0 = ran.end,
+            _ => return,
+        }
+        if ran.is_empty() {
+            self.held.remove(&ran.start);
+        }
+        self.returned.insert(ran.end, Returned { end, at_turn });
+    }
+
+    /// Whether a thread holds a unit, which from now on nobody else can have.
+    pub(super) fn claim(&mut self, thread: usize, start: usize) -> bool {
+        let holds = self.held.get(&start).is_some_and(|(_, holder)| *holder == thread);
+        if holds {
+            self.held.remove(&start);
+        }
+        holds
+    }
+
+    /// Who holds the unit whose turn it is, if a thread may run it, too.
+    pub(super) fn rival_at(&self, committed: usize, thread: usize) -> Option<usize> {
+        let (_, holder) = self.held.get(&committed).filter(|_| self.raced != Some(committed))?;
+        (*holder != thread).then_some(*holder)
+    }
+
+    pub(super) fn race(&mut self, committed: usize) {
+        self.raced = Some(committed);
+    }
+
+    /// The unit whose turn it is, taken from the thread that holds it.
+    pub(super) fn take_held(&mut self, committed: usize) -> Option<Range<usize>> {
+        self.held.remove(&committed).map(|(end, _)| committed..end)
+    }
+
+    /// Counts what is committed, and says whether the block is so far behind that one thread had better do the rest.
+    pub(super) fn is_behind(&mut self, executed: &[Executed]) -> bool {
+        let now = Instant::now();
+        let passed = self.last.replace(now).map_or(Duration::ZERO, |last| now - last);
+        let own: Duration = executed.iter().map(|executed| executed.took.max(TRANSFER)).sum();
+        self.spent += passed.min(own + HICCUP);
+        self.progress += own;
+        self.spent > self.progress + self.allowance
     }
 
     /// Another thread that has a transaction under way which this one had better not run beside.

@@ -21,14 +21,11 @@ use std::{
     time::{Duration, Instant},
 };
 
-/// Times that units were stale from which on a block may be one for one thread, and for how many units committed there must have been one.
-const MANY: u64 = 12;
-const MOST: u64 = 3;
-
 /// Transactions that tell how common a name is.
 const COMMON: usize = 64;
 
-/// How long a thread looks before it sleeps: about what it takes to be woken.
+/// How long a thread that has nothing to do looks for news before it runs what another one holds, or sleeps: about what it takes to be
+/// woken.
 const PATIENCE: Duration = Duration::from_micros(100);
 /// Looks between two at the clock.
 const SPINS: usize = 64;
@@ -46,7 +43,9 @@ pub(super) struct Shared<'b> {
     pub(super) queue: Mutex<Queue>,
     pub(super) news: Condvar,
     /// Transactions that are committed; more than there are where the block has ended early.
-    pub(super) committed: AtomicUsize,
+    pub(super) committed: Arc<AtomicUsize>,
+    /// How often each thread has looked for something to do.
+    pub(super) turns: Vec<AtomicUsize>,
     /// Threads that may hold what was committed.
     pub(super) present: AtomicUsize,
 }
@@ -70,7 +69,7 @@ impl Shared<'_> {
     }
 
     /// Appends what a thread has committed: the transactions from the first that is not yet.
-    fn publish(&self, by: Option<usize>, executed: Vec<Executed>, gas: BlockGas) {
+    fn publish(&self, thread: usize, by: Option<usize>, executed: Vec<Executed>, gas: BlockGas) {
         let mut queue = self.queue();
         queue.gas = gas;
         let first = self.committed();
@@ -78,6 +77,9 @@ impl Shared<'_> {
             return;
         }
         let committed = first + executed.len();
+        if queue.is_behind(&executed) && self.interrupts.is_none() {
+            queue.alone.get_or_insert(thread);
+        }
         queue.log.push(Arc::new(Entry { by, first, executed }));
         self.committed.store(committed, Ordering::Release);
         let wakes = queue.sleeping > 0 || committed == self.txs.len();
@@ -87,26 +89,34 @@ impl Shared<'_> {
         }
     }
 
-    /// Waits until more is committed than `known`, or one thread does the rest.
-    fn wait(&self, known: usize, thread: usize) {
-        if let Some(interrupts) = self.interrupts.filter(|interrupts| interrupts.decide()) {
-            while self.committed() == known && !self.queue().alone {
-                interrupts.at(thread, true);
-            }
-            return;
+    /// Looks for a while whether more is committed than `known`, and says whether it is.
+    fn look(&self, known: usize, thread: usize) -> bool {
+        if self.interrupts.is_some_and(|interrupts| !interrupts.is_patient(thread)) {
+            return self.committed() != known;
         }
         let start = Instant::now();
         while start.elapsed() < PATIENCE {
             for _ in 0..SPINS {
                 if self.committed() != known {
-                    return;
+                    return true;
                 }
                 std::hint::spin_loop();
             }
         }
+        false
+    }
+
+    /// Waits until more is committed than `known`, or one thread does the rest.
+    fn sleep(&self, known: usize, thread: usize) {
+        if let Some(interrupts) = self.interrupts.filter(|interrupts| interrupts.decide()) {
+            while self.committed() == known && self.queue().alone.is_none() {
+                interrupts.at(thread, true);
+            }
+            return;
+        }
         let mut queue = self.queue();
         queue.sleeping += 1;
-        while self.committed() == known && !queue.alone {
+        while self.committed() == known && queue.alone.is_none() {
             queue = self.news.wait(queue).unwrap_or_else(PoisonError::into_inner);
         }
         queue.sleeping -= 1;
@@ -189,6 +199,8 @@ pub(super) struct Worker<'s, 'b, 'a> {
     seen_beside: usize,
     /// Makes it.
     make: &'s dyn Fn() -> Option<Replica<'a>>,
+    /// Who was waited for in vain, and how often he had looked for something to do by then.
+    busy: Option<(usize, usize)>,
 }
 
 impl<'s, 'b, 'a> Worker<'s, 'b, 'a> {
@@ -198,13 +210,14 @@ impl<'s, 'b, 'a> Worker<'s, 'b, 'a> {
         replica: Replica<'a>,
         make: &'s dyn Fn() -> Option<Replica<'a>>,
     ) -> Self {
-        Self { shared, number, replica, seen: 0, beside: None, seen_beside: 0, make }
+        Self { shared, number, replica, seen: 0, beside: None, seen_beside: 0, make, busy: None }
     }
 
     /// Until the block is done.
     pub(super) fn work(&mut self) {
         let shared = self.shared;
         loop {
+            shared.turns[self.number].fetch_add(1, Ordering::Relaxed);
             self.pause();
             let committed = self.catch_up();
             self.pause();
@@ -215,20 +228,26 @@ impl<'s, 'b, 'a> Worker<'s, 'b, 'a> {
                 && range.start == committed
             {
                 match self.replica.first_stands(shared.txs, shared.senders) {
-                    Ok(true) if self.commit_first(range) => {}
-                    Ok(true) => return,
+                    Ok(true) if shared.queue().claim(self.number, committed) => {
+                        if !self.commit_first(range) {
+                            return;
+                        }
+                        continue;
+                    }
+                    // Another thread has run it, and will commit it.
+                    Ok(true) => {}
                     // What cannot be read is told of by the transaction that needs it.
                     Ok(false) | Err(_) => {
                         let stale = self.replica.take_back_first();
                         self.put_back(stale);
+                        continue;
                     }
                 }
-                continue;
             }
             let mut queue = shared.queue();
-            if queue.alone {
+            if let Some(owner) = queue.alone {
                 drop(queue);
-                return self.alone();
+                return self.alone(owner);
             }
             let next = queue.take(shared, self.number, &self.replica, shared.committed());
             drop(queue);
@@ -240,8 +259,87 @@ impl<'s, 'b, 'a> Worker<'s, 'b, 'a> {
                     }
                 }
                 Next::Ahead(range) => self.speculate(range),
-                Next::Nothing => shared.wait(committed, self.number),
+                Next::Nothing => {
+                    if !self.wait(committed) {
+                        return;
+                    }
+                }
             }
+        }
+    }
+
+    /// Has nothing to do until more than this is committed: looks for a while, then runs what another thread holds, in case that is
+    /// held up. `false` where the block ends with it.
+    fn wait(&mut self, committed: usize) -> bool {
+        let shared = self.shared;
+        let turns = |holder: usize| shared.turns[holder].load(Ordering::Relaxed);
+        let is_busy = |(holder, seen): (usize, usize)| turns(holder) == seen;
+        let known = shared.queue().rival_at(committed, self.number).filter(|_| self.busy.is_some_and(is_busy));
+        let at_once = known.is_some() && known == self.busy.map(|(holder, _)| holder);
+        if !at_once && shared.look(committed, self.number) {
+            return true;
+        }
+        let mut queue = shared.queue();
+        let holder = queue.rival_at(committed, self.number);
+        let waits = self.replica.first().is_some();
+        if waits && self.beside.is_none() {
+            self.beside = (self.make)();
+        }
+        match holder {
+            Some(holder) if !waits || self.beside.is_some() => {
+                queue.race(committed);
+                drop(queue);
+                self.busy = Some((holder, turns(holder)));
+                self.race(committed)
+            }
+            _ => {
+                drop(queue);
+                shared.sleep(committed, self.number);
+                true
+            }
+        }
+    }
+
+    /// Runs the unit whose turn it is, which another thread holds: who is done first commits it. `false` where the block ends with it.
+    fn race(&mut self, start: usize) -> bool {
+        let shared = self.shared;
+        let (beside, committed) = self.stand();
+        if committed != start {
+            return true;
+        }
+        let replica = match &mut self.beside {
+            Some(replica) if beside => replica,
+            _ => &mut self.replica,
+        };
+        let left = replica.speculate(start..start + 1, shared.txs, shared.senders, &shared.committed);
+        self.pause();
+        let mut queue = shared.queue();
+        let range = if shared.committed() == start { queue.take_held(start) } else { None };
+        let mut gas = queue.gas;
+        drop(queue);
+        let replica = match &mut self.beside {
+            Some(replica) if beside => replica,
+            _ => &mut self.replica,
+        };
+        let Some(range) = range else {
+            replica.take_back_all();
+            return true;
+        };
+        let tx = &shared.txs[start];
+        let stands = matches!(left, Left::Nothing)
+            && gas.check(shared.env, tx).is_ok()
+            && matches!(replica.first_stands(shared.txs, shared.senders), Ok(true));
+        if !stands {
+            // At its turn it tells why.
+            replica.take_back_all();
+            return self.finish(range, beside, Vec::new(), gas);
+        }
+        match replica.commit_first() {
+            Ok((done, _)) => {
+                done.iter().for_each(|executed| gas.add(tx, executed.outcome.gas_used));
+                self.finish(range, beside, done, gas)
+            }
+            Err(error) => self.fail(start, error),
         }
     }
 
@@ -249,24 +347,23 @@ impl<'s, 'b, 'a> Worker<'s, 'b, 'a> {
         self.shared.pause(self.number);
     }
 
-    /// The rest of the block by the first thread, each transaction at its turn; the others let it have what they hold.
-    fn alone(&mut self) {
+    /// The rest of the block by one thread, each transaction at its turn; the others let it have what they hold.
+    fn alone(&mut self, owner: usize) {
         let shared = self.shared;
         let waiting = self.replica.take_back_all();
         let mut queue = shared.queue();
-        waiting.into_iter().for_each(|range| queue.put_back(range, true));
-        if self.number > 0 {
-            drop(queue);
+        waiting.into_iter().for_each(|range| queue.put_back(self.number, range, true));
+        drop(queue);
+        if self.number != owner {
             return shared.wait_for_all(self.number);
         }
-        drop(queue);
         loop {
             let committed = self.catch_up();
             if committed >= shared.txs.len() {
                 return;
             }
             let mut queue = shared.queue();
-            let mut next = queue.at_turn(committed);
+            let mut next = queue.at_turn(committed).or_else(|| queue.take_held(committed));
             if next.is_none() && queue.next == committed {
                 let most = committed + shared.schedule.largest_unit.max(1);
                 let untaken = queue.taken[committed..].iter().take_while(|taken| !**taken).count();
@@ -281,7 +378,7 @@ impl<'s, 'b, 'a> Worker<'s, 'b, 'a> {
                         return;
                     }
                 }
-                // Another thread still has it.
+                // Another thread is about to commit it.
                 None => match shared.interrupts {
                     Some(interrupts) => interrupts.at(self.number, true),
                     None => std::thread::yield_now(),
@@ -305,6 +402,14 @@ impl<'s, 'b, 'a> Worker<'s, 'b, 'a> {
             if entry.by == Some(self.number) {
                 continue;
             }
+            match self.has_run(&entry) {
+                Ok(true) => continue,
+                Ok(false) => {}
+                Err(error) => {
+                    self.fail(entry.first, error);
+                    return usize::MAX;
+                }
+            }
             for (index, executed) in entry.executed.iter().enumerate() {
                 let stale = self.replica.bring(&executed.outcome);
                 if let Some(first) = stale.first() {
@@ -314,6 +419,26 @@ impl<'s, 'b, 'a> Worker<'s, 'b, 'a> {
             }
         }
         committed
+    }
+
+    /// Whether another thread was faster with the first unit, which is committed here, too. If it does not stand, it is taken back.
+    fn has_run(&mut self, entry: &Entry) -> Result<bool, TxError> {
+        let shared = self.shared;
+        let end = entry.first + entry.executed.len();
+        while let Some(first) = self.replica.first().filter(|first| first.start < end) {
+            let stands = first == (entry.first..end)
+                && matches!(self.replica.first_stands(shared.txs, shared.senders), Ok(true));
+            if stands {
+                let (executed, stale) = self.replica.commit_first()?;
+                let outcomes = executed.iter().map(|executed| &executed.outcome);
+                debug_assert!(outcomes.eq(entry.executed.iter().map(|executed| &executed.outcome)), "{first:?} differs");
+                self.put_back(stale);
+                return Ok(true);
+            }
+            let stale = self.replica.take_back_first();
+            self.put_back(stale);
+        }
+        Ok(false)
     }
 
     /// A unit was stale by a transaction.
@@ -332,14 +457,15 @@ impl<'s, 'b, 'a> Worker<'s, 'b, 'a> {
         self.pause();
         let mut queue = self.shared.queue();
         queue.conflicts += stale.len() as u64;
-        queue.setbacks += 1;
-        queue.alone |= queue.setbacks >= MANY && MOST * queue.setbacks > queue.log.len() as u64;
+        if self.shared.interrupts.is_some_and(|interrupts| interrupts.gives_up(queue.conflicts)) {
+            queue.alone.get_or_insert(self.number);
+        }
         for range in stale {
             // What was stale twice waits for its turn.
             let again = !queue.stale.insert(range.start);
-            queue.put_back(range, again);
+            queue.put_back(self.number, range, again);
         }
-        let wakes = queue.alone;
+        let wakes = queue.alone.is_some();
         drop(queue);
         if wakes {
             self.shared.news.notify_all();
@@ -365,30 +491,49 @@ impl<'s, 'b, 'a> Worker<'s, 'b, 'a> {
         true
     }
 
-    /// Runs and commits the unit whose turn it is; `false` where the block ends with it.
-    fn run_in_turn(&mut self, range: Range<usize>) -> bool {
+    /// Brings a replica in which nothing waits up to what is committed, and says whether it is the one beside, and how much that is.
+    fn stand(&mut self) -> (bool, usize) {
         let shared = self.shared;
-        let mut gas = shared.queue().gas;
         let waits = self.replica.first().is_some();
         if waits && self.beside.is_none() {
             self.beside = (self.make)();
         }
-        let beside = waits && self.beside.is_some();
-        let replica = if beside && let Some(replica) = &mut self.beside {
-            let news = shared.queue().news(self.seen_beside);
-            self.seen_beside += news.len();
-            for executed in news.iter().flat_map(|entry| &entry.executed) {
-                replica.bring(&executed.outcome);
+        match &mut self.beside {
+            Some(replica) if waits => {
+                let queue = shared.queue();
+                let news = queue.news(self.seen_beside);
+                let committed = shared.committed();
+                drop(queue);
+                self.seen_beside += news.len();
+                for executed in news.iter().flat_map(|entry| &entry.executed) {
+                    replica.bring(&executed.outcome);
+                }
+                (true, committed)
             }
-            replica
-        } else {
-            self.catch_up();
-            let waiting = self.replica.take_back_all();
-            self.put_back(waiting);
-            &mut self.replica
+            _ => {
+                let committed = self.catch_up();
+                let waiting = self.replica.take_back_all();
+                self.put_back(waiting);
+                (false, committed)
+            }
+        }
+    }
+
+    /// Runs and commits the unit whose turn it is; `false` where the block ends with it.
+    fn run_in_turn(&mut self, range: Range<usize>) -> bool {
+        let gas = self.shared.queue().gas;
+        let (beside, _) = self.stand();
+        self.finish(range, beside, Vec::new(), gas)
+    }
+
+    /// The rest of the unit whose turn it is, of which so much is done, on the replica that stands; `false` where the block ends with it.
+    fn finish(&mut self, range: Range<usize>, beside: bool, mut done: Vec<Executed>, mut gas: BlockGas) -> bool {
+        let shared = self.shared;
+        let replica = match &mut self.beside {
+            Some(replica) if beside => replica,
+            _ => &mut self.replica,
         };
-        let mut done = Vec::with_capacity(range.len());
-        for index in range {
+        for index in range.start + done.len()..range.end {
             let tx = &shared.txs[index];
             let ran = gas.check(shared.env, tx).map_err(TxError::from);
             match ran.and_then(|()| replica.run_in_turn(tx, shared.senders[index])) {
@@ -408,7 +553,7 @@ impl<'s, 'b, 'a> Worker<'s, 'b, 'a> {
 
     fn publish(&mut self, by: Option<usize>, executed: Vec<Executed>, gas: BlockGas) {
         self.pause();
-        self.shared.publish(by, executed, gas);
+        self.shared.publish(self.number, by, executed, gas);
     }
 
     fn fail(&self, index: usize, error: TxError) -> bool {
@@ -418,15 +563,16 @@ impl<'s, 'b, 'a> Worker<'s, 'b, 'a> {
 
     /// Runs a unit ahead of its turn, on top of what waits.
     fn speculate(&mut self, range: Range<usize>) {
-        let shared = self.shared;
-        let left = self.replica.speculate(range, shared.txs, shared.senders);
+        let (shared, number) = (self.shared, self.number);
+        let left = self.replica.speculate(range.clone(), shared.txs, shared.senders, &shared.committed);
         match left {
             Left::Nothing => {}
-            Left::AtTurn(range) => shared.queue().put_back(range, true),
-            Left::Other(range) => shared.queue().put_back(range, false),
-            Left::All(ranges) => {
+            Left::AtTurn(left) => shared.queue().cut(number, range.start..left.start, left.end, true),
+            Left::Other(left) => shared.queue().cut(number, range.start..left.start, left.end, false),
+            Left::All(mut waited, left) => {
                 let mut queue = shared.queue();
-                ranges.into_iter().for_each(|range| queue.put_back(range, true));
+                queue.cut(number, range.start..left.start, left.end, true);
+                waited.drain(..).for_each(|range| queue.put_back(number, range, true));
             }
         }
     }

@@ -10,15 +10,20 @@ use crate::{
 use alloy_primitives::{Address, U256};
 use revm::{
     Context, Journal,
-    bytecode::opcode::{BALANCE, CALL, CALLCODE, CREATE, CREATE2, KECCAK256, SELFBALANCE, SELFDESTRUCT, SLOAD, SSTORE},
+    bytecode::opcode::{BALANCE, CALL, CALLCODE, CREATE, CREATE2, JUMPDEST, KECCAK256, SELFBALANCE, SELFDESTRUCT, SLOAD, SSTORE},
     context::{BlockEnv as RevmBlock, CfgEnv, TxEnv},
+    context_interface::context::ContextError,
     handler::instructions::EthInstructions,
     interpreter::{
-        Host, Instruction, InstructionContext, InstructionExecResult,
+        Host, Instruction, InstructionContext, InstructionExecResult, InstructionResult,
         instructions::{contract, gas_table_spec, host},
         interpreter::EthInterpreter,
         interpreter_types::InputsTr,
     },
+};
+use std::sync::{
+    Arc,
+    atomic::{AtomicUsize, Ordering},
 };
 
 /// What a unit wants of a balance: that it is just what it is, or that so much may be missing.
@@ -42,6 +47,15 @@ pub(in crate::evm) struct Notes {
     full: bool,
     /// A transaction that failed had made or destroyed accounts.
     pub(super) removed: bool,
+    /// When to break off.
+    pub(super) stop: Option<Stop>,
+}
+
+/// Breaks off when more than `most` transactions are committed.
+#[derive(Debug)]
+pub(super) struct Stop {
+    pub(super) committed: Arc<AtomicUsize>,
+    pub(super) most: usize,
 }
 
 /// What a transaction may look at and run ahead of its turn: all of it is looked through for what others change.
@@ -90,12 +104,23 @@ impl KeepsHashes for ReplicaContext<'_> {
 
 /// A host that notes what is looked at.
 trait NotesReads: Host {
+    /// Whether the transaction is to break off.
+    fn stops(&mut self) -> bool;
     fn need(&mut self, address: Address);
     fn takes(&mut self, address: Address, value: U256);
     fn slot(&mut self, address: Address, slot: U256);
 }
 
 impl NotesReads for ReplicaContext<'_> {
+    fn stops(&mut self) -> bool {
+        let stop = self.chain.stop.as_ref();
+        let stops = stop.is_some_and(|stop| stop.committed.load(Ordering::Relaxed) > stop.most);
+        if stops {
+            self.error = Err(ContextError::Custom("another thread was faster".into()));
+        }
+        stops
+    }
+
     fn need(&mut self, address: Address) {
         self.chain.need(address, Need::Exact);
     }
@@ -118,6 +143,11 @@ type At<'i, H> = InstructionContext<'i, H, EthInterpreter>;
 fn below<H>(context: &At<'_, H>, depth: usize) -> Option<U256> {
     let stack = context.interpreter.stack.data();
     stack.len().checked_sub(depth + 1).map(|index| stack[index])
+}
+
+/// JUMPDEST, which every loop comes by.
+fn stopping<H: NotesReads>(context: At<'_, H>) -> Ran {
+    if context.host.stops() { Err(InstructionResult::FatalExternalError) } else { Ok(()) }
 }
 
 fn noting_slot<H: NotesReads, const OPCODE: u8>(context: At<'_, H>) -> Ran {
@@ -166,6 +196,7 @@ pub(super) fn equip(instructions: &mut EthInstructions<EthInterpreter, ReplicaCo
         instructions.insert_instruction(opcode, Instruction::new(run), gas[usize::from(opcode)]);
     };
     put(KECCAK256, keccak256_kept);
+    put(JUMPDEST, stopping);
     put(SLOAD, noting_slot::<_, SLOAD>);
     put(SSTORE, noting_slot::<_, SSTORE>);
     put(BALANCE, noting_balance::<_, BALANCE>);
