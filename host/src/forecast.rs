@@ -20,6 +20,9 @@ pub(crate) const TRANSFER: Duration = Duration::from_nanos(700);
 /// What a call can take at most: sums over a block stay small.
 const LONGEST: Duration = Duration::from_secs(60);
 
+/// How long is waited at most for what is known to be long.
+const MOST_PATIENT: Duration = Duration::from_millis(10);
+
 /// What a call takes of which nothing is known, and the gas that a microsecond executes, more or less.
 const UNKNOWN: Duration = Duration::from_micros(20);
 const GAS_PER_MICRO: u64 = 2_500;
@@ -113,6 +116,11 @@ impl Forecast {
         // Whoever needs much gas knows.
         let unknown = || UNKNOWN.max(Duration::from_micros(tx.gas_limit / GAS_PER_MICRO / 4));
         TRANSFER + known.unwrap_or_else(|| if is_transfer { Duration::ZERO } else { unknown() })
+    }
+
+    /// How long others may wait for a transaction that runs ahead of its turn: twice what it is known to take.
+    pub(crate) fn patience(&self, tx: &Transaction) -> Duration {
+        self.costs.get(&call(tx)).map_or(Duration::ZERO, |known| (2 * *known).min(MOST_PATIENT))
     }
 
     /// Remembers what a transaction took. Once it may have been interrupted.

@@ -4,6 +4,7 @@
 mod interrupt;
 #[cfg(test)]
 mod model;
+mod progress;
 mod queue;
 mod worker;
 
@@ -21,6 +22,7 @@ use crate::{
 use alloy_primitives::Address;
 use interrupt::Delays;
 pub(crate) use interrupt::Interrupts;
+pub(crate) use progress::Progress;
 use queue::Queue;
 use rayon::ThreadPool;
 use std::{
@@ -145,7 +147,8 @@ pub(crate) fn execute<'a>(
         return outcomes;
     };
     let first = Replica::new(env, state, codes).map_err(ExecuteError::Block)?;
-    let mut queue = Queue::new(txs.len(), count, known, costs.iter().sum());
+    let patience: Vec<_> = txs.iter().map(|tx| known.patience(tx)).collect();
+    let mut queue = Queue::new(txs.len(), count, known);
     for (chain, thread) in plan.chains.iter().zip((0..count).rev()) {
         queue.plan(chain, thread, &names);
     }
@@ -160,7 +163,8 @@ pub(crate) fn execute<'a>(
         interrupts: interrupts.or(delays.as_ref().map(|delays| delays as &dyn Interrupts)),
         queue: Mutex::new(queue),
         news: Condvar::new(),
-        committed: Arc::default(),
+        progress: Arc::default(),
+        patience: &patience,
         turns: (0..count).map(|_| AtomicUsize::new(0)).collect(),
         present: AtomicUsize::new(0),
     };

@@ -70,7 +70,8 @@ libsecp256k1 before it in blocks-e2e. Rows are of one thread and of all.
 
 Generated: transfers, token, swaps, lending, nft, vote and supply-chain, of which 0, 30 or 90 % all use one account, market, pool, \
 collection, proposal or item and the others nothing that another one uses; serial (each on the one before), alternating (two markets in \
-turn), bombs (a few huge transactions at the end), slot (one slot of all). The summary counts files of 4 M gas or more.";
+turn), bombs (a few huge transactions at the end), slot (one slot of all), trap (cheap in order, burns \
+its gas out of it). The summary counts files of 4 M gas or more.";
 
 #[derive(Debug, clap::Args)]
 struct Extent {

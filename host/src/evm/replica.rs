@@ -18,6 +18,7 @@ use crate::{
     delegation::authority_of,
     error::{Invalid, TxError},
     outcome::{AccountChange, AccountChangeKind, TxOutcome},
+    parallel::Progress,
     state::{AccountInfo, StateError, StateRef},
     tx::Transaction,
 };
@@ -42,7 +43,7 @@ use std::{
     collections::VecDeque,
     marker::PhantomData,
     ops::Range,
-    sync::{Arc, atomic::AtomicUsize},
+    sync::Arc,
     time::{Duration, Instant},
 };
 
@@ -143,6 +144,10 @@ pub(crate) enum Left {
 }
 
 impl Unit {
+    fn took(&self) -> Duration {
+        self.executed.iter().map(|executed| executed.took).sum()
+    }
+
     fn changes(&self) -> impl Iterator<Item = &AccountChange> {
         self.executed.iter().flat_map(|executed| &executed.outcome.changes)
     }
@@ -156,6 +161,9 @@ pub(crate) struct Replica<'a> {
     done: Vec<JournalEntry>,
     /// Accounts that a commit has made or removed, to be dropped when nothing stands on them.
     gone: Vec<Address>,
+    /// What units took that were taken back.
+    wasted: Duration,
+    gives_way: bool,
 }
 
 impl Drop for Replica<'_> {
@@ -180,7 +188,15 @@ impl<'a> Replica<'a> {
         let mut evm = context.with_cfg(cfg).with_block(block).build_mainnet();
         evm.ctx.chain.hashes = cache.take_hashes();
         equip(&mut evm.instruction);
-        Ok(Self { evm, beneficiary: env.beneficiary, units: VecDeque::new(), done: Vec::new(), gone: Vec::new() })
+        Ok(Self {
+            evm,
+            beneficiary: env.beneficiary,
+            units: VecDeque::new(),
+            done: Vec::new(),
+            gone: Vec::new(),
+            wasted: Duration::ZERO,
+            gives_way: false,
+        })
     }
 
     fn prefix(&self) -> &Committed<'a> {
@@ -189,6 +205,11 @@ impl<'a> Replica<'a> {
 
     fn state(&mut self) -> &mut EvmState {
         &mut self.evm.ctx.journaled_state.inner.state
+    }
+
+    /// What units took that were taken back since this was asked last.
+    pub(crate) fn take_wasted(&mut self) -> Duration {
+        std::mem::take(&mut self.wasted)
     }
 
     /// The transactions of the unit whose turn comes first.
@@ -207,19 +228,27 @@ impl<'a> Replica<'a> {
         (!last.last).then(|| last.range.end - first.range.start)
     }
 
-    /// Runs a unit on top of those that wait, where it waits too, and says what of it is left. It breaks off when more than what is before
-    /// it is `committed`: somebody else was faster.
+    /// Runs a unit on top of those that wait, where it waits too, and says what of it is left. It breaks off when somebody else was
+    /// faster, and when nobody commits anything for longer than `patience`, unless it is at its turn.
     pub(crate) fn speculate(
         &mut self,
         range: Range<usize>,
         txs: &[Transaction],
         senders: &[Address],
-        committed: &Arc<AtomicUsize>,
+        progress: &Arc<Progress>,
+        patience: Duration,
     ) -> Left {
-        self.evm.ctx.chain.stop = Some(Stop { committed: committed.clone(), most: range.start });
+        let stop = Stop { progress: progress.clone(), start: range.start, patience, looks: 0, gives_way: false };
+        self.evm.ctx.chain.stop = Some(stop);
         let left = self.speculate_until(range, txs, senders);
-        self.evm.ctx.chain.stop = None;
+        let stop = self.evm.ctx.chain.stop.take();
+        self.gives_way = stop.is_some_and(|stop| stop.gives_way);
         left
+    }
+
+    /// Whether the latest unit broke off so that this thread runs what comes first.
+    pub(crate) fn gives_way(&self) -> bool {
+        self.gives_way
     }
 
     fn speculate_until(&mut self, range: Range<usize>, txs: &[Transaction], senders: &[Address]) -> Left {

@@ -270,11 +270,11 @@ fn a_sender_of_two_is_paid() {
     let codes = RevmCache::default();
     let mut replica = Replica::new(&case.env, &case.state, &codes).unwrap();
     let none = Arc::default();
-    replica.speculate(1..2, &case.txs, &case.senders, &none);
-    replica.speculate(2..3, &case.txs, &case.senders, &none);
+    replica.speculate(1..2, &case.txs, &case.senders, &none, Duration::ZERO);
+    replica.speculate(2..3, &case.txs, &case.senders, &none, Duration::ZERO);
     assert_eq!(replica.bring(&expected[0]).first(), Some(&(1..2)));
     assert!(replica.bring(&expected[1]).is_empty());
-    replica.speculate(3..4, &case.txs, &case.senders, &none);
+    replica.speculate(3..4, &case.txs, &case.senders, &none, Duration::ZERO);
     for expected in &expected[2..] {
         assert!(replica.first_stands(&case.txs, &case.senders).unwrap());
         let (done, stale) = replica.commit_first().unwrap();

@@ -17,11 +17,11 @@ use std::{
 /// Transactions that are kept for a thread.
 const GIVEN: usize = 16;
 
-/// What a block may lose by threads before one does the rest alone: so much, and one part in so many of what it should take.
+/// What a block may lose by threads before one does the rest alone: so much, and one part in so many of what it takes.
 const LOSS: Duration = Duration::from_micros(200);
 const LOSS_SHARE: u32 = 32;
 
-/// A longer loss at once counts as so much: a thread may have had to wait for its core.
+/// A longer loss at once, for which no unit is to blame, counts as so much: a thread may have had to wait for its core.
 const HICCUP: Duration = Duration::from_micros(100);
 
 /// What one thread committed at once.
@@ -47,9 +47,10 @@ pub(super) struct Queue {
     /// When something was committed last, and what the block has taken by then.
     last: Option<Instant>,
     spent: Duration,
-    /// What one thread would have taken for what is committed, and by how much the block may be behind that.
+    /// What one thread would have taken for what is committed.
     progress: Duration,
-    allowance: Duration,
+    /// What units took since then that must run again.
+    pub(super) wasted: Duration,
     /// Who does the rest alone, for the block is behind.
     pub(super) alone: Option<usize>,
     pub(super) forecast: Forecast,
@@ -85,12 +86,10 @@ pub(super) enum Next {
 }
 
 impl Queue {
-    /// `whole`: what the block should take one thread.
-    pub(super) fn new(txs: usize, threads: usize, forecast: Forecast, whole: Duration) -> Self {
+    pub(super) fn new(txs: usize, threads: usize, forecast: Forecast) -> Self {
         Self {
             forecast,
             last: Some(Instant::now()),
-            allowance: LOSS + whole / LOSS_SHARE,
             taken: vec![false; txs],
             given: vec![VecDeque::new(); threads],
             ends: vec![0; threads],
@@ -250,9 +249,9 @@ impl Queue {
         let now = Instant::now();
         let passed = self.last.replace(now).map_or(Duration::ZERO, |last| now - last);
         let own: Duration = executed.iter().map(|executed| executed.took.max(TRANSFER)).sum();
-        self.spent += passed.min(own + HICCUP);
+        self.spent += passed.min(own + HICCUP + std::mem::take(&mut self.wasted));
         self.progress += own;
-        self.spent > self.progress + self.allowance
+        self.spent > self.progress + LOSS + self.progress / LOSS_SHARE
     }
 
     /// Another thread that has a transaction under way which this one had better not run beside.

@@ -1,7 +1,7 @@
 //! What one thread does, and what all share.
 
 use super::{
-    Interrupts, Schedule,
+    Interrupts, Progress, Schedule,
     queue::{Entry, Next, Queue},
 };
 use crate::{
@@ -27,6 +27,9 @@ const COMMON: usize = 64;
 /// How long a thread that has nothing to do looks for news before it runs what another one holds, or sleeps: about what it takes to be
 /// woken.
 const PATIENCE: Duration = Duration::from_micros(100);
+/// How long nothing may be committed while all run what they do not know ahead of its turn.
+const STALL: Duration = Duration::from_micros(200);
+
 /// Looks between two at the clock.
 const SPINS: usize = 64;
 
@@ -42,8 +45,9 @@ pub(super) struct Shared<'b> {
     pub(super) interrupts: Option<&'b dyn Interrupts>,
     pub(super) queue: Mutex<Queue>,
     pub(super) news: Condvar,
-    /// Transactions that are committed; more than there are where the block has ended early.
-    pub(super) committed: Arc<AtomicUsize>,
+    pub(super) progress: Arc<Progress>,
+    /// How long others may wait for each transaction when it runs ahead of its turn.
+    pub(super) patience: &'b [Duration],
     /// How often each thread has looked for something to do.
     pub(super) turns: Vec<AtomicUsize>,
     /// Threads that may hold what was committed.
@@ -55,15 +59,15 @@ impl Shared<'_> {
         self.queue.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn committed(&self) -> usize {
-        self.committed.load(Ordering::Acquire)
+    pub(super) fn committed(&self) -> usize {
+        self.progress.committed()
     }
 
     /// Nothing more is committed.
     fn end(&self, error: Option<ExecuteError>) {
         let mut queue = self.queue();
         queue.error = queue.error.take().or(error);
-        self.committed.store(usize::MAX, Ordering::Release);
+        self.progress.advance(usize::MAX);
         drop(queue);
         self.news.notify_all();
     }
@@ -81,7 +85,7 @@ impl Shared<'_> {
             queue.alone.get_or_insert(thread);
         }
         queue.log.push(Arc::new(Entry { by, first, executed }));
-        self.committed.store(committed, Ordering::Release);
+        self.progress.advance(committed);
         let wakes = queue.sleeping > 0 || committed == self.txs.len();
         drop(queue);
         if wakes {
@@ -258,7 +262,12 @@ impl<'s, 'b, 'a> Worker<'s, 'b, 'a> {
                         return;
                     }
                 }
-                Next::Ahead(range) => self.speculate(range),
+                Next::Ahead(range) => {
+                    self.speculate(range);
+                    if self.replica.gives_way() && !self.run_first() {
+                        return;
+                    }
+                }
                 Next::Nothing => {
                     if !self.wait(committed) {
                         return;
@@ -279,25 +288,31 @@ impl<'s, 'b, 'a> Worker<'s, 'b, 'a> {
         if !at_once && shared.look(committed, self.number) {
             return true;
         }
-        let mut queue = shared.queue();
-        let holder = queue.rival_at(committed, self.number);
-        let waits = self.replica.first().is_some();
-        if waits && self.beside.is_none() {
+        let raced = self.try_to_race(committed);
+        raced.unwrap_or_else(|| {
+            shared.sleep(committed, self.number);
+            true
+        })
+    }
+
+    /// Runs what comes first, if another thread holds it; `false` where the block ends with it.
+    fn run_first(&mut self) -> bool {
+        self.try_to_race(self.shared.committed()).unwrap_or(true)
+    }
+
+    /// As [`Self::race`], if this is held by another thread, and no third one runs it.
+    fn try_to_race(&mut self, committed: usize) -> Option<bool> {
+        let shared = self.shared;
+        if self.replica.first().is_some() && self.beside.is_none() {
             self.beside = (self.make)();
+            self.beside.as_ref()?;
         }
-        match holder {
-            Some(holder) if !waits || self.beside.is_some() => {
-                queue.race(committed);
-                drop(queue);
-                self.busy = Some((holder, turns(holder)));
-                self.race(committed)
-            }
-            _ => {
-                drop(queue);
-                shared.sleep(committed, self.number);
-                true
-            }
-        }
+        let mut queue = shared.queue();
+        let holder = queue.rival_at(committed, self.number)?;
+        queue.race(committed);
+        drop(queue);
+        self.busy = Some((holder, shared.turns[holder].load(Ordering::Relaxed)));
+        Some(self.race(committed))
     }
 
     /// Runs the unit whose turn it is, which another thread holds: who is done first commits it. `false` where the block ends with it.
@@ -311,7 +326,7 @@ impl<'s, 'b, 'a> Worker<'s, 'b, 'a> {
             Some(replica) if beside => replica,
             _ => &mut self.replica,
         };
-        let left = replica.speculate(start..start + 1, shared.txs, shared.senders, &shared.committed);
+        let left = replica.speculate(start..start + 1, shared.txs, shared.senders, &shared.progress, Duration::ZERO);
         self.pause();
         let mut queue = shared.queue();
         let range = if shared.committed() == start { queue.take_held(start) } else { None };
@@ -431,7 +446,10 @@ impl<'s, 'b, 'a> Worker<'s, 'b, 'a> {
             if stands {
                 let (executed, stale) = self.replica.commit_first()?;
                 let outcomes = executed.iter().map(|executed| &executed.outcome);
-                debug_assert!(outcomes.eq(entry.executed.iter().map(|executed| &executed.outcome)), "{first:?} differs");
+                debug_assert!(
+                    outcomes.eq(entry.executed.iter().map(|executed| &executed.outcome)),
+                    "{first:?} differs"
+                );
                 self.put_back(stale);
                 return Ok(true);
             }
@@ -456,6 +474,7 @@ impl<'s, 'b, 'a> Worker<'s, 'b, 'a> {
         }
         self.pause();
         let mut queue = self.shared.queue();
+        queue.wasted += self.replica.take_wasted();
         queue.conflicts += stale.len() as u64;
         if self.shared.interrupts.is_some_and(|interrupts| interrupts.gives_up(queue.conflicts)) {
             queue.alone.get_or_insert(self.number);
@@ -564,10 +583,16 @@ impl<'s, 'b, 'a> Worker<'s, 'b, 'a> {
     /// Runs a unit ahead of its turn, on top of what waits.
     fn speculate(&mut self, range: Range<usize>) {
         let (shared, number) = (self.shared, self.number);
-        let left = self.replica.speculate(range.clone(), shared.txs, shared.senders, &shared.committed);
+        let begun = Instant::now();
+        let patience = shared.patience[range.clone()].iter().sum::<Duration>() + STALL;
+        let left = self.replica.speculate(range.clone(), shared.txs, shared.senders, &shared.progress, patience);
         match left {
             Left::Nothing => {}
-            Left::AtTurn(left) => shared.queue().cut(number, range.start..left.start, left.end, true),
+            Left::AtTurn(left) => {
+                let mut queue = shared.queue();
+                queue.wasted += begun.elapsed();
+                queue.cut(number, range.start..left.start, left.end, true);
+            }
             Left::Other(left) => shared.queue().cut(number, range.start..left.start, left.end, false),
             Left::All(mut waited, left) => {
                 let mut queue = shared.queue();

@@ -18,10 +18,10 @@ pub const HOT: [usize; 3] = [0, 30, 90];
 pub const SHARED: [&str; 7] = ["transfers", "token", "swaps", "lending", "nft", "vote", "supply-chain"];
 
 /// Workloads that are hard to divide: each transaction on the one before; two markets in turn; a few huge ones at the end; one slot
-/// of all.
-pub const ADVERSE: [&str; 4] = ["serial", "alternating", "bombs", "slot"];
+/// of all; calls that are cheap in order, and burn all their gas out of it.
+pub const ADVERSE: [&str; 5] = ["serial", "alternating", "bombs", "slot", "trap"];
 
-/// Huge transactions at the end of `bombs`, and the gas of each: below the most that a transaction may have (EIP-7825).
+/// Huge transactions at the end of `bombs`, and the gas of each, and of those of `trap`: below the most that a transaction may have (EIP-7825).
 const BOMBS: usize = 4;
 const BOMB_GAS: u64 = 15_000_000;
 
@@ -72,6 +72,7 @@ pub(super) fn adverse(ground: &Ground, name: &str, n: usize) -> Option<Signed> {
             "bombs" if index + BOMBS >= n => Action { gas: BOMB_GAS, ..Action::call(ground.burner, Bytes::new()) },
             "bombs" => cold_action(ground, "token", index)?,
             "slot" => mint(world.nft, world.holders[index]),
+            "trap" => Action { gas: BOMB_GAS, ..Action::call(ground.trap, U256::from(index).to_be_bytes_vec().into()) },
             _ => return None,
         };
         Some((index, action))

@@ -6,7 +6,7 @@ use crate::{
     memory::MemoryState,
     state::AccountInfo,
 };
-use alloy_primitives::{Address, B256, Bytes, U256, keccak256};
+use alloy_primitives::{Address, B256, Bytes, U256, hex, keccak256};
 
 /// Room for every transaction of a workload.
 const BLOCK_GAS_LIMIT: u64 = 1 << 40;
@@ -19,6 +19,10 @@ const VARIABLES: u64 = 16;
 
 /// JUMPDEST GAS PUSH2 10000 LT PUSH0 JUMPI: turns until hardly any gas is left.
 const BURNER: [u8; 8] = [0x5b, 0x5a, 0x61, 0x27, 0x10, 0x10, 0x5f, 0x57];
+
+/// Counts its callers, and burns all gas of one whose calldata is not the count.
+/// PUSH0 CALLDATALOAD PUSH0 SLOAD DUP2 EQ PUSH1 next JUMPI, the burner's turns, STOP, next: PUSH1 1 ADD PUSH0 SSTORE STOP.
+const TRAP: [u8; 25] = hex!("5f355f5481146013575b5a61271010600957005b6001015f55");
 
 /// The world, and what is one holder's own in it.
 #[derive(Clone, Debug)]
@@ -34,6 +38,8 @@ pub struct Ground {
     pub(super) nfts: Vec<Address>,
     /// Burns the gas that it is given.
     pub(super) burner: Address,
+    /// Burns that of callers out of turn.
+    pub(super) trap: Address,
 }
 
 impl Ground {
@@ -60,11 +66,9 @@ impl Ground {
             }
         }
         open_proposals(&mut world);
-        let burner = place("burner");
-        let code_hash = keccak256(BURNER);
-        world.state.insert_code(code_hash, Bytes::from_static(&BURNER));
-        world.state.insert_account(burner, AccountInfo { code_hash, nonce: 1, ..AccountInfo::default() });
-        Ok(Self { world, receivers, pairs, other_pair, nfts, burner })
+        let burner = contract(&mut world.state, "burner", &BURNER);
+        let trap = contract(&mut world.state, "trap", &TRAP);
+        Ok(Self { world, receivers, pairs, other_pair, nfts, burner, trap })
     }
 
     /// The proposal that a holder votes on alone.
@@ -75,6 +79,13 @@ impl Ground {
 
 fn place(name: &str) -> Address {
     Address::from_word(named(name))
+}
+
+fn contract(state: &mut MemoryState, name: &str, code: &'static [u8]) -> Address {
+    let (address, code_hash) = (place(name), keccak256(code));
+    state.insert_code(code_hash, Bytes::from_static(code));
+    state.insert_account(address, AccountInfo { code_hash, nonce: 1, ..AccountInfo::default() });
+    address
 }
 
 /// Contracts with the code and the plain variables of another.

@@ -46,8 +46,20 @@ pub const BASELINE: &str = "sequential";
 const LOCKSTEP: &str = "lockstep";
 
 /// The generated workloads, by their fixed names: [`SHARED`] and [`ADVERSE`]. In rows a share of hot ones follows, in percent.
-pub const WORKLOADS: [&str; 11] =
-    ["transfers", "token", "swaps", "lending", "nft", "vote", "supply-chain", "serial", "alternating", "bombs", "slot"];
+pub const WORKLOADS: [&str; 12] = [
+    "transfers",
+    "token",
+    "swaps",
+    "lending",
+    "nft",
+    "vote",
+    "supply-chain",
+    "serial",
+    "alternating",
+    "bombs",
+    "slot",
+    "trap",
+];
 
 /// The sizes of generated workloads that are measured where none are named.
 pub const SIZES: [usize; 2] = [2000, 10_000];

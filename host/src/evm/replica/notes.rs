@@ -6,11 +6,14 @@ use crate::{
         Source,
         hashes::{Hashes, KeepsHashes, keccak256_kept},
     },
+    parallel::Progress,
 };
 use alloy_primitives::{Address, U256};
 use revm::{
     Context, Journal,
-    bytecode::opcode::{BALANCE, CALL, CALLCODE, CREATE, CREATE2, JUMPDEST, KECCAK256, SELFBALANCE, SELFDESTRUCT, SLOAD, SSTORE},
+    bytecode::opcode::{
+        BALANCE, CALL, CALLCODE, CREATE, CREATE2, JUMPDEST, KECCAK256, SELFBALANCE, SELFDESTRUCT, SLOAD, SSTORE,
+    },
     context::{BlockEnv as RevmBlock, CfgEnv, TxEnv},
     context_interface::context::ContextError,
     handler::instructions::EthInstructions,
@@ -21,10 +24,7 @@ use revm::{
         interpreter_types::InputsTr,
     },
 };
-use std::sync::{
-    Arc,
-    atomic::{AtomicUsize, Ordering},
-};
+use std::{sync::Arc, time::Duration};
 
 /// What a unit wants of a balance: that it is just what it is, or that so much may be missing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -51,11 +51,35 @@ pub(in crate::evm) struct Notes {
     pub(super) stop: Option<Stop>,
 }
 
-/// Breaks off when more than `most` transactions are committed.
+/// When a unit that runs ahead of its turn breaks off.
 #[derive(Debug)]
 pub(super) struct Stop {
-    pub(super) committed: Arc<AtomicUsize>,
-    pub(super) most: usize,
+    pub(super) progress: Arc<Progress>,
+    /// Where it begins.
+    pub(super) start: usize,
+    /// How long nothing may have been committed, if it is not its turn.
+    pub(super) patience: Duration,
+    /// How often it was asked.
+    pub(super) looks: u32,
+    /// It breaks off so that somebody runs what comes first.
+    pub(super) gives_way: bool,
+}
+
+/// Looks between two at the clock.
+const LOOKS: u32 = 64;
+
+impl Stop {
+    fn is_now(&mut self) -> bool {
+        let committed = self.progress.committed();
+        if committed > self.start {
+            return true;
+        }
+        self.looks = self.looks.wrapping_add(1);
+        self.gives_way |= self.looks.is_multiple_of(LOOKS)
+            && committed < self.start
+            && self.progress.is_stuck(committed, self.patience);
+        self.gives_way
+    }
 }
 
 /// What a transaction may look at and run ahead of its turn: all of it is looked through for what others change.
@@ -113,10 +137,9 @@ trait NotesReads: Host {
 
 impl NotesReads for ReplicaContext<'_> {
     fn stops(&mut self) -> bool {
-        let stop = self.chain.stop.as_ref();
-        let stops = stop.is_some_and(|stop| stop.committed.load(Ordering::Relaxed) > stop.most);
+        let stops = self.chain.stop.as_mut().is_some_and(Stop::is_now);
         if stops {
-            self.error = Err(ContextError::Custom("another thread was faster".into()));
+            self.error = Err(ContextError::Custom("broken off".into()));
         }
         stops
     }

@@ -15,7 +15,7 @@ use alloy_primitives::{
     map::{AddressMap, HashSet},
 };
 use revm::{Journal, context::JournalEntry, context_interface::journaled_state::entry::JournalEntryTr};
-use std::ops::Range;
+use std::{ops::Range, time::Duration};
 
 /// Waiting units, by their places.
 #[derive(Debug)]
@@ -275,6 +275,7 @@ impl Replica<'_> {
             account.info.balance = held.balance.wrapping_add(moved.up).wrapping_sub(moved.down);
             account.info.nonce = held.nonce.wrapping_add(moved.nonces);
         }
+        self.wasted += out.iter().map(Unit::took).sum::<Duration>();
         out.into_iter().map(|unit| unit.range).collect()
     }
 
@@ -298,6 +299,7 @@ impl Replica<'_> {
         }
         let mut ranges = Vec::with_capacity(self.units.len());
         for unit in self.units.drain(..) {
+            self.wasted += unit.took();
             gone.extend(unit.flipped);
             ranges.push(unit.range);
         }
