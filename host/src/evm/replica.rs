@@ -229,7 +229,7 @@ impl<'a> Replica<'a> {
     }
 
     /// Runs a unit on top of those that wait, where it waits too, and says what of it is left. It breaks off when somebody else was
-    /// faster, and when nobody commits anything for longer than `patience`, unless it is at its turn.
+    /// faster, and when it takes longer than `patience` while nobody commits anything, unless it is its turn.
     pub(crate) fn speculate(
         &mut self,
         range: Range<usize>,
@@ -238,7 +238,8 @@ impl<'a> Replica<'a> {
         progress: &Arc<Progress>,
         patience: Duration,
     ) -> Left {
-        let stop = Stop { progress: progress.clone(), start: range.start, patience, looks: 0, gives_way: false };
+        let (start, begun) = (range.start, Instant::now());
+        let stop = Stop { progress: progress.clone(), start, patience, begun, looks: 0, gives_way: false };
         self.evm.ctx.chain.stop = Some(stop);
         let left = self.speculate_until(range, txs, senders);
         let stop = self.evm.ctx.chain.stop.take();

@@ -13,7 +13,7 @@ pub(crate) struct Progress {
     begun: Instant,
     /// Nanoseconds from then to the last commit.
     last: AtomicU64,
-    /// What was committed, and one more, when a thread last broke off what it ran to run what came next.
+    /// What was committed, and one more, when a thread was last asked to run what comes first.
     rescued: AtomicUsize,
 }
 
@@ -42,12 +42,15 @@ impl Progress {
         self.begun.elapsed().as_nanos().try_into().unwrap_or(u64::MAX)
     }
 
-    /// Whether nothing was committed for so long, and the thread that asks is the first to find that.
-    pub(crate) fn is_stuck(&self, committed: usize, patience: Duration) -> bool {
-        let since = Duration::from_nanos(self.nanos().saturating_sub(self.last.load(Ordering::Relaxed)));
+    /// How long nothing was committed.
+    pub(crate) fn stands_still(&self) -> Duration {
+        Duration::from_nanos(self.nanos().saturating_sub(self.last.load(Ordering::Relaxed)))
+    }
+
+    /// Whether no other thread has been asked since then to run what comes first.
+    pub(crate) fn is_first_to_ask(&self, committed: usize) -> bool {
         let seen = self.rescued.load(Ordering::Relaxed);
-        since > patience
-            && seen != committed + 1
+        seen != committed + 1
             && self.rescued.compare_exchange(seen, committed + 1, Ordering::Relaxed, Ordering::Relaxed).is_ok()
     }
 }

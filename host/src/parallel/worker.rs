@@ -28,7 +28,7 @@ const COMMON: usize = 64;
 /// woken.
 const PATIENCE: Duration = Duration::from_micros(100);
 /// How long nothing may be committed while all run what they do not know ahead of its turn.
-const STALL: Duration = Duration::from_micros(200);
+const STALL: Duration = Duration::from_micros(500);
 
 /// Looks between two at the clock.
 const SPINS: usize = 64;
@@ -247,6 +247,15 @@ impl<'s, 'b, 'a> Worker<'s, 'b, 'a> {
                         continue;
                     }
                 }
+            }
+            if shared.progress.stands_still() > shared.patience[committed] + STALL
+                && shared.interrupts.is_none()
+                && let Some(goes_on) = self.try_to_race(committed)
+            {
+                if !goes_on {
+                    return;
+                }
+                continue;
             }
             let mut queue = shared.queue();
             if let Some(owner) = queue.alone {

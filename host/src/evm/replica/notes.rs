@@ -24,7 +24,10 @@ use revm::{
         interpreter_types::InputsTr,
     },
 };
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 /// What a unit wants of a balance: that it is just what it is, or that so much may be missing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -57,8 +60,9 @@ pub(super) struct Stop {
     pub(super) progress: Arc<Progress>,
     /// Where it begins.
     pub(super) start: usize,
-    /// How long nothing may have been committed, if it is not its turn.
+    /// How long it may take while nothing is committed, if it is not its turn; and since when it runs.
     pub(super) patience: Duration,
+    pub(super) begun: Instant,
     /// How often it was asked.
     pub(super) looks: u32,
     /// It breaks off so that somebody runs what comes first.
@@ -75,9 +79,11 @@ impl Stop {
             return true;
         }
         self.looks = self.looks.wrapping_add(1);
+        let is_long = || self.begun.elapsed().min(self.progress.stands_still()) > self.patience;
         self.gives_way |= self.looks.is_multiple_of(LOOKS)
             && committed < self.start
-            && self.progress.is_stuck(committed, self.patience);
+            && is_long()
+            && self.progress.is_first_to_ask(committed);
         self.gives_way
     }
 }
