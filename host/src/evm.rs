@@ -47,7 +47,7 @@ use revm::{
 };
 
 use hashes::Hashes;
-use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::sync::{Arc, LazyLock, Mutex, PoisonError, RwLock};
 
 pub(crate) use beside::Beside;
 pub use bundle::bundle_state;
@@ -130,14 +130,21 @@ impl<D: DatabaseRef + Sync> StateRef for RevmState<D> {
 const MAX_CODE_BYTES: usize = 256 << 20;
 
 /// What an engine keeps for revm from block to block: code as revm wants it, by hash, since analysing costs more than running most
-/// calls; and tables of hashes, one for each thread at work.
+/// calls; and what each thread at work has for itself.
 #[derive(Clone, Debug, Default)]
 pub struct RevmCache(Arc<Kept>);
 
 #[derive(Debug, Default)]
 struct Kept {
     codes: RwLock<Codes>,
-    hashes: Mutex<Vec<Hashes>>,
+    own: Mutex<Vec<Own>>,
+}
+
+/// What a thread has for itself: hashes; and code, since threads that count references to the same one wait for each other.
+#[derive(Debug, Default)]
+struct Own {
+    hashes: Hashes,
+    codes: Codes,
 }
 
 #[derive(Debug, Default)]
@@ -147,13 +154,13 @@ struct Codes {
 }
 
 impl RevmCache {
-    /// A table of hashes, for as long as a thread is at work.
-    fn take_hashes(&self) -> Hashes {
-        self.0.hashes.lock().unwrap_or_else(PoisonError::into_inner).pop().unwrap_or_default()
+    /// For as long as a thread is at work.
+    fn take_own(&self) -> Own {
+        self.0.own.lock().unwrap_or_else(PoisonError::into_inner).pop().unwrap_or_default()
     }
 
-    fn put_hashes(&self, hashes: Hashes) {
-        self.0.hashes.lock().unwrap_or_else(PoisonError::into_inner).push(hashes);
+    fn put_own(&self, own: Own) {
+        self.0.own.lock().unwrap_or_else(PoisonError::into_inner).push(own);
     }
 
     fn get(&self, code_hash: &B256) -> Option<Bytecode> {
@@ -161,13 +168,18 @@ impl RevmCache {
     }
 
     fn keep(&self, code_hash: B256, code: &Bytecode) {
-        let mut kept = self.0.codes.write().unwrap_or_else(PoisonError::into_inner);
-        if kept.bytes > MAX_CODE_BYTES {
-            *kept = Codes::default();
+        self.0.codes.write().unwrap_or_else(PoisonError::into_inner).keep(code_hash, code);
+    }
+}
+
+impl Codes {
+    fn keep(&mut self, code_hash: B256, code: &Bytecode) {
+        if self.bytes > MAX_CODE_BYTES {
+            *self = Self::default();
         }
         // Its jump table takes a bit a byte.
-        kept.bytes += code.len() + code.len() / 8;
-        kept.codes.insert(code_hash, code.clone());
+        self.bytes += code.len() + code.len() / 8;
+        self.codes.insert(code_hash, code.clone());
     }
 }
 
@@ -175,8 +187,9 @@ impl RevmCache {
 #[derive(Debug)]
 struct Source<S> {
     state: S,
-    codes: B256Map<Bytecode>,
-    shared: RevmCache,
+    codes: Codes,
+    /// What others find analysed; none where threads have code of their own.
+    shared: Option<RevmCache>,
 }
 
 impl<S> Source<S> {
@@ -185,7 +198,11 @@ impl<S> Source<S> {
     }
 
     fn sharing(state: S, shared: &RevmCache) -> Self {
-        Self { state, codes: B256Map::default(), shared: shared.clone() }
+        Self { state, codes: Codes::default(), shared: Some(shared.clone()) }
+    }
+
+    fn alone(state: S, codes: Codes) -> Self {
+        Self { state, codes, shared: None }
     }
 }
 
@@ -200,18 +217,20 @@ impl<S: StateRef> Database for Source<S> {
         if code_hash == KECCAK256_EMPTY {
             return Ok(Bytecode::default());
         }
-        if let Some(code) = self.codes.get(&code_hash) {
+        if let Some(code) = self.codes.codes.get(&code_hash) {
             return Ok(code.clone());
         }
-        let code = match self.shared.get(&code_hash) {
+        let code = match self.shared.as_ref().and_then(|shared| shared.get(&code_hash)) {
             Some(code) => code,
             None => {
                 let code = bytecode(self.state.code(&code_hash)?);
-                self.shared.keep(code_hash, &code);
+                if let Some(shared) = &self.shared {
+                    shared.keep(code_hash, &code);
+                }
                 code
             }
         };
-        self.codes.insert(code_hash, code.clone());
+        self.codes.keep(code_hash, &code);
         Ok(code)
     }
 
@@ -238,10 +257,13 @@ fn revm_info(info: &AccountInfo) -> RevmAccountInfo {
         balance: info.balance,
         nonce: info.nonce,
         code_hash: info.code_hash,
-        code: None,
-        ..Default::default()
+        // The default has code, whose count of references all threads share.
+        ..NO_CODE.copy_without_code()
     }
 }
+
+/// An account without code or anything else.
+static NO_CODE: LazyLock<RevmAccountInfo> = LazyLock::new(|| RevmAccountInfo::default().without_code());
 
 type EvmContext<DB> = Context<RevmBlock, TxEnv, CfgEnv, DB, Journal<DB>, ()>;
 

@@ -11,7 +11,7 @@ mod notes;
 mod stale;
 mod transfer;
 
-use super::{RevmCache, Source, account_info, call::take_back, outcome, settings, tx_env, tx_error};
+use super::{Own, RevmCache, Source, account_info, call::take_back, outcome, settings, tx_env, tx_error};
 use crate::{
     block::BlockEnv,
     commit::Committed,
@@ -156,6 +156,7 @@ impl Unit {
 /// See the module.
 pub(crate) struct Replica<'a> {
     evm: MainnetEvm<ReplicaContext<'a>>,
+    cache: RevmCache,
     beneficiary: Address,
     units: VecDeque<Unit>,
     done: Vec<JournalEntry>,
@@ -169,7 +170,8 @@ pub(crate) struct Replica<'a> {
 impl Drop for Replica<'_> {
     fn drop(&mut self) {
         let hashes = std::mem::take(&mut self.evm.ctx.chain.hashes);
-        self.evm.ctx.journaled_state.database.shared.put_hashes(hashes);
+        let codes = std::mem::take(&mut self.evm.ctx.journaled_state.database.codes);
+        self.cache.put_own(Own { hashes, codes });
     }
 }
 
@@ -184,12 +186,14 @@ impl<'a> Replica<'a> {
     /// As [`super::Revm::new`].
     pub(crate) fn new(env: &BlockEnv, state: &'a dyn StateRef, cache: &RevmCache) -> Result<Self, Invalid> {
         let (cfg, block) = settings(env)?;
-        let context: ReplicaContext<'a> = Context::new(Source::sharing(Committed::new(state), cache), cfg.spec);
+        let Own { hashes, codes } = cache.take_own();
+        let context: ReplicaContext<'a> = Context::new(Source::alone(Committed::new(state), codes), cfg.spec);
         let mut evm = context.with_cfg(cfg).with_block(block).build_mainnet();
-        evm.ctx.chain.hashes = cache.take_hashes();
+        evm.ctx.chain.hashes = hashes;
         equip(&mut evm.instruction);
         Ok(Self {
             evm,
+            cache: cache.clone(),
             beneficiary: env.beneficiary,
             units: VecDeque::new(),
             done: Vec::new(),
