@@ -1,12 +1,12 @@
 //! Receipts, bloom filters and the roots that a header promises.
 
 use crate::{
+    ordered_trie,
     outcome::{Log, TxOutcome, TxStatus},
     tx::{Transaction, TxType},
 };
 use alloy_primitives::{Address, B256, Bloom, Bytes, keccak256};
 use alloy_rlp::{BufMut, Encodable, Header};
-use alloy_trie::root::ordered_trie_root_with_encoder;
 
 /// What a block says about one transaction.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -93,14 +93,14 @@ pub fn logs_hash(logs: &Vec<Log>) -> B256 {
     keccak256(alloy_rlp::encode(logs))
 }
 
-/// Root over the receipts as a header holds it from Byzantium on.
+/// Root over the receipts as a header holds it from Byzantium on, hashed in batches on the calling thread.
 pub fn receipts_root(receipts: &[Receipt]) -> B256 {
-    ordered_trie_root_with_encoder(receipts, |receipt, out| receipt.encode_2718(out))
+    ordered_trie::root(receipts, |receipt, out| receipt.encode_2718(out))
 }
 
-/// Root over raw transactions.
+/// Root over raw transactions, hashed in batches on the calling thread.
 pub fn transactions_root(transactions: &[Bytes]) -> B256 {
-    ordered_trie_root_with_encoder(transactions, |raw, out| out.put_slice(raw))
+    ordered_trie::root(transactions, |raw, out| out.extend_from_slice(raw))
 }
 
 #[cfg(test)]
