@@ -564,15 +564,9 @@ pub(crate) fn finish(
     outcomes: Vec<TxOutcome>,
     report: ExecutionReport,
 ) -> BlockOutput {
-    let mut gas_used = 0;
-    let mut logs_bloom = Bloom::ZERO;
-    let mut receipts = Vec::with_capacity(outcomes.len());
-    for (tx, outcome) in transactions.iter().zip(&outcomes) {
-        gas_used += outcome.gas_used;
-        let receipt = Receipt::new(tx, outcome, gas_used);
-        logs_bloom |= receipt.bloom;
-        receipts.push(receipt);
-    }
+    let receipts = Receipt::of_block(&transactions, &outcomes);
+    let gas_used = receipts.last().map_or(0, |receipt| receipt.cumulative_gas_used);
+    let logs_bloom = receipts.iter().fold(Bloom::ZERO, |bloom, receipt| bloom | receipt.bloom);
     let receipts_root = (block.env.fork >= Fork::Byzantium).then(|| receipt::receipts_root(&receipts));
     let transactions_root = receipt::transactions_root(&block.transactions);
     BlockOutput {
