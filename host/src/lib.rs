@@ -38,6 +38,7 @@ pub mod metrics;
 mod metrics;
 mod offload;
 pub mod opcode;
+mod ordered_trie;
 pub mod outcome;
 pub mod overrides;
 pub mod parallel;

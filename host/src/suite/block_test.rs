@@ -246,12 +246,8 @@ impl BlockCase {
             Agreed::Rejected(invalid) => return Err(invalid.into()),
             Agreed::Executed { outcomes, rare_precompile } => (outcomes, rare_precompile),
         };
-        let mut receipts: Vec<Receipt> = Vec::with_capacity(txs.len());
-        for (tx, outcome) in txs.iter().zip(&outcomes) {
-            world.apply(outcome);
-            let before = receipts.last().map_or(0, |receipt| receipt.cumulative_gas_used);
-            receipts.push(Receipt::new(tx, outcome, before + outcome.gas_used));
-        }
+        outcomes.iter().for_each(|outcome| world.apply(outcome));
+        let receipts = Receipt::of_block(&txs, &outcomes);
         let logs: Vec<Log> = outcomes.into_iter().flat_map(|outcome| outcome.logs).collect();
         withdrawals.iter().for_each(|withdrawal| withdrawal.apply(&mut world));
         if env.fork >= Fork::Prague {

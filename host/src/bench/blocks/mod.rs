@@ -18,15 +18,21 @@ use super::{
 };
 use crate::{
     backend::BackendKind,
+    block::Block,
     block_file::BlockFile,
     compare::compare,
-    engine::{self, BlockOutput, Engine},
+    engine::{BlockOutput, Engine},
     error::ExecuteError,
     evm::{BundleState, RevmCache, Sequential, sequential_kept},
+    fork::Fork,
     outcome::TxOutcome,
     parallel::Schedule,
+    receipt::Receipt,
     report::ExecutionReport,
+    tx::Transaction,
 };
+use alloy_primitives::Bloom;
+use alloy_trie::root::ordered_trie_root_with_encoder;
 use std::{cell::Cell, time::Duration};
 use workload::recovered;
 
@@ -180,13 +186,34 @@ impl Subject<How> {
     }
 }
 
-/// The baseline from raw transactions: decoded and recovered one by one, then executed.
+/// The baseline from raw transactions: decoded and recovered one by one, then executed, and ended as a sequential node ends a block,
+/// with alloy's blooms and tries, which hash one item after the other.
 fn raw_in_order(file: &BlockFile, codes: &RevmCache) -> Result<(BlockOutput, BundleState), ExecuteError> {
-    let (env, report) = (&file.block.env, ExecutionReport::default());
-    let (txs, senders) = recovered(&file.block)?;
-    let done = sequential_kept(env, &txs, &senders, &file.state, codes);
+    let Block { env, transactions: raw } = &file.block;
+    let (transactions, senders) = recovered(&file.block)?;
+    let done = sequential_kept(env, &transactions, &senders, &file.state, codes);
     let Sequential { outcomes, bundle } = done.map_err(|(tx, error)| ExecuteError::at(tx, error))?;
-    Ok((engine::finish(&file.block, txs, senders, outcomes, report), bundle))
+    let (mut gas_used, mut logs_bloom) = (0, Bloom::ZERO);
+    let receipt = |(tx, outcome): (&Transaction, &TxOutcome)| {
+        gas_used += outcome.gas_used;
+        let receipt = Receipt::new(tx, outcome, gas_used);
+        logs_bloom |= receipt.bloom;
+        receipt
+    };
+    let receipts: Vec<_> = transactions.iter().zip(&outcomes).map(receipt).collect();
+    let of_receipts = || ordered_trie_root_with_encoder(&receipts, |receipt, out| receipt.encode_2718(out));
+    let output = BlockOutput {
+        gas_used,
+        logs_bloom,
+        receipts_root: (env.fork >= Fork::Byzantium).then(of_receipts),
+        transactions_root: ordered_trie_root_with_encoder(raw, |raw, out| out.extend_from_slice(raw)),
+        transactions,
+        senders,
+        outcomes,
+        receipts,
+        report: ExecutionReport::default(),
+    };
+    Ok((output, bundle))
 }
 
 /// The engines that `choice` asks for.
@@ -446,6 +473,18 @@ mod tests {
             assert!(subject.execute_raw(&good, &workload).is_ok());
             assert!(wrong(subject.execute_raw(&file, &workload)).contains("gasUsed"));
         }
+    }
+
+    #[test]
+    fn the_baseline_ends_a_block_as_the_library_does() {
+        let file = BlockFile::parse(SAMPLE).unwrap();
+        let engine = Engine::builder().backend(BackendKind::Cpu).threads(1).build().unwrap();
+        let ours = engine.execute_block(&file.block, &file.state).unwrap();
+        let (theirs, _) = raw_in_order(&file, &RevmCache::default()).unwrap();
+        let end =
+            |output: &BlockOutput| (output.gas_used, output.logs_bloom, output.receipts_root, output.transactions_root);
+        assert_eq!(end(&theirs), end(&ours));
+        assert_eq!(theirs.receipts, ours.receipts);
     }
 
     #[test]
