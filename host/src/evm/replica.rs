@@ -17,6 +17,7 @@ use crate::{
     commit::Committed,
     delegation::authority_of,
     error::{Invalid, TxError},
+    forecast::TRANSFER,
     outcome::{AccountChange, AccountChangeKind, TxOutcome},
     parallel::Progress,
     state::{AccountInfo, StateError, StateRef},
@@ -112,6 +113,13 @@ pub(crate) struct Executed {
     pub(crate) took: Duration,
 }
 
+impl Executed {
+    /// What it took, if only by a guess.
+    pub(crate) fn took(&self) -> Duration {
+        self.took.max(TRANSFER)
+    }
+}
+
 /// Transactions in a row that ran on top of what was there before.
 #[derive(Debug)]
 struct Unit {
@@ -145,7 +153,7 @@ pub(crate) enum Left {
 
 impl Unit {
     fn took(&self) -> Duration {
-        self.executed.iter().map(|executed| executed.took).sum()
+        self.executed.iter().map(Executed::took).sum()
     }
 
     fn changes(&self) -> impl Iterator<Item = &AccountChange> {
@@ -209,6 +217,11 @@ impl<'a> Replica<'a> {
 
     fn state(&mut self) -> &mut EvmState {
         &mut self.evm.ctx.journaled_state.inner.state
+    }
+
+    /// What the transactions took that wait behind this one.
+    pub(crate) fn took_from(&self, start: usize) -> Duration {
+        self.units.iter().rev().take_while(|unit| unit.range.start >= start).map(Unit::took).sum()
     }
 
     /// What units took that were taken back since this was asked last.

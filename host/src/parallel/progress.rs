@@ -13,6 +13,8 @@ pub(crate) struct Progress {
     begun: Instant,
     /// Nanoseconds from then to the last commit.
     last: AtomicU64,
+    /// Nanoseconds that one thread would have taken for what has run and is not known to be stale.
+    done: AtomicU64,
     /// What was committed, and one more, when a thread was last asked to run what comes first.
     rescued: AtomicUsize,
 }
@@ -23,6 +25,7 @@ impl Default for Progress {
             committed: AtomicUsize::new(0),
             begun: Instant::now(),
             last: AtomicU64::new(0),
+            done: AtomicU64::new(0),
             rescued: AtomicUsize::new(0),
         }
     }
@@ -34,17 +37,29 @@ impl Progress {
     }
 
     pub(super) fn advance(&self, committed: usize) {
-        self.last.store(self.nanos(), Ordering::Relaxed);
+        self.last.store(nanos(self.begun.elapsed()), Ordering::Relaxed);
         self.committed.store(committed, Ordering::Release);
     }
 
-    fn nanos(&self) -> u64 {
-        self.begun.elapsed().as_nanos().try_into().unwrap_or(u64::MAX)
+    pub(super) fn done(&self) -> Duration {
+        Duration::from_nanos(self.done.load(Ordering::Relaxed))
+    }
+
+    /// Something has run that would have taken one thread so long.
+    pub(super) fn add(&self, took: Duration) {
+        self.done.fetch_add(nanos(took), Ordering::Relaxed);
+    }
+
+    /// It must run again.
+    pub(super) fn take(&self, took: Duration) {
+        let less = |done: u64| Some(done.saturating_sub(nanos(took)));
+        // It never fails.
+        let _ = self.done.fetch_update(Ordering::Relaxed, Ordering::Relaxed, less);
     }
 
     /// How long nothing was committed.
     pub(crate) fn stands_still(&self) -> Duration {
-        Duration::from_nanos(self.nanos().saturating_sub(self.last.load(Ordering::Relaxed)))
+        self.begun.elapsed().saturating_sub(Duration::from_nanos(self.last.load(Ordering::Relaxed)))
     }
 
     /// Whether no other thread has been asked since then to run what comes first.
@@ -53,4 +68,8 @@ impl Progress {
         seen != committed + 1
             && self.rescued.compare_exchange(seen, committed + 1, Ordering::Relaxed, Ordering::Relaxed).is_ok()
     }
+}
+
+fn nanos(duration: Duration) -> u64 {
+    duration.as_nanos().try_into().unwrap_or(u64::MAX)
 }

@@ -4,7 +4,7 @@ use super::worker::Shared;
 use crate::{
     error::ExecuteError,
     evm::{BlockGas, Executed, Replica},
-    forecast::{Forecast, Names, TRANSFER},
+    forecast::{Forecast, Names},
 };
 use alloy_primitives::map::{HashMap, HashSet};
 use std::{
@@ -47,8 +47,8 @@ pub(super) struct Queue {
     /// When something was committed last, and what the block has taken by then.
     last: Option<Instant>,
     spent: Duration,
-    /// What one thread would have taken for what is committed.
-    progress: Duration,
+    /// What one thread would have taken for what was done by then.
+    done: Duration,
     /// What units took since then that must run again.
     pub(super) wasted: Duration,
     /// Who does the rest alone, for the block is behind.
@@ -244,14 +244,13 @@ impl Queue {
         self.held.remove(&committed).map(|(end, _)| committed..end)
     }
 
-    /// Counts what is committed, and says whether the block is so far behind that one thread had better do the rest.
-    pub(super) fn is_behind(&mut self, executed: &[Executed]) -> bool {
+    /// Whether the block is so far behind what one thread would have `done` by now that it had better do the rest.
+    pub(super) fn is_behind(&mut self, done: Duration) -> bool {
         let now = Instant::now();
         let passed = self.last.replace(now).map_or(Duration::ZERO, |last| now - last);
-        let own: Duration = executed.iter().map(|executed| executed.took.max(TRANSFER)).sum();
-        self.spent += passed.min(own + HICCUP + std::mem::take(&mut self.wasted));
-        self.progress += own;
-        self.spent > self.progress + LOSS + self.progress / LOSS_SHARE
+        let since = done.saturating_sub(std::mem::replace(&mut self.done, done));
+        self.spent += passed.min(since + HICCUP + std::mem::take(&mut self.wasted));
+        self.spent > done + LOSS + done / LOSS_SHARE
     }
 
     /// Another thread that has a transaction under way which this one had better not run beside.

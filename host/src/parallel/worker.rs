@@ -81,7 +81,7 @@ impl Shared<'_> {
             return;
         }
         let committed = first + executed.len();
-        if queue.is_behind(&executed) && self.interrupts.is_none() {
+        if queue.is_behind(self.progress.done()) && self.interrupts.is_none() {
             queue.alone.get_or_insert(thread);
         }
         queue.log.push(Arc::new(Entry { by, first, executed }));
@@ -347,6 +347,7 @@ impl<'s, 'b, 'a> Worker<'s, 'b, 'a> {
         };
         let Some(range) = range else {
             replica.take_back_all();
+            replica.take_wasted();
             return true;
         };
         let tx = &shared.txs[start];
@@ -356,6 +357,7 @@ impl<'s, 'b, 'a> Worker<'s, 'b, 'a> {
         if !stands {
             // At its turn it tells why.
             replica.take_back_all();
+            replica.take_wasted();
             return self.finish(range, beside, Vec::new(), gas);
         }
         match replica.commit_first() {
@@ -454,6 +456,7 @@ impl<'s, 'b, 'a> Worker<'s, 'b, 'a> {
                 && matches!(self.replica.first_stands(shared.txs, shared.senders), Ok(true));
             if stands {
                 let (executed, stale) = self.replica.commit_first()?;
+                shared.progress.take(executed.iter().map(Executed::took).sum());
                 let outcomes = executed.iter().map(|executed| &executed.outcome);
                 debug_assert!(
                     outcomes.eq(entry.executed.iter().map(|executed| &executed.outcome)),
@@ -483,7 +486,9 @@ impl<'s, 'b, 'a> Worker<'s, 'b, 'a> {
         }
         self.pause();
         let mut queue = self.shared.queue();
-        queue.wasted += self.replica.take_wasted();
+        let wasted = self.replica.take_wasted();
+        queue.wasted += wasted;
+        self.shared.progress.take(wasted);
         queue.conflicts += stale.len() as u64;
         if self.shared.interrupts.is_some_and(|interrupts| interrupts.gives_up(queue.conflicts)) {
             queue.alone.get_or_insert(self.number);
@@ -575,6 +580,7 @@ impl<'s, 'b, 'a> Worker<'s, 'b, 'a> {
         if beside {
             self.seen_beside += 1;
         }
+        shared.progress.add(done.iter().map(Executed::took).sum());
         self.publish((!beside).then_some(self.number), done, gas);
         true
     }
@@ -595,6 +601,7 @@ impl<'s, 'b, 'a> Worker<'s, 'b, 'a> {
         let begun = Instant::now();
         let patience = shared.patience[range.clone()].iter().sum::<Duration>() + STALL;
         let left = self.replica.speculate(range.clone(), shared.txs, shared.senders, &shared.progress, patience);
+        shared.progress.add(self.replica.took_from(range.start));
         match left {
             Left::Nothing => {}
             Left::AtTurn(left) => {
