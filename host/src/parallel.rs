@@ -163,7 +163,7 @@ pub(crate) fn execute<'a>(
         interrupts: interrupts.or(delays.as_ref().map(|delays| delays as &dyn Interrupts)),
         queue: Mutex::new(queue),
         news: Condvar::new(),
-        progress: Arc::default(),
+        progress: Arc::new(Progress::new(count)),
         patience: &patience,
         turns: (0..count).map(|_| AtomicUsize::new(0)).collect(),
         present: AtomicUsize::new(0),

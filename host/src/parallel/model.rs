@@ -1,7 +1,7 @@
 //! Small blocks on two and three threads in every order in which the threads can meet, up to a number of interruptions (as CHESS does:
 //! Musuvathi and Qadeer, PLDI 2007). A thread is let go on from one meeting to the next, and no other runs meanwhile.
 
-use super::{Interrupts, Schedule, Threads, execute};
+use super::{Interrupts, Progress, Schedule, Threads, execute};
 use crate::{
     block::BlockEnv,
     commit::Committed,
@@ -269,7 +269,7 @@ fn a_sender_of_two_is_paid() {
     let expected = expected(&case).unwrap();
     let codes = RevmCache::default();
     let mut replica = Replica::new(&case.env, &case.state, &codes).unwrap();
-    let none = Arc::default();
+    let none = Arc::new(Progress::new(1));
     replica.speculate(1..2, &case.txs, &case.senders, &none, Duration::ZERO);
     replica.speculate(2..3, &case.txs, &case.senders, &none, Duration::ZERO);
     assert_eq!(replica.bring(&expected[0]).first(), Some(&(1..2)));

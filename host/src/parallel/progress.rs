@@ -5,6 +5,9 @@ use std::{
     time::{Duration, Instant},
 };
 
+/// When a thread began that runs nothing.
+const IDLE: u64 = u64::MAX;
+
 /// How far a block is.
 #[derive(Debug)]
 pub(crate) struct Progress {
@@ -15,23 +18,24 @@ pub(crate) struct Progress {
     last: AtomicU64,
     /// Nanoseconds that one thread would have taken for what has run and is not known to be stale.
     done: AtomicU64,
+    /// Nanoseconds from the beginning to that of what each thread runs.
+    running: Vec<AtomicU64>,
     /// What was committed, and one more, when a thread was last asked to run what comes first.
     rescued: AtomicUsize,
 }
 
-impl Default for Progress {
-    fn default() -> Self {
+impl Progress {
+    pub(super) fn new(threads: usize) -> Self {
         Self {
             committed: AtomicUsize::new(0),
             begun: Instant::now(),
             last: AtomicU64::new(0),
             done: AtomicU64::new(0),
+            running: (0..threads).map(|_| AtomicU64::new(IDLE)).collect(),
             rescued: AtomicUsize::new(0),
         }
     }
-}
 
-impl Progress {
     pub(crate) fn committed(&self) -> usize {
         self.committed.load(Ordering::Acquire)
     }
@@ -41,8 +45,16 @@ impl Progress {
         self.committed.store(committed, Ordering::Release);
     }
 
+    /// What one thread would have taken for what has run, and runs, and is not known to be stale.
     pub(super) fn done(&self) -> Duration {
-        Duration::from_nanos(self.done.load(Ordering::Relaxed))
+        let now = nanos(self.begun.elapsed());
+        let running = self.running.iter().map(|since| now.saturating_sub(since.load(Ordering::Relaxed)));
+        Duration::from_nanos(running.fold(self.done.load(Ordering::Relaxed), u64::saturating_add))
+    }
+
+    /// A thread begins to run something, or ends.
+    pub(super) fn runs(&self, thread: usize, runs: bool) {
+        self.running[thread].store(if runs { nanos(self.begun.elapsed()) } else { IDLE }, Ordering::Relaxed);
     }
 
     /// Something has run that would have taken one thread so long.

@@ -220,7 +220,7 @@ impl Queue {
         self.returned.insert(ran.end, Returned { end, at_turn });
     }
 
-    /// Whether a thread holds a unit, which from now on nobody else can have.
+    /// Whether a thread holds a unit, which from then on nobody else can have.
     pub(super) fn claim(&mut self, thread: usize, start: usize) -> bool {
         let holds = self.held.get(&start).is_some_and(|(_, holder)| *holder == thread);
         if holds {

@@ -312,10 +312,6 @@ impl<'s, 'b, 'a> Worker<'s, 'b, 'a> {
     /// As [`Self::race`], if this is held by another thread, and no third one runs it.
     fn try_to_race(&mut self, committed: usize) -> Option<bool> {
         let shared = self.shared;
-        if self.replica.first().is_some() && self.beside.is_none() {
-            self.beside = (self.make)();
-            self.beside.as_ref()?;
-        }
         let mut queue = shared.queue();
         let holder = queue.rival_at(committed, self.number)?;
         queue.race(committed);
@@ -327,10 +323,7 @@ impl<'s, 'b, 'a> Worker<'s, 'b, 'a> {
     /// Runs the unit whose turn it is, which another thread holds: who is done first commits it. `false` where the block ends with it.
     fn race(&mut self, start: usize) -> bool {
         let shared = self.shared;
-        let (beside, committed) = self.stand();
-        if committed != start {
-            return true;
-        }
+        let Some(beside) = self.stand(Some(start)) else { return true };
         let replica = match &mut self.beside {
             Some(replica) if beside => replica,
             _ => &mut self.replica,
@@ -524,30 +517,34 @@ impl<'s, 'b, 'a> Worker<'s, 'b, 'a> {
         true
     }
 
-    /// Brings a replica in which nothing waits up to what is committed, and says whether it is the one beside, and how much that is.
-    fn stand(&mut self) -> (bool, usize) {
+    /// Brings a replica in which nothing waits up to what is committed, and says whether it is the one beside; `None` where it is not
+    /// needed any more, for that is no longer just `only` so much.
+    fn stand(&mut self, only: Option<usize>) -> Option<bool> {
         let shared = self.shared;
+        let is_over = || only.is_some_and(|only| shared.committed() != only);
         let waits = self.replica.first().is_some();
         if waits && self.beside.is_none() {
             self.beside = (self.make)();
         }
         match &mut self.beside {
             Some(replica) if waits => {
-                let queue = shared.queue();
-                let news = queue.news(self.seen_beside);
-                let committed = shared.committed();
-                drop(queue);
-                self.seen_beside += news.len();
-                for executed in news.iter().flat_map(|entry| &entry.executed) {
-                    replica.bring(&executed.outcome);
+                let news = shared.queue().news(self.seen_beside);
+                for entry in news {
+                    if is_over() {
+                        return None;
+                    }
+                    for executed in &entry.executed {
+                        replica.bring(&executed.outcome);
+                    }
+                    self.seen_beside += 1;
                 }
-                (true, committed)
+                (!is_over()).then_some(true)
             }
             _ => {
-                let committed = self.catch_up();
+                self.catch_up();
                 let waiting = self.replica.take_back_all();
                 self.put_back(waiting);
-                (false, committed)
+                (!is_over()).then_some(false)
             }
         }
     }
@@ -555,7 +552,7 @@ impl<'s, 'b, 'a> Worker<'s, 'b, 'a> {
     /// Runs and commits the unit whose turn it is; `false` where the block ends with it.
     fn run_in_turn(&mut self, range: Range<usize>) -> bool {
         let gas = self.shared.queue().gas;
-        let (beside, _) = self.stand();
+        let beside = self.stand(None) == Some(true);
         self.finish(range, beside, Vec::new(), gas)
     }
 
@@ -566,6 +563,7 @@ impl<'s, 'b, 'a> Worker<'s, 'b, 'a> {
             Some(replica) if beside => replica,
             _ => &mut self.replica,
         };
+        shared.progress.runs(self.number, true);
         for index in range.start + done.len()..range.end {
             let tx = &shared.txs[index];
             let ran = gas.check(shared.env, tx).map_err(TxError::from);
@@ -580,6 +578,7 @@ impl<'s, 'b, 'a> Worker<'s, 'b, 'a> {
         if beside {
             self.seen_beside += 1;
         }
+        shared.progress.runs(self.number, false);
         shared.progress.add(done.iter().map(Executed::took).sum());
         self.publish((!beside).then_some(self.number), done, gas);
         true
@@ -600,7 +599,9 @@ impl<'s, 'b, 'a> Worker<'s, 'b, 'a> {
         let (shared, number) = (self.shared, self.number);
         let begun = Instant::now();
         let patience = shared.patience[range.clone()].iter().sum::<Duration>() + STALL;
+        shared.progress.runs(number, true);
         let left = self.replica.speculate(range.clone(), shared.txs, shared.senders, &shared.progress, patience);
+        shared.progress.runs(number, false);
         shared.progress.add(self.replica.took_from(range.start));
         match left {
             Left::Nothing => {}

@@ -69,22 +69,20 @@ pub(super) struct Stop {
     pub(super) gives_way: bool,
 }
 
-/// Looks between two at the clock.
-const LOOKS: u32 = 64;
+/// How often it is asked between two looks at what others do.
+const LOOKS: u32 = 32;
 
 impl Stop {
     fn is_now(&mut self) -> bool {
-        let committed = self.progress.committed();
-        if committed > self.start {
-            return true;
-        }
         self.looks = self.looks.wrapping_add(1);
+        self.looks.is_multiple_of(LOOKS) && self.looks_around()
+    }
+
+    fn looks_around(&mut self) -> bool {
+        let committed = self.progress.committed();
         let is_long = || self.begun.elapsed().min(self.progress.stands_still()) > self.patience;
-        self.gives_way |= self.looks.is_multiple_of(LOOKS)
-            && committed < self.start
-            && is_long()
-            && self.progress.is_first_to_ask(committed);
-        self.gives_way
+        self.gives_way = committed < self.start && is_long() && self.progress.is_first_to_ask(committed);
+        self.gives_way || committed > self.start
     }
 }
 
