@@ -20,6 +20,9 @@ struct Overlay {
     slots: HashMap<U256, U256>,
 }
 
+/// An account of the base that was read ahead.
+pub(crate) type Known = Option<(Address, Option<AccountInfo>)>;
+
 /// State after the first `len` transactions. Every read of a validation or a fallback goes through it.
 #[derive(Clone)]
 pub struct Committed<'a> {
@@ -27,6 +30,7 @@ pub struct Committed<'a> {
     accounts: AddressMap<Overlay>,
     codes: B256Map<Bytes>,
     len: usize,
+    known: [Known; 2],
 }
 
 impl std::fmt::Debug for Committed<'_> {
@@ -41,7 +45,7 @@ impl std::fmt::Debug for Committed<'_> {
 impl<'a> Committed<'a> {
     /// The empty prefix: exactly `base`.
     pub fn new(base: &'a dyn StateRef) -> Self {
-        Self { base, accounts: AddressMap::default(), codes: B256Map::default(), len: 0 }
+        Self { base, accounts: AddressMap::default(), codes: B256Map::default(), len: 0, known: [None; 2] }
     }
 
     /// How many transactions are committed, and so the index of the next one.
@@ -106,6 +110,11 @@ impl<'a> Committed<'a> {
         self.len += 1;
     }
 
+    /// Some of the base that is about to be asked for.
+    pub(crate) const fn knows(&mut self, known: [Known; 2]) {
+        self.known = known;
+    }
+
     /// Makes accounts what `overrides` say they are.
     ///
     /// # Errors
@@ -144,7 +153,10 @@ impl StateRef for Committed<'_> {
     fn account(&self, address: &Address) -> Result<Option<AccountInfo>, StateError> {
         match self.accounts.get(address) {
             Some(overlay) => Ok(overlay.info),
-            None => self.base.account(address),
+            None => match self.known.iter().flatten().find(|(known, _)| known == address) {
+                Some((_, info)) => Ok(*info),
+                None => self.base.account(address),
+            },
         }
     }
 

@@ -1,6 +1,7 @@
 //! Executes an ordered block on CPU threads: each runs units of transactions ahead of their turn, on a state of its own that is
 //! kept up with what the others commit, and commits them in order. What is stale by then runs again in its place.
 
+mod ahead;
 mod interrupt;
 #[cfg(test)]
 mod model;
@@ -19,6 +20,7 @@ use crate::{
     state::StateRef,
     tx::Transaction,
 };
+use ahead::Ahead;
 use alloy_primitives::Address;
 use interrupt::Delays;
 pub(crate) use interrupt::Interrupts;
@@ -86,7 +88,7 @@ pub(crate) struct Threads<'a> {
     pub(crate) interrupts: Option<&'a dyn Interrupts>,
 }
 
-/// Executes decoded transactions in order on the calling thread.
+/// Executes decoded transactions in order on the calling thread, while another one reads ahead.
 ///
 /// # Errors
 /// As [`execute`].
@@ -95,14 +97,38 @@ fn in_order(
     txs: &[Transaction],
     senders: &[Address],
     state: &dyn StateRef,
-    cache: &RevmCache,
+    threads: &Threads<'_>,
     known: &mut Forecast,
     report: &mut ExecutionReport,
 ) -> Result<Vec<TxOutcome>, ExecuteError> {
-    let mut replica = Replica::new(env, state, cache).map_err(ExecuteError::Block)?;
+    let mut replica = Replica::new(env, state, threads.codes).map_err(ExecuteError::Block)?;
+    if threads.pool.current_num_threads() < 2 || txs.len() < ahead::LEAST {
+        return one_by_one(env, txs, senders, &mut replica, None, known, report);
+    }
+    let ahead = Ahead::new(state, txs, senders);
+    threads.pool.in_place_scope(|scope| {
+        scope.spawn(|_| ahead.read());
+        let outcomes = one_by_one(env, txs, senders, &mut replica, Some(&ahead), known, report);
+        ahead.end();
+        outcomes
+    })
+}
+
+fn one_by_one(
+    env: &BlockEnv,
+    txs: &[Transaction],
+    senders: &[Address],
+    replica: &mut Replica<'_>,
+    ahead: Option<&Ahead<'_>>,
+    known: &mut Forecast,
+    report: &mut ExecutionReport,
+) -> Result<Vec<TxOutcome>, ExecuteError> {
     let mut gas = BlockGas::default();
     let mut outcomes = Vec::with_capacity(txs.len());
     for (index, (tx, sender)) in txs.iter().zip(senders).enumerate() {
+        if let Some(ahead) = ahead {
+            replica.knows(ahead.known(index));
+        }
         let ran = gas.check(env, tx).map_err(TxError::from).and_then(|()| replica.run_in_turn(tx, *sender));
         let Executed { outcome, is_call, took, .. } = ran.map_err(|error| ExecuteError::at(index, error))?;
         if !took.is_zero() {
@@ -140,7 +166,7 @@ pub(crate) fn execute<'a>(
     let names = worth.then(|| txs.iter().zip(senders).map(|(tx, sender)| Names::of(tx, sender)).collect::<Vec<_>>());
     let plan = names.as_ref().and_then(|names| Plan::of(names, &costs, &known, count));
     let (Some(names), Some(plan)) = (names, plan) else {
-        let outcomes = in_order(env, txs, senders, state, codes, &mut known, report);
+        let outcomes = in_order(env, txs, senders, state, threads, &mut known, report);
         lap(&mut report.time.fallback, &mut clock);
         known.fade();
         put(forecast, known);

@@ -1,7 +1,10 @@
 //! revm's `BundleState` from our outcomes: what its `State` would make of them, committed one by one and merged, without its cache between.
 
 use super::{bytecode, revm_info};
-use crate::outcome::{AccountChange, AccountChangeKind, SlotChange, TxOutcome};
+use crate::{
+    outcome::{AccountChange, AccountChangeKind, SlotChange, TxOutcome},
+    state::AccountInfo,
+};
 use alloy_primitives::{
     Address, B256,
     map::{AddressMap, Entry},
@@ -19,65 +22,80 @@ use revm::{
     },
     state::AccountInfo as RevmAccountInfo,
 };
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 /// An account as revm's cache has it, and its transition over the block.
 struct Tracked {
-    info: Option<RevmAccountInfo>,
+    info: Option<AccountInfo>,
+    /// Its code, if the changes tell of it.
+    code: Option<Bytecode>,
     status: AccountStatus,
-    transition: Option<TransitionAccount>,
+    /// What it was before its transition began.
+    before: Option<(Option<AccountInfo>, AccountStatus)>,
+    storage: StorageWithOriginalValues,
+    destroyed: bool,
 }
 
 impl Tracked {
-    /// As it is loaded.
-    fn new(change: &AccountChange) -> Self {
+    /// As it is loaded, with room for so many slots.
+    fn new(change: &AccountChange, slots: usize) -> Self {
         let status = match &change.before {
             None => AccountStatus::LoadedNotExisting,
             Some(info) if info.is_empty() => AccountStatus::LoadedEmptyEIP161,
             Some(_) => AccountStatus::Loaded,
         };
-        Self { info: change.before.as_ref().map(revm_info), status, transition: None }
+        let mut storage = StorageWithOriginalValues::default();
+        storage.reserve(slots);
+        Self { info: change.before, code: None, status, before: None, storage, destroyed: false }
     }
 
     fn add(&mut self, change: &AccountChange) {
-        let (previous_info, previous_status) = (self.info.take(), self.status);
+        let (before, code) = ((self.info.take(), self.status), self.code.take());
         let removed = match change.kind {
             AccountChangeKind::Destroyed => {
                 self.status = self.status.on_selfdestructed();
-                Some(previous_status != AccountStatus::LoadedNotExisting)
+                Some(before.1 != AccountStatus::LoadedNotExisting)
             }
             AccountChangeKind::Touched if change.after.is_empty() => {
                 use AccountStatus::{Destroyed, DestroyedAgain, LoadedNotExisting};
                 self.status = self.status.on_touched_empty_post_eip161();
-                Some(!matches!(previous_status, LoadedNotExisting | Destroyed | DestroyedAgain))
+                Some(!matches!(before.1, LoadedNotExisting | Destroyed | DestroyedAgain))
             }
             AccountChangeKind::Created => {
                 self.status = self.status.on_created();
                 None
             }
             AccountChangeKind::Touched => {
-                let bare = previous_info.as_ref().is_some_and(RevmAccountInfo::has_no_code_and_nonce);
+                let bare = before.0.is_some_and(|info| !info.has_code() && info.nonce == 0);
                 self.status = self.status.on_changed(bare);
                 None
             }
         };
         if removed.is_none() {
-            self.info = Some(info(change, previous_info.as_ref()));
+            self.info = Some(change.after);
+            self.code = code_after(change, before.0.map(|info| info.code_hash), code);
         }
         if removed == Some(false) {
             return;
         }
-        let transition = self.transition.get_or_insert_with(|| TransitionAccount {
-            previous_info,
-            previous_status,
-            ..TransitionAccount::default()
-        });
-        transition.info.clone_from(&self.info);
-        transition.status = self.status;
+        self.before.get_or_insert(before);
         if removed.is_some() {
-            transition.storage.clear();
-            transition.storage_was_destroyed = true;
+            self.storage.clear();
+            self.destroyed = true;
         }
-        change.storage.iter().for_each(|slot| add_slot(&mut transition.storage, slot));
+        change.storage.iter().for_each(|slot| add_slot(&mut self.storage, slot));
+    }
+
+    fn transition(self) -> Option<TransitionAccount> {
+        let (previous_info, previous_status) = self.before?;
+        Some(TransitionAccount {
+            info: self.info.map(|info| told(&info, self.code)),
+            status: self.status,
+            previous_info: previous_info.as_ref().map(revm_info),
+            previous_status,
+            storage: self.storage,
+            storage_was_destroyed: self.destroyed,
+        })
     }
 }
 
@@ -89,94 +107,162 @@ fn add_slot(storage: &mut StorageWithOriginalValues, slot: &SlotChange) {
     }
 }
 
-/// revm lists a code as new if the account's last transition carries it, so a change after the one that set the code carries it
-/// on, and an account that comes into being carries the empty code.
-pub(super) fn info(change: &AccountChange, previous: Option<&RevmAccountInfo>) -> RevmAccountInfo {
-    let code = match &change.code {
+/// revm lists a code as new if the account's last transition carries it, so a change after the one that set the code carries it on.
+fn code_after(change: &AccountChange, hash: Option<B256>, code: Option<Bytecode>) -> Option<Bytecode> {
+    match &change.code {
         Some(code) => Some(bytecode(code.clone())),
-        None if !change.after.has_code() => Some(Bytecode::default()),
-        None => previous.filter(|info| info.code_hash == change.after.code_hash).and_then(|info| info.code.clone()),
-    };
-    RevmAccountInfo { code, ..revm_info(&change.after) }
+        None => code.filter(|_| hash == Some(change.after.code_hash)),
+    }
+}
+
+/// An account whose changes tell of so much of its code. Of what has none they tell of that.
+fn told(info: &AccountInfo, code: Option<Bytecode>) -> RevmAccountInfo {
+    let code = code.or_else(|| (!info.has_code()).then(Bytecode::default));
+    RevmAccountInfo { code, ..revm_info(info) }
+}
+
+/// What revm's cache has after a change.
+#[cfg(feature = "alloy-evm")]
+pub(super) fn info(change: &AccountChange, previous: Option<&RevmAccountInfo>) -> RevmAccountInfo {
+    let code = previous.and_then(|info| info.code.clone());
+    told(&change.after, code_after(change, previous.map(|info| info.code_hash), code))
 }
 
 /// Rebuilds revm's `BundleState`, reverts included, from outcomes in block order: what [`super::sequential`] gives. One entry may be
 /// too many: the empty code, by its hash among the contracts. revm lists it where an account comes into being, but not where that
 /// one's code has never been asked for, which an outcome does not tell.
 pub fn bundle_state(outcomes: &[TxOutcome]) -> BundleState {
-    joined(vec![part(outcomes, 0, 1)])
+    let changes = Changes::of(outcomes);
+    let mut bundle = changes.bundle();
+    let accounts = changes.accounts.iter().filter_map(|account| changes.merged(account));
+    accounts.for_each(|account| add(&mut bundle, account));
+    bundle
 }
 
 /// [`bundle_state`] on the threads of a pool.
 pub(crate) fn bundle_state_on(pool: &ThreadPool, outcomes: &[TxOutcome]) -> BundleState {
-    let count = pool.current_num_threads().min(MOST_PARTS);
-    if count < 2 || outcomes.len() < FEW {
+    let count = pool.current_num_threads();
+    let is_large = || outcomes.iter().map(|outcome| outcome.changes.len()).sum::<usize>() >= LARGE;
+    if count < 2 || !is_large() {
         return bundle_state(outcomes);
     }
-    let mut parts: Vec<_> = (0..count).map(|_| None).collect();
+    let mut changes = Changes::of(outcomes);
+    // They take longest, so they are begun first.
+    let (mut large, small) =
+        std::mem::take(&mut changes.accounts).into_iter().partition::<Vec<_>, _>(Account::is_large);
+    large.sort_unstable_by_key(|account| std::cmp::Reverse(account.slots));
+    let mut bundle = changes.bundle();
+    let (next_large, next) = (AtomicUsize::new(0), AtomicUsize::new(0));
+    let take = || {
+        let chunks = || small.chunks(CHUNK).nth(next.fetch_add(1, Ordering::Relaxed));
+        large.get(next_large.fetch_add(1, Ordering::Relaxed)).map(std::slice::from_ref).or_else(chunks)
+    };
+    let each = |mut done: Box<dyn FnMut(Merged) + '_>| {
+        while let Some(accounts) = take() {
+            accounts.iter().filter_map(|account| changes.merged(account)).for_each(&mut done);
+        }
+    };
+    let mut others: Vec<_> = (1..count).map(|_| Vec::new()).collect();
     pool.in_place_scope(|scope| {
-        let mut places = parts.iter_mut().enumerate();
-        let own = places.next();
-        for (number, place) in places {
-            scope.spawn(move |_| *place = Some(part(outcomes, number, count)));
+        for other in &mut others {
+            let each = &each;
+            scope.spawn(move |_| each(Box::new(|account| other.push(account))));
         }
-        if let Some((number, place)) = own {
-            *place = Some(part(outcomes, number, count));
-        }
+        each(Box::new(|account| add(&mut bundle, account)));
     });
-    joined(parts.into_iter().flatten().collect())
-}
-
-/// Parts of a bundle at most: each looks at all addresses.
-const MOST_PARTS: usize = 8;
-
-/// Transactions below which a bundle is built sooner than another thread begins.
-const FEW: usize = 2_000;
-
-/// Some of the accounts of a bundle.
-struct Part {
-    accounts: Vec<(Address, BundleAccount)>,
-    reverts: Vec<(Address, AccountRevert)>,
-    contracts: Vec<(B256, Bytecode)>,
-}
-
-/// The accounts whose address falls to one of `count` parts.
-fn part(outcomes: &[TxOutcome], number: usize, count: usize) -> Part {
-    let mut tracked: AddressMap<Tracked> = AddressMap::default();
-    for change in outcomes.iter().flat_map(|outcome| &outcome.changes) {
-        if count == 1 || usize::from(change.address[19]) % count == number {
-            tracked.entry(change.address).or_insert_with(|| Tracked::new(change)).add(change);
-        }
-    }
-    let len = tracked.len();
-    let mut part = Part { accounts: Vec::with_capacity(len), reverts: Vec::with_capacity(len), contracts: Vec::new() };
-    for (address, tracked) in tracked {
-        let Some(transition) = tracked.transition else { continue };
-        if let Some((hash, code)) = transition.has_new_contract() {
-            part.contracts.push((hash, code.clone()));
-        }
-        if let Some((account, revert)) = merged(transition) {
-            part.accounts.push((address, account));
-            part.reverts.push((address, revert));
-        }
-    }
-    part
-}
-
-fn joined(parts: Vec<Part>) -> BundleState {
-    let mut bundle = BundleState::default();
-    let len = parts.iter().map(|part| part.accounts.len()).sum();
-    bundle.state.reserve(len);
-    let mut reverts = Vec::with_capacity(len);
-    for part in parts {
-        bundle.state_size += part.accounts.iter().map(|(_, account)| account.size_hint()).sum::<usize>();
-        bundle.reverts_size += part.reverts.iter().map(|(_, revert)| revert.size_hint()).sum::<usize>();
-        bundle.state.extend(part.accounts);
-        bundle.contracts.extend(part.contracts);
-        reverts.extend(part.reverts);
-    }
-    bundle.reverts = Reverts::new(vec![reverts]);
+    others.into_iter().flatten().for_each(|account| add(&mut bundle, account));
     bundle
+}
+
+/// Changes from which on another thread is sooner ready than one alone.
+const LARGE: usize = 4_000;
+
+/// Accounts that a thread takes at once.
+const CHUNK: usize = 128;
+
+/// All changes of a block, by account.
+struct Changes<'o> {
+    accounts: Vec<Account>,
+    /// Each, and where the next one of its account is.
+    changes: Vec<(&'o AccountChange, usize)>,
+}
+
+/// An account that a block changes.
+struct Account {
+    address: Address,
+    first: usize,
+    last: usize,
+    /// Slots that its changes name.
+    slots: usize,
+}
+
+impl Account {
+    fn is_large(&self) -> bool {
+        self.slots > CHUNK
+    }
+}
+
+/// An account, what takes it back, and its code if that is new.
+type Merged = (Address, BundleAccount, AccountRevert, Option<(B256, Bytecode)>);
+
+impl<'o> Changes<'o> {
+    fn of(outcomes: &'o [TxOutcome]) -> Self {
+        let mut places: AddressMap<usize> = AddressMap::default();
+        let mut all = Self { accounts: Vec::new(), changes: Vec::new() };
+        for change in outcomes.iter().flat_map(|outcome| &outcome.changes) {
+            let at = all.changes.len();
+            all.changes.push((change, at));
+            let (address, slots) = (change.address, change.storage.len());
+            match places.entry(address) {
+                Entry::Vacant(place) => {
+                    place.insert(all.accounts.len());
+                    all.accounts.push(Account { address, first: at, last: at, slots });
+                }
+                Entry::Occupied(place) => {
+                    let account = &mut all.accounts[*place.get()];
+                    all.changes[account.last].1 = at;
+                    account.last = at;
+                    account.slots += slots;
+                }
+            }
+        }
+        all
+    }
+
+    /// With room for all.
+    fn bundle(&self) -> BundleState {
+        let mut bundle = BundleState::default();
+        bundle.state.reserve(self.accounts.len());
+        bundle.reverts = Reverts::new(vec![Vec::with_capacity(self.accounts.len())]);
+        bundle
+    }
+
+    /// An account over the block; `None` where nothing has changed.
+    fn merged(&self, account: &Account) -> Option<Merged> {
+        let mut at = account.first;
+        let mut tracked = Tracked::new(self.changes[at].0, account.slots);
+        loop {
+            let (change, next) = self.changes[at];
+            tracked.add(change);
+            if next == at {
+                break;
+            }
+            at = next;
+        }
+        let transition = tracked.transition()?;
+        let contract = transition.has_new_contract().map(|(hash, code)| (hash, code.clone()));
+        merged(transition).map(|(bundled, revert)| (account.address, bundled, revert, contract))
+    }
+}
+
+fn add(bundle: &mut BundleState, (address, account, revert, contract): Merged) {
+    bundle.state_size += account.size_hint();
+    bundle.reverts_size += revert.size_hint();
+    bundle.state.insert(address, account);
+    bundle.contracts.extend(contract);
+    if let Some(reverts) = bundle.reverts.last_mut() {
+        reverts.push((address, revert));
+    }
 }
 
 /// The account and what takes it back; `None` where nothing has changed.

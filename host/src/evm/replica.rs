@@ -14,7 +14,7 @@ mod transfer;
 use super::{Own, RevmCache, Source, account_info, call::take_back, outcome, settings, tx_env, tx_error};
 use crate::{
     block::BlockEnv,
-    commit::Committed,
+    commit::{Committed, Known},
     delegation::authority_of,
     error::{Invalid, TxError},
     forecast::TRANSFER,
@@ -209,6 +209,11 @@ impl<'a> Replica<'a> {
             wasted: Duration::ZERO,
             gives_way: false,
         })
+    }
+
+    /// Accounts of the state under the block that the next transaction needs.
+    pub(crate) fn knows(&mut self, known: [Known; 2]) {
+        self.evm.ctx.journaled_state.database.state.knows(known);
     }
 
     fn prefix(&self) -> &Committed<'a> {

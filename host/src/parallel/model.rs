@@ -6,7 +6,7 @@ use crate::{
     block::BlockEnv,
     commit::Committed,
     error::{ExecuteError, TxError},
-    evm::{BlockGas, Replica, Revm, RevmCache},
+    evm::{BlockGas, Left, Replica, Revm, RevmCache},
     fixture::{self, LOGGER, REVERTER, dynamic_fee, sender},
     forecast::Forecast,
     memory::MemoryState,
@@ -26,6 +26,11 @@ use std::{
 const COUNTER: Address = address!("1000000000000000000000000000000000000003");
 /// PUSH0 CALLDATALOAD DUP1 SLOAD PUSH1 1 ADD SWAP1 SSTORE.
 const COUNTER_CODE: [u8; 9] = hex!("5f3580546001019055");
+
+/// Creates an account, then turns forty times.
+const MAKER: Address = address!("1000000000000000000000000000000000000004");
+/// PUSH0 PUSH0 PUSH0 CREATE POP PUSH1 40, turn: JUMPDEST PUSH1 1 SWAP1 SUB DUP1 PUSH1 turn JUMPI STOP.
+const MAKER_CODE: [u8; 17] = hex!("5f5f5ff05060285b600190038060075700");
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Status {
@@ -177,9 +182,11 @@ struct Case {
 /// Transactions of two senders: by whom, to whom, how much, with what.
 fn case(txs: &[(u8, TxKind, u64, &[u8])]) -> Case {
     let (block, mut state) = fixture::block();
-    let hash = keccak256(COUNTER_CODE);
-    state.insert_code(hash, Bytes::from_static(&COUNTER_CODE));
-    state.insert_account(COUNTER, AccountInfo { balance: U256::ZERO, nonce: 1, code_hash: hash });
+    for (address, code) in [(COUNTER, COUNTER_CODE.as_slice()), (MAKER, MAKER_CODE.as_slice())] {
+        let hash = keccak256(code);
+        state.insert_code(hash, Bytes::from_static(code));
+        state.insert_account(address, AccountInfo { balance: U256::ZERO, nonce: 1, code_hash: hash });
+    }
     let mut nonces = [0; 3];
     let mut sign = |(seed, to, value, input): &(u8, TxKind, u64, &[u8])| {
         let nonce = &mut nonces[usize::from(*seed)];
@@ -279,6 +286,59 @@ fn a_sender_of_two_is_paid() {
         assert!(replica.first_stands(&case.txs, &case.senders).unwrap());
         let (done, stale) = replica.commit_first().unwrap();
         assert_eq!((&done[0].outcome, stale.len()), (expected, 0));
+    }
+}
+
+/// A transaction breaks off that has made an account which another one, that waits, has paid.
+#[test]
+fn what_is_made_and_left_leaves_what_waits() {
+    let case = case(&[(1, MAKER.create(1).into(), 5, &[]), (2, MAKER.into(), 0, &[])]);
+    let expected = expected(&case).unwrap();
+    let codes = RevmCache::default();
+    let mut replica = Replica::new(&case.env, &case.state, &codes).unwrap();
+    let progress = Arc::new(Progress::new(1));
+    assert!(matches!(replica.speculate(0..1, &case.txs, &case.senders, &progress, Duration::MAX), Left::Nothing));
+    progress.advance(2);
+    let left = replica.speculate(1..2, &case.txs, &case.senders, &progress, Duration::MAX);
+    assert!(matches!(&left, Left::AtTurn(left) if *left == (1..2)), "{left:?}");
+    assert!(replica.first_stands(&case.txs, &case.senders).unwrap());
+    let (done, _) = replica.commit_first().unwrap();
+    assert_eq!(done[0].outcome, expected[0]);
+    let ran = replica.run_in_turn(&case.txs[1], case.senders[1]).unwrap();
+    assert_eq!(ran.outcome, expected[1]);
+}
+
+/// Who runs ahead breaks off when others wait too long, if nobody else has been asked to.
+#[test]
+fn who_runs_ahead_gives_way_once() {
+    let case = case(&[(1, LOGGER.into(), 0, &[]), (2, MAKER.into(), 0, &[])]);
+    let codes = RevmCache::default();
+    let progress = Arc::new(Progress::new(2));
+    let mut patient = Replica::new(&case.env, &case.state, &codes).unwrap();
+    let left = patient.speculate(1..2, &case.txs, &case.senders, &progress, Duration::from_secs(60));
+    assert!(matches!(left, Left::Nothing) && !patient.gives_way(), "{left:?}");
+    let mut one = Replica::new(&case.env, &case.state, &codes).unwrap();
+    let left = one.speculate(1..2, &case.txs, &case.senders, &progress, Duration::ZERO);
+    assert!(matches!(left, Left::AtTurn(..)) && one.gives_way(), "{left:?}");
+    let mut other = Replica::new(&case.env, &case.state, &codes).unwrap();
+    let left = other.speculate(1..2, &case.txs, &case.senders, &progress, Duration::ZERO);
+    assert!(matches!(left, Left::Nothing) && !other.gives_way(), "{left:?}");
+}
+
+/// An empty account that is paid nothing goes (EIP-161), and whoever pays it after that makes it.
+#[test]
+fn an_empty_beneficiary_goes() {
+    let beneficiary = fixture::block().0.env.beneficiary;
+    let mut case =
+        case(&[(1, COUNTER.into(), 0, &slot(0)), (2, beneficiary.into(), 5, &[]), (1, COUNTER.into(), 0, &slot(1))]);
+    case.txs.iter_mut().for_each(|tx| tx.max_priority_fee_per_gas = Some(U256::ZERO));
+    case.state.insert_account(beneficiary, AccountInfo::default());
+    let outcomes = expected(&case).unwrap();
+    let before = outcomes[1].changes.iter().find(|change| change.address == beneficiary).map(|change| change.before);
+    assert_eq!(before, Some(None));
+    for largest_unit in 1..=2 {
+        let (orders, _) = check(&case, 2, 2, largest_unit);
+        assert!(orders > 20, "{orders} orders");
     }
 }
 
