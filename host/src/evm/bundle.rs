@@ -133,7 +133,7 @@ pub(super) fn info(change: &AccountChange, previous: Option<&RevmAccountInfo>) -
 /// one's code has never been asked for, which an outcome does not tell.
 pub fn bundle_state(outcomes: &[TxOutcome]) -> BundleState {
     let changes = Changes::of(outcomes);
-    let mut bundle = changes.bundle();
+    let mut bundle = with_room(changes.accounts.len());
     let accounts = changes.accounts.iter().filter_map(|account| changes.merged(account));
     accounts.for_each(|account| add(&mut bundle, account));
     bundle
@@ -147,28 +147,34 @@ pub(crate) fn bundle_state_on(pool: &ThreadPool, outcomes: &[TxOutcome]) -> Bund
         return bundle_state(outcomes);
     }
     let mut changes = Changes::of(outcomes);
-    // They take longest, so they are begun first.
-    let (mut large, small) =
-        std::mem::take(&mut changes.accounts).into_iter().partition::<Vec<_>, _>(Account::is_large);
+    // Those without slots are sooner told than handed over. Those with many take longest, so they are begun first.
+    let (bare, rest) =
+        std::mem::take(&mut changes.accounts).into_iter().partition::<Vec<_>, _>(|account| account.slots == 0);
+    let (mut large, small) = rest.into_iter().partition::<Vec<_>, _>(|account| account.slots > CHUNK);
     large.sort_unstable_by_key(|account| std::cmp::Reverse(account.slots));
-    let mut bundle = changes.bundle();
+    let mut bundle = with_room(bare.len() + large.len() + small.len());
     let (next_large, next) = (AtomicUsize::new(0), AtomicUsize::new(0));
     let take = || {
-        let chunks = || small.chunks(CHUNK).nth(next.fetch_add(1, Ordering::Relaxed));
-        large.get(next_large.fetch_add(1, Ordering::Relaxed)).map(std::slice::from_ref).or_else(chunks)
+        let chunk = || small.chunks(CHUNK).nth(next.fetch_add(1, Ordering::Relaxed));
+        large.get(next_large.fetch_add(1, Ordering::Relaxed)).map(std::slice::from_ref).or_else(chunk)
     };
-    let each = |mut done: Box<dyn FnMut(Merged) + '_>| {
-        while let Some(accounts) = take() {
-            accounts.iter().filter_map(|account| changes.merged(account)).for_each(&mut done);
-        }
-    };
-    let mut others: Vec<_> = (1..count).map(|_| Vec::new()).collect();
+    let merged = |accounts: &'_ [Account]| accounts.iter().filter_map(|account| changes.merged(account)).collect();
+    let mut others: Vec<Vec<Merged>> = vec![Vec::new(); count - 1];
     pool.in_place_scope(|scope| {
         for other in &mut others {
-            let each = &each;
-            scope.spawn(move |_| each(Box::new(|account| other.push(account))));
+            let (take, merged) = (&take, &merged);
+            scope.spawn(move |_| {
+                while let Some(accounts) = take() {
+                    other.extend::<Vec<_>>(merged(accounts));
+                }
+            });
         }
-        each(Box::new(|account| add(&mut bundle, account)));
+        for account in bare.iter().filter_map(|account| changes.merged(account)) {
+            add(&mut bundle, account);
+        }
+        while let Some(accounts) = take() {
+            merged(accounts).into_iter().for_each(|account| add(&mut bundle, account));
+        }
     });
     others.into_iter().flatten().for_each(|account| add(&mut bundle, account));
     bundle
@@ -194,12 +200,6 @@ struct Account {
     last: usize,
     /// Slots that its changes name.
     slots: usize,
-}
-
-impl Account {
-    fn is_large(&self) -> bool {
-        self.slots > CHUNK
-    }
 }
 
 /// An account, what takes it back, and its code if that is new.
@@ -229,14 +229,6 @@ impl<'o> Changes<'o> {
         all
     }
 
-    /// With room for all.
-    fn bundle(&self) -> BundleState {
-        let mut bundle = BundleState::default();
-        bundle.state.reserve(self.accounts.len());
-        bundle.reverts = Reverts::new(vec![Vec::with_capacity(self.accounts.len())]);
-        bundle
-    }
-
     /// An account over the block; `None` where nothing has changed.
     fn merged(&self, account: &Account) -> Option<Merged> {
         let mut at = account.first;
@@ -253,6 +245,14 @@ impl<'o> Changes<'o> {
         let contract = transition.has_new_contract().map(|(hash, code)| (hash, code.clone()));
         merged(transition).map(|(bundled, revert)| (account.address, bundled, revert, contract))
     }
+}
+
+/// An empty one, with room for so many accounts.
+fn with_room(accounts: usize) -> BundleState {
+    let mut bundle = BundleState::default();
+    bundle.state.reserve(accounts);
+    bundle.reverts = Reverts::new(vec![Vec::with_capacity(accounts)]);
+    bundle
 }
 
 fn add(bundle: &mut BundleState, (address, account, revert, contract): Merged) {
