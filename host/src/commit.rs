@@ -110,6 +110,11 @@ impl<'a> Committed<'a> {
         self.len += 1;
     }
 
+    /// Makes room for changes of so many accounts.
+    pub(crate) fn reserve(&mut self, accounts: usize) {
+        self.accounts.reserve(accounts);
+    }
+
     /// Some of the base that is about to be asked for.
     pub(crate) const fn knows(&mut self, known: [Known; 2]) {
         self.known = known;

@@ -39,8 +39,10 @@ pub struct Schedule {
     /// Transactions from which on a block runs so. By default none does: machines whose cores are busy elsewhere still lose by it, and
     /// so does a block that is built against it, of transactions that burn gas only ahead of their turn.
     pub from: usize,
-    /// What a block must be expected to take for that.
+    /// What must be expected to be gained by that.
     pub least: Duration,
+    /// What handing over a transaction takes, as far as that is expected.
+    pub handover: Duration,
     /// What a unit is meant to take: long against handing over, short against waiting for it.
     pub unit: Duration,
     /// Transactions of a unit at most.
@@ -55,7 +57,8 @@ impl Default for Schedule {
     fn default() -> Self {
         Self {
             from: usize::MAX,
-            least: Duration::from_micros(800),
+            least: Duration::from_micros(200),
+            handover: Duration::from_micros(1),
             unit: Duration::from_micros(40),
             largest_unit: 32,
             ahead: 512,
@@ -102,6 +105,7 @@ fn in_order(
     report: &mut ExecutionReport,
 ) -> Result<Vec<TxOutcome>, ExecuteError> {
     let mut replica = Replica::new(env, state, threads.codes).map_err(ExecuteError::Block)?;
+    replica.reserve(txs.len());
     if threads.pool.current_num_threads() < 2 || txs.len() < ahead::LEAST {
         return one_by_one(env, txs, senders, &mut replica, None, known, report);
     }
@@ -162,7 +166,8 @@ pub(crate) fn execute<'a>(
     let costs: Vec<_> = txs.iter().map(|tx| known.cost(tx)).collect();
     // A transfer takes no longer than handing over what it did.
     let calls: Duration = costs.iter().map(|cost| *cost - TRANSFER).sum();
-    let worth = count >= 2 && txs.len() >= schedule.from && calls >= schedule.least;
+    let shared = calls / count.max(1) as u32 + schedule.handover * txs.len() as u32;
+    let worth = count >= 2 && txs.len() >= schedule.from && calls >= shared + schedule.least;
     let names = worth.then(|| txs.iter().zip(senders).map(|(tx, sender)| Names::of(tx, sender)).collect::<Vec<_>>());
     let plan = names.as_ref().and_then(|names| Plan::of(names, &costs, &known, count));
     let (Some(names), Some(plan)) = (names, plan) else {
@@ -195,7 +200,8 @@ pub(crate) fn execute<'a>(
         present: AtomicUsize::new(0),
     };
     let make = || Replica::new(env, state, codes).ok();
-    let work = |number: usize, replica: Replica<'a>, last: &mut dyn FnMut()| {
+    let work = |number: usize, mut replica: Replica<'a>, last: &mut dyn FnMut()| {
+        replica.reserve(txs.len());
         let mut presence = Presence::new(&shared, number);
         let mut worker = Worker::new(&shared, number, replica, &make);
         worker.work();

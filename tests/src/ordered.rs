@@ -33,6 +33,7 @@ pub fn schedule(seed: u64) -> Schedule {
     Schedule {
         from: 1,
         least: Duration::ZERO,
+        handover: Duration::ZERO,
         unit: random.pick(&[
             Duration::ZERO,
             Duration::from_micros(40),

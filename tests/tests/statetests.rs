@@ -61,7 +61,8 @@ fn main() -> ExitCode {
                 suite.on(target, "block_tests", move |engine| block_tests(engine, target, &blocks));
             }
             suite.test("cpu::block_tests_on_threads", move || {
-                let schedule = Schedule { from: 1, least: Duration::ZERO, ..Schedule::default() };
+                let schedule =
+                    Schedule { from: 1, least: Duration::ZERO, handover: Duration::ZERO, ..Schedule::default() };
                 let engine = Engine::builder().backend(BackendKind::Cpu).threads(3).schedule(schedule).build()?;
                 block_tests(&engine, Target::Cpu, &blocks)
             });

@@ -101,6 +101,9 @@ fn reward(context: &ReplicaContext<'_>, result: &FrameResult) -> U256 {
     U256::from(price * u128::from(used))
 }
 
+/// Accounts that room is made for before they are needed.
+const MOST_RESERVED: usize = 1 << 14;
+
 /// A transaction that ran.
 #[derive(Debug)]
 pub(crate) struct Executed {
@@ -209,6 +212,13 @@ impl<'a> Replica<'a> {
             wasted: Duration::ZERO,
             gives_way: false,
         })
+    }
+
+    /// Makes room for a block of so many transactions.
+    pub(crate) fn reserve(&mut self, txs: usize) {
+        let Journal { database, inner, .. } = &mut self.evm.ctx.journaled_state;
+        database.state.reserve(txs.min(MOST_RESERVED));
+        inner.state.reserve(txs.min(MOST_RESERVED));
     }
 
     /// Accounts of the state under the block that the next transaction needs.

@@ -224,8 +224,14 @@ fn check_to(
     most: usize,
     largest_unit: usize,
 ) -> (usize, u64) {
-    let schedule =
-        Schedule { from: 1, least: Duration::ZERO, largest_unit, unit: Duration::from_secs(1), ..Schedule::default() };
+    let schedule = Schedule {
+        from: 1,
+        least: Duration::ZERO,
+        handover: Duration::ZERO,
+        largest_unit,
+        unit: Duration::from_secs(1),
+        ..Schedule::default()
+    };
     let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
     let codes = RevmCache::default();
     let expected = expected(case);
