@@ -199,7 +199,7 @@ pub(crate) struct Plan {
 }
 
 impl Plan {
-    /// `None` where a single chain is nearly all of the block, so that one thread does it best.
+    /// `None` where nearly all of the block has one name that conflicts were about, so that one thread does it best.
     pub(crate) fn of(names: &[Names], costs: &[Duration], known: &Forecast, threads: usize) -> Option<Self> {
         let all: Duration = costs.iter().sum();
         let roots = roots(names, known);
@@ -207,12 +207,15 @@ impl Plan {
         for (root, cost) in roots.iter().zip(costs) {
             chains[*root] = (chains[*root].0 + *cost, chains[*root].1 + 1);
         }
-        if chains.iter().any(|(cost, len)| *len > 1 && (all - *cost) * ALONE < all) {
+        let is_all = |cost: Duration| (all - cost) * ALONE < all;
+        if costs_by_name(names, costs, known).into_values().any(|(cost, count)| count > 1 && is_all(cost)) {
             return None;
         }
         // Two thirds of what a thread has to do on average: begun last, that much would be waited for.
         let share = all * 2 / 3 / threads as u32;
         let mut long: Vec<_> = (0..names.len()).filter(|root| chains[*root].0 >= share).collect();
+        // What hangs together by many names, not all by one, is better found out.
+        long.retain(|root| chains[*root].1 == 1 || !is_all(chains[*root].0));
         long.sort_by_key(|root| std::cmp::Reverse(chains[*root].0));
         long.truncate(threads - 1);
         let members = |root| (0..names.len()).filter(|index| roots[*index] == root).collect();
@@ -220,8 +223,20 @@ impl Plan {
     }
 }
 
-/// The part of a block that must be left beside its longest chain for a second thread to pay: one in so many.
+/// The part of a block that must be left beside what hangs together for a second thread to pay: one in so many.
 const ALONE: u32 = 6;
+
+/// What the transactions that have each hot name take together, and how many they are.
+fn costs_by_name(names: &[Names], costs: &[Duration], known: &Forecast) -> HashMap<u64, (Duration, usize)> {
+    let mut sums: HashMap<u64, (Duration, usize)> = HashMap::default();
+    for (names, cost) in names.iter().zip(costs).filter(|_| !known.is_empty()) {
+        for name in names.iter().filter(|name| known.is_hot(*name)) {
+            let (sum, count) = sums.entry(name).or_default();
+            (*sum, *count) = (*sum + *cost, *count + 1);
+        }
+    }
+    sums
+}
 
 /// Of each transaction the first one of those that share a hot name with it, directly or by others.
 fn roots(names: &[Names], known: &Forecast) -> Vec<usize> {
