@@ -347,7 +347,10 @@ impl Engine {
         }
         let before = metrics::before(report);
         let outcomes = match self.lanes() {
-            Some(lanes) => waves::execute(env, transactions, senders, state, &self.offload.pool, lanes, report),
+            Some(lanes) => {
+                let threads = (&self.offload.pool, &*self.forecast);
+                waves::execute(env, transactions, senders, state, threads, lanes, report)
+            }
             None if transactions.len() >= self.schedule.from && parallel::supports(env.fork) => {
                 let threads = Threads {
                     pool: &self.offload.pool,

@@ -111,16 +111,21 @@ impl Forecast {
 
     /// What a transaction will take.
     pub(crate) fn cost(&self, tx: &Transaction) -> Duration {
-        let known = self.costs.get(&call(tx)).copied();
+        let known = self.known_cost(tx);
         let is_transfer = tx.input.is_empty() && tx.to.is_some();
         // Whoever needs much gas knows.
         let unknown = || UNKNOWN.max(Duration::from_micros(tx.gas_limit / GAS_PER_MICRO / 4));
         TRANSFER + known.unwrap_or_else(|| if is_transfer { Duration::ZERO } else { unknown() })
     }
 
+    /// What a call is known to take.
+    pub(crate) fn known_cost(&self, tx: &Transaction) -> Option<Duration> {
+        self.costs.get(&call(tx)).copied()
+    }
+
     /// How long others may wait for a transaction that runs ahead of its turn: twice what it is known to take.
     pub(crate) fn patience(&self, tx: &Transaction) -> Duration {
-        self.costs.get(&call(tx)).map_or(Duration::ZERO, |known| (2 * *known).min(MOST_PATIENT))
+        self.known_cost(tx).map_or(Duration::ZERO, |known| (2 * known).min(MOST_PATIENT))
     }
 
     /// Remembers what a transaction took. Once it may have been interrupted.

@@ -36,8 +36,7 @@ use worker::{Presence, Shared, Worker};
 /// How an ordered block is divided among CPU threads.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Schedule {
-    /// Transactions from which on a block runs so. By default none does: machines whose cores are busy elsewhere still lose by it, and
-    /// so does a block that is built against it, of transactions that burn gas only ahead of their turn.
+    /// Transactions from which on a block runs so. By default none does, for machines whose cores are busy elsewhere lose by it.
     pub from: usize,
     /// What must be expected to be gained by that.
     pub least: Duration,

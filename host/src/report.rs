@@ -73,6 +73,40 @@ stages! {
     total,
 }
 
+/// Who ran transactions of a block.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Runner {
+    /// Lanes of a device.
+    Device,
+    /// revm on a CPU thread.
+    Cpu,
+}
+
+impl Runner {
+    /// As JSON has it.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Device => "device",
+            Self::Cpu => "cpu",
+        }
+    }
+}
+
+/// What ran from when to when, since the execution began.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Span {
+    /// Who ran it.
+    pub runner: Runner,
+    /// The index of the first of its transactions.
+    pub first: usize,
+    /// How many there were; of lanes not always in a row.
+    pub txs: usize,
+    /// When it began.
+    pub from: Duration,
+    /// When it ended.
+    pub to: Duration,
+}
+
 /// The account of one [`crate::engine::Engine::execute_block`].
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ExecutionReport {
@@ -98,8 +132,10 @@ pub struct ExecutionReport {
     pub invocations: u64,
     /// Requests of parked lanes that were served while their batch ran.
     pub served: u64,
-    /// Transactions whose lanes fell back, and whose result is what revm made of them while other lanes went on.
+    /// Transactions whose lanes fell back, or that revm takes long for, and whose result is what it made of them while lanes went on.
     pub beside: u64,
+    /// What ran when, on the device and beside it, of a block that a device executes; by its end.
+    pub timeline: Vec<Span>,
     /// The longest compute dispatch.
     pub longest_dispatch: Duration,
     /// EVM steps run on the device.

@@ -7,10 +7,11 @@ use crate::{
     error::ExecuteError,
     evm::{Beside, BlockGas, Revm},
     fallback::FallbackReason,
+    forecast::Forecast,
     lanes::{Lanes, MAX_INPUT, Runner},
     outcome::TxOutcome,
     plan::{self, Route, is_call},
-    report::{ExecutionReport, lap},
+    report::{self, ExecutionReport, Span, lap},
     state::{StateError, StateRef},
     tx::Transaction,
     validate::{End, Speculation, Verdict},
@@ -18,12 +19,20 @@ use crate::{
 use alloy_primitives::{Address, map::HashMap};
 use rayon::ThreadPool;
 use std::{
+    cmp::Reverse,
     sync::{Mutex, PoisonError},
-    time::Instant,
+    time::{Duration, Instant},
 };
 
 /// Place in a wave up to which a transaction that was stale once runs again; halved with each time more.
 const STALE_WINDOW: usize = 128;
+
+/// What takes revm so long does not go to a lane, and how many such transactions a thread is given at most.
+const LONG: Duration = Duration::from_millis(1);
+const MOST_LONG: usize = 4;
+
+/// What uses less gas is never long.
+const LONG_GAS: u64 = 500_000;
 
 /// A block on its way: `routes[i]` and `results[i]` belong to transaction i; the prefix is in `revm`.
 struct Run<'a> {
@@ -31,12 +40,15 @@ struct Run<'a> {
     txs: &'a [Transaction],
     senders: &'a [Address],
     pool: &'a ThreadPool,
+    forecast: &'a Mutex<Forecast>,
     cross_check: bool,
     report: &'a mut ExecutionReport,
     routes: Vec<Route<'a>>,
     results: Vec<Option<Speculation>>,
     /// What revm made, on the prefix of a wave, of transactions that the device declined.
     beside: HashMap<usize, Beside>,
+    /// Those that take so long that a CPU thread begins with them while the device takes the others.
+    long: Vec<usize>,
     /// How often each transaction's result was thrown away.
     stale: Vec<u32>,
     revm: Revm<Committed<'a>>,
@@ -46,6 +58,7 @@ struct Run<'a> {
     /// Outcomes that the snapshot has seen.
     seen: usize,
     clock: Instant,
+    begun: Instant,
 }
 
 /// Executes decoded transactions in order; everything that the device supports runs there, down to waves of one.
@@ -57,7 +70,7 @@ pub(crate) fn execute(
     txs: &[Transaction],
     senders: &[Address],
     state: &dyn StateRef,
-    pool: &ThreadPool,
+    (pool, forecast): (&ThreadPool, &Mutex<Forecast>),
     lanes: Lanes<'_>,
     report: &mut ExecutionReport,
 ) -> Result<Vec<TxOutcome>, ExecuteError> {
@@ -67,11 +80,13 @@ pub(crate) fn execute(
         txs,
         senders,
         pool,
+        forecast,
         cross_check: lanes.cross_check,
         report,
         routes: Vec::with_capacity(txs.len()),
         results: vec![None; txs.len()],
         beside: HashMap::default(),
+        long: Vec::new(),
         stale: vec![0; txs.len()],
         revm,
         gas: BlockGas::default(),
@@ -79,6 +94,7 @@ pub(crate) fn execute(
         runner: Runner::new(lanes, env.fork),
         seen: 0,
         clock: Instant::now(),
+        begun: Instant::now(),
     };
     run.plan();
     while run.outcomes.len() < txs.len() {
@@ -105,6 +121,7 @@ impl<'a> Run<'a> {
             let route = self.route(index);
             self.routes.push(route);
         }
+        self.choose_long();
         lap(&mut self.report.time.plan, &mut self.clock);
         if self.routes.iter().any(|route| matches!(route, Route::Device(lane) if lane.running().is_some())) {
             let targets = self.txs.iter().filter_map(|tx| tx.to).collect();
@@ -113,11 +130,32 @@ impl<'a> Run<'a> {
         lap(&mut self.report.time.lower, &mut self.clock);
     }
 
-    /// Runs every lane that has no result, if the next transaction is among them.
+    /// Leaves to CPU threads what is known to take them long: a lane would take many times that, and all would wait for it.
+    fn choose_long(&mut self) {
+        if self.pool.current_num_threads() < 2 {
+            return;
+        }
+        let forecast = self.forecast.lock().unwrap_or_else(PoisonError::into_inner);
+        let on_device = (0..self.txs.len()).filter(|index| matches!(self.routes[*index], Route::Device(_)));
+        let long = on_device.filter_map(|index| {
+            let cost = forecast.known_cost(&self.txs[index])?;
+            (cost >= LONG).then_some((cost, index))
+        });
+        let mut long: Vec<_> = long.collect();
+        drop(forecast);
+        long.sort_unstable_by_key(|(cost, index)| (Reverse(*cost), *index));
+        long.truncate(MOST_LONG * self.pool.current_num_threads());
+        self.long = long.into_iter().map(|(_, index)| index).collect();
+        for index in &self.long {
+            self.routes[*index] = Route::Revm;
+        }
+    }
+
+    /// Runs every lane that has no result, if the next transaction is among them, or a CPU thread is to begin with it.
     fn wave(&mut self) {
         let next = self.outcomes.len();
         let waits = |index: usize| matches!(self.routes[index], Route::Device(_)) && self.results[index].is_none();
-        if !waits(next) {
+        if !waits(next) && !self.long.contains(&next) {
             return;
         }
         let contexts = Contexts::one(self.env, self.revm.state());
@@ -147,18 +185,41 @@ impl<'a> Run<'a> {
         let (env, txs, senders, prefix) = (self.env, self.txs, self.senders, self.revm.state());
         let contexts = Contexts::one(env, prefix);
         let beside = Mutex::new(Vec::new());
-        let keep = &beside;
+        let (keep, begun) = (&beside, self.begun);
+        let run_beside = |index: usize| {
+            let from = begun.elapsed();
+            let made = Beside::run(env, &txs[index], senders[index], prefix);
+            let span = Span { runner: report::Runner::Cpu, first: index, txs: 1, from, to: begun.elapsed() };
+            keep.lock().unwrap_or_else(PoisonError::into_inner).push((span, made));
+        };
+        let from = begun.elapsed();
         let results = self.pool.in_place_scope(|scope| {
-            let mut declined = |index: usize, _| {
-                scope.spawn(move |_| {
-                    let made = Beside::run(env, &txs[index], senders[index], prefix).map(|made| (index, made));
-                    keep.lock().unwrap_or_else(PoisonError::into_inner).extend(made);
-                });
-            };
-            self.runner.run(lanes, &contexts, &mut declined, self.report, &mut self.clock)
+            let run_beside = &run_beside;
+            for index in self.long.drain(..).filter(|index| *index >= self.outcomes.len()) {
+                scope.spawn(move |_| run_beside(index));
+            }
+            let mut declined = |index: usize, _| scope.spawn(move |_| run_beside(index));
+            let results = self.runner.run(lanes, &contexts, &mut declined, self.report, &mut self.clock);
+            let first = ready.first().copied().unwrap_or_default();
+            let span = Span { runner: report::Runner::Device, first, txs: ready.len(), from, to: begun.elapsed() };
+            self.report.timeline.push(span);
+            results
         });
-        self.beside.extend(beside.into_inner().unwrap_or_else(PoisonError::into_inner));
+        for (span, made) in beside.into_inner().unwrap_or_else(PoisonError::into_inner) {
+            self.report.timeline.push(span);
+            if let Some(made) = made {
+                self.learn(span.first, made.outcome(), span.to - span.from);
+                self.beside.insert(span.first, made);
+            }
+        }
         results
+    }
+
+    /// Remembers what revm took, if that can be long and not only the wait for a core.
+    fn learn(&self, index: usize, outcome: &TxOutcome, took: Duration) {
+        if outcome.gas_used >= LONG_GAS {
+            self.forecast.lock().unwrap_or_else(PoisonError::into_inner).learn_cost(&self.txs[index], took);
+        }
     }
 
     /// The transactions from `next` on that need a lane and fit one batch, read and ready; an unreadable one is revm's.
@@ -241,7 +302,17 @@ impl<'a> Run<'a> {
             self.report.beside += 1;
             return Ok(outcome);
         }
-        self.revm.transact(&self.txs[index], self.senders[index]).map_err(|error| ExecuteError::at(index, error))
+        let (tx, from) = (&self.txs[index], self.begun.elapsed());
+        let outcome = self.revm.transact(tx, self.senders[index]).map_err(|error| ExecuteError::at(index, error))?;
+        let to = self.begun.elapsed();
+        self.learn(index, &outcome, to - from);
+        match self.report.timeline.last_mut() {
+            Some(span) if span.runner == report::Runner::Cpu && span.first + span.txs == index => {
+                (span.txs, span.to) = (span.txs + 1, to);
+            }
+            _ => self.report.timeline.push(Span { runner: report::Runner::Cpu, first: index, txs: 1, from, to }),
+        }
+        Ok(outcome)
     }
 
     /// The lane's outcome, or revm's where a cross-check finds another.

@@ -11,7 +11,9 @@ use lockstep::{
     fallback::FallbackReason,
     fork::Fork,
     outcome::TxOutcome,
-    report::ExecutionReport,
+    parallel::Schedule,
+    profile::Profile,
+    report::{ExecutionReport, Runner},
     state::{AccountInfo, StateRef},
 };
 use lockstep_tests::{
@@ -101,6 +103,49 @@ fn slots() -> Result<(), Failed> {
     accepted(&callers(counter(), [7; 24]), 1)?;
     // Two of each of the four slots: the later ones are stale.
     accepted(&callers(counter(), [0, 1, 2, 3, 3, 2, 1, 0]), 4)
+}
+
+/// What a call to a contract takes, by a profile that says so of all that it has learned.
+fn profile(calls: &Calls, nanos: u64) -> Result<Profile, Failed> {
+    let schedule = Schedule { from: 1, ..Schedule::default() };
+    let engine = Engine::builder().backend(BackendKind::Cpu).threads(1).schedule(schedule).build()?;
+    run(&engine, calls, &calls.state)?;
+    let mut json: serde_json::Value = serde_json::from_str(&engine.profile().to_json())?;
+    for call in json["calls"].as_array_mut().into_iter().flatten() {
+        call[1] = nanos.into();
+    }
+    Ok(Profile::parse(json.to_string().as_bytes())?)
+}
+
+/// What is known to take long is begun by a CPU thread, not by a lane, and the report tells when what ran.
+fn long() -> Result<(), Failed> {
+    let mut calls = callers(counter(), 0..6);
+    let long = callers(counter(), [7]);
+    let code = counter().op(STOP);
+    let to = calls.call(code.0.clone(), U256::from(8).to_be_bytes_vec(), 200_000).to;
+    calls.txs[2].to = to;
+    let known = profile(
+        &Calls { txs: vec![calls.txs[6].clone()], senders: vec![calls.senders[6]], ..calls.clone() },
+        2_000_000,
+    )?;
+    for (profile, is_long) in [(known, true), (profile(&long, 999_999)?, false)] {
+        let engine = Engine::builder().with_device(Arc::new(Declining)).threads(2).profile(profile).build()?;
+        let (outcomes, report) = run(&engine, &calls, &calls.state)?;
+        let cpu = Engine::builder().backend(BackendKind::Cpu).build()?;
+        ensure(outcomes == run(&cpu, &calls, &calls.state)?.0, || "the outcomes differ".into())?;
+        let declined = if is_long { 5 } else { 7 };
+        ensure(report.fallbacks == [(FallbackReason::Steps, declined)].into(), || format!("{report:?}"))?;
+        ensure(report.beside == 7, || format!("{report:?}"))?;
+        let spans = |runner| report.timeline.iter().filter(move |span| span.runner == runner);
+        let lanes: usize = spans(Runner::Device).map(|span| span.txs).sum();
+        let mut cpu: Vec<_> = spans(Runner::Cpu).map(|span| (span.first, span.txs)).collect();
+        cpu.sort_unstable();
+        ensure(lanes as u64 == declined && cpu == [0, 1, 2, 3, 4, 5, 6].map(|first| (first, 1)), || {
+            format!("{report:?}")
+        })?;
+        ensure(report.timeline.iter().all(|span| span.from <= span.to), || format!("{report:?}"))?;
+    }
+    Ok(())
 }
 
 /// A sender's later transactions rest on its nonce and balance; so does what pays whom another paid.
@@ -243,6 +288,7 @@ fn invalid() -> Result<(), Failed> {
 fn main() -> ExitCode {
     let mut suite = Suite::default();
     suite.test("cpu::slots", slots);
+    suite.test("cpu::long", long);
     suite.test("cpu::accounts", accounts);
     suite.test("cpu::beneficiary", beneficiary);
     suite.test("cpu::hashes", hashes);

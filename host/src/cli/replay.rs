@@ -11,7 +11,7 @@ use lockstep::{
     compare::{Mismatch, compare},
     engine::{BlockOutput, Engine},
     error::ExecuteError,
-    report::{ExecutionReport, RouteCount},
+    report::{ExecutionReport, RouteCount, Span},
     sample::SAMPLE,
 };
 use serde_json::{Map, Value, json};
@@ -270,6 +270,14 @@ fn block_json(
         "device": route_json(report.device), "lanes": report.lanes, "dispatches": report.dispatches, "steps": report.steps,
         "fallbacks": fallbacks, "conflicts": report.conflicts, "waves": report.waves, "time_ms": time,
         "served": report.served, "beside": report.beside, "caps": caps_json(report), "longest_dispatch_ms": milliseconds(report.longest_dispatch),
+        "timeline": report.timeline.iter().map(span_json).collect::<Vec<_>>(),
+    })
+}
+
+fn span_json(span: &Span) -> Value {
+    json!({
+        "on": span.runner.name(), "first": span.first, "txs": span.txs,
+        "from_ms": milliseconds(span.from), "to_ms": milliseconds(span.to),
     })
 }
 

@@ -108,6 +108,11 @@ pub(crate) struct Beside {
 }
 
 impl Beside {
+    /// What it made.
+    pub(crate) fn outcome(&self) -> &TxOutcome {
+        &self.outcome
+    }
+
     /// Runs a transaction on `prefix`; `None` where it has no outcome there, which says nothing of its turn.
     pub(crate) fn run(env: &BlockEnv, tx: &Transaction, sender: Address, prefix: &dyn StateRef) -> Option<Self> {
         let recorder = Recorder { source: Source::new(prefix), reads: Reads::default(), ran: false };
