@@ -126,8 +126,12 @@ impl<D: DatabaseRef + Sync> StateRef for RevmState<D> {
     }
 }
 
-/// Bytes of analysed code beyond which what is kept is dropped.
+/// Bytes of analysed code beyond which what is kept is dropped, and beyond which what a thread keeps for itself is.
 const MAX_CODE_BYTES: usize = 256 << 20;
+const MAX_OWN_CODE_BYTES: usize = 32 << 20;
+
+/// What is kept for so many threads, of which each may have two of these at once.
+const MOST_OWN: usize = 128;
 
 /// What an engine keeps for revm from block to block: code as revm wants it, by hash, since analysing costs more than running most
 /// calls; and what each thread at work has for itself.
@@ -160,7 +164,10 @@ impl RevmCache {
     }
 
     fn put_own(&self, own: Own) {
-        self.0.own.lock().unwrap_or_else(PoisonError::into_inner).push(own);
+        let mut kept = self.0.own.lock().unwrap_or_else(PoisonError::into_inner);
+        if kept.len() < MOST_OWN {
+            kept.push(own);
+        }
     }
 
     fn get(&self, code_hash: &B256) -> Option<Bytecode> {
@@ -168,13 +175,13 @@ impl RevmCache {
     }
 
     fn keep(&self, code_hash: B256, code: &Bytecode) {
-        self.0.codes.write().unwrap_or_else(PoisonError::into_inner).keep(code_hash, code);
+        self.0.codes.write().unwrap_or_else(PoisonError::into_inner).keep(code_hash, code, MAX_CODE_BYTES);
     }
 }
 
 impl Codes {
-    fn keep(&mut self, code_hash: B256, code: &Bytecode) {
-        if self.bytes > MAX_CODE_BYTES {
+    fn keep(&mut self, code_hash: B256, code: &Bytecode, most: usize) {
+        if self.bytes > most {
             *self = Self::default();
         }
         // Its jump table takes a bit a byte.
@@ -230,7 +237,7 @@ impl<S: StateRef> Database for Source<S> {
                 code
             }
         };
-        self.codes.keep(code_hash, &code);
+        self.codes.keep(code_hash, &code, MAX_OWN_CODE_BYTES);
         Ok(code)
     }
 

@@ -269,3 +269,63 @@ fn root(roots: &mut [usize], mut index: usize) -> usize {
     }
     index
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn names(of: &[&[u64]]) -> Vec<Names> {
+        let each = |own: &&[u64]| {
+            let mut names = Names::default();
+            own.iter().for_each(|name| names.add(&name.to_be_bytes()));
+            names
+        };
+        of.iter().map(each).collect()
+    }
+
+    fn knowing(hot: &[u64]) -> Forecast {
+        let mut known = Forecast::default();
+        hot.iter().for_each(|name| known.put_name(*name, 1).unwrap());
+        known
+    }
+
+    fn plan(of: &[&[u64]], micros: &[u64], hot: &[u64]) -> Option<Vec<Vec<usize>>> {
+        let costs: Vec<_> = micros.iter().map(|micros| Duration::from_micros(*micros)).collect();
+        Plan::of(&names(of), &costs, &knowing(hot), 2).map(|plan| plan.chains)
+    }
+
+    #[test]
+    fn one_name_for_nearly_all_is_one_thread_s() {
+        let all: &[&[u64]] = &[&[1, 9], &[2, 9], &[3, 9], &[4]];
+        assert_eq!(plan(all, &[10, 10, 10, 1], &[9]), None);
+        // Not if nothing is known of it, or if much is left.
+        assert_eq!(plan(all, &[10, 10, 10, 1], &[]), Some(vec![]));
+        assert_eq!(plan(all, &[10, 10, 10, 10], &[9]), Some(vec![vec![0, 1, 2]]));
+    }
+
+    #[test]
+    fn what_hangs_together_by_many_names_is_found_out() {
+        let chain: &[&[u64]] = &[&[1, 2], &[2, 3], &[3, 4], &[4, 5]];
+        assert_eq!(plan(chain, &[10; 4], &[1, 2, 3, 4, 5]), Some(vec![]));
+    }
+
+    #[test]
+    fn the_longest_begins_first() {
+        let own: &[&[u64]] = &[&[1], &[2], &[3], &[4]];
+        assert_eq!(plan(own, &[10, 10, 10, 90], &[]), Some(vec![vec![3]]));
+    }
+
+    #[test]
+    fn patience_is_for_what_is_known_and_has_an_end() {
+        let tx = Transaction { input: vec![1; 4].into(), ..Transaction::blank(crate::tx::TxType::Legacy, 1) };
+        let mut known = Forecast::default();
+        assert_eq!(known.patience(&tx), Duration::ZERO);
+        known.learn_cost(&tx, Duration::from_millis(2));
+        assert_eq!(
+            (known.known_cost(&tx), known.patience(&tx)),
+            (Some(Duration::from_millis(2)), Duration::from_millis(4))
+        );
+        known.put_cost(call(&tx), u64::MAX).unwrap();
+        assert_eq!(known.patience(&tx), MOST_PATIENT);
+    }
+}

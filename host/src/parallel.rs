@@ -165,8 +165,9 @@ pub(crate) fn execute<'a>(
     let costs: Vec<_> = txs.iter().map(|tx| known.cost(tx)).collect();
     // A transfer takes no longer than handing over what it did.
     let calls: Duration = costs.iter().map(|cost| *cost - TRANSFER).sum();
-    let shared = calls / count.max(1) as u32 + schedule.handover * txs.len() as u32;
-    let worth = count >= 2 && txs.len() >= schedule.from && calls >= shared + schedule.least;
+    let handover = schedule.handover.saturating_mul(txs.len().try_into().unwrap_or(u32::MAX));
+    let divided = (calls / count.max(1) as u32).saturating_add(handover);
+    let worth = count >= 2 && txs.len() >= schedule.from && calls >= divided.saturating_add(schedule.least);
     let names = worth.then(|| txs.iter().zip(senders).map(|(tx, sender)| Names::of(tx, sender)).collect::<Vec<_>>());
     let plan = names.as_ref().and_then(|names| Plan::of(names, &costs, &known, count));
     let (Some(names), Some(plan)) = (names, plan) else {

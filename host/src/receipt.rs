@@ -37,8 +37,10 @@ impl Receipt {
         Self::with_bloom(tx, outcome, cumulative_gas_used, logs_bloom(&outcome.logs))
     }
 
-    /// The receipts of a block of these transactions, with what their blooms need hashed in one batch, on the calling thread.
+    /// The receipts of a block of these transactions, with what their blooms need hashed in one batch, on the calling thread. Of
+    /// transactions and outcomes there are as many; what only one of them has is left out.
     pub fn of_block(txs: &[Transaction], outcomes: &[TxOutcome]) -> Vec<Self> {
+        debug_assert_eq!(txs.len(), outcomes.len(), "one outcome a transaction");
         let mut hashes = BloomHashes::of(outcomes);
         let mut gas_used = 0;
         let receipt = |(tx, outcome): (&Transaction, &TxOutcome)| {

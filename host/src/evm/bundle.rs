@@ -86,8 +86,12 @@ impl Tracked {
         change.storage.iter().for_each(|slot| add_slot(&mut self.storage, slot));
     }
 
-    fn transition(self) -> Option<TransitionAccount> {
+    fn transition(mut self) -> Option<TransitionAccount> {
         let (previous_info, previous_status) = self.before?;
+        // Room was made for slots as often as they are named.
+        if self.storage.capacity() / 4 > self.storage.len() {
+            self.storage.shrink_to_fit();
+        }
         Some(TransitionAccount {
             info: self.info.map(|info| told(&info, self.code)),
             status: self.status,
@@ -289,4 +293,86 @@ fn merged(transition: TransitionAccount) -> Option<(BundleAccount, AccountRevert
     };
     let is_something = !revert.is_empty();
     is_something.then(|| (BundleAccount::new(previous_info, info, storage, status), revert))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{outcome::TxStatus, random::splitmix};
+    use alloy_primitives::{Bytes, U256, keccak256};
+
+    /// Accounts that come, go, and change; some with slots, one with very many.
+    fn outcomes(seed: u64) -> Vec<TxOutcome> {
+        let mut random = seed;
+        let mut held: AddressMap<AccountInfo> = AddressMap::default();
+        let mut next = |below: u64| splitmix(&mut random) % below;
+        let mut one = |index: u64| {
+            let kind = next(20);
+            let number = if next(4) == 0 { 0 } else { 1 + next(400) };
+            let address = Address::from_word(U256::from(1_000 + number).into());
+            let before = held.get(&address).copied().filter(|info| !info.is_empty());
+            let kind = match (kind, before) {
+                // The first one stays, with all its slots.
+                (0, Some(_)) if number > 0 => AccountChangeKind::Destroyed,
+                (1, None) => AccountChangeKind::Created,
+                _ => AccountChangeKind::Touched,
+            };
+            let code = (kind == AccountChangeKind::Created).then(|| Bytes::from(vec![0, number as u8]));
+            let mut after = before.unwrap_or_default();
+            (after.balance, after.nonce) = (U256::from(next(3)), after.nonce + next(2).max(u64::from(number == 0)));
+            if let Some(code) = &code {
+                after.code_hash = keccak256(code);
+            }
+            if kind == AccountChangeKind::Destroyed {
+                after = AccountInfo::default();
+            }
+            held.insert(address, after);
+            let slots = if kind == AccountChangeKind::Destroyed || after.is_empty() { 0 } else { next(4) };
+            let slot = |at: u64| SlotChange {
+                slot: U256::from(index * 4 + at),
+                original: U256::from(at),
+                value: U256::from(at + 1),
+            };
+            let storage = (0..slots).map(slot).collect();
+            AccountChange { address, kind, before, after, code, storage }
+        };
+        let each = |index| TxOutcome {
+            status: TxStatus::Success,
+            gas_used: 21_000,
+            output: Bytes::new(),
+            logs: Vec::new(),
+            contract_address: None,
+            changes: vec![one(index)],
+        };
+        (0..LARGE as u64 + 1_000).map(each).collect()
+    }
+
+    #[test]
+    fn threads_make_the_same_bundle() {
+        let pool = rayon::ThreadPoolBuilder::new().num_threads(3).build().unwrap();
+        for seed in 0..4 {
+            let outcomes = outcomes(seed);
+            let (one, many) = (bundle_state(&outcomes), bundle_state_on(&pool, &outcomes));
+            assert!(one.state.values().any(|account| account.storage.len() > CHUNK) && !one.contracts.is_empty());
+            assert_eq!(one, many);
+        }
+    }
+
+    #[test]
+    fn a_slot_that_is_named_often_has_room_for_one() {
+        let mut outcomes = outcomes(0);
+        outcomes.truncate(1);
+        let change = AccountChange {
+            address: Address::ZERO,
+            kind: AccountChangeKind::Touched,
+            before: Some(AccountInfo { nonce: 1, ..AccountInfo::default() }),
+            after: AccountInfo { nonce: 1, ..AccountInfo::default() },
+            code: None,
+            storage: vec![SlotChange { slot: U256::ONE, original: U256::ZERO, value: U256::ONE }],
+        };
+        outcomes[0].changes = vec![change; 1_000];
+        let bundle = bundle_state(&outcomes);
+        let storage = &bundle.state[&Address::ZERO].storage;
+        assert!(storage.len() == 1 && storage.capacity() < 16, "{}", storage.capacity());
+    }
 }

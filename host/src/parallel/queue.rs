@@ -100,9 +100,6 @@ impl Queue {
     /// The next unit for a thread, behind its own that wait in its replica, or at its turn. A transaction that will conflict
     /// with one that another thread has under way is given to that thread, which runs it on top of the other.
     pub(super) fn take(&mut self, shared: &Shared<'_>, thread: usize, replica: &Replica<'_>, committed: usize) -> Next {
-        if self.alone.is_some() {
-            return Next::Nothing;
-        }
         let next = self.next_of(shared, thread, replica, committed);
         if let Next::Ahead(range) = &next {
             self.held.insert(range.start, (range.end, thread));
@@ -201,11 +198,13 @@ impl Queue {
         }
     }
 
-    /// A thread no longer has a unit that it held; if nobody else did it meanwhile, it is to run again.
-    pub(super) fn put_back(&mut self, thread: usize, range: Range<usize>, at_turn: bool) {
-        if self.claim(thread, range.start) {
+    /// A thread no longer has a unit that it held; if nobody else did it meanwhile, it is to run again, and this says so.
+    pub(super) fn put_back(&mut self, thread: usize, range: Range<usize>, at_turn: bool) -> bool {
+        let again = self.claim(thread, range.start);
+        if again {
             self.returned.insert(range.start, Returned { end: range.end, at_turn });
         }
+        again
     }
 
     /// A thread has run no more than this much of the unit that it took; the rest, up to its end, is left.

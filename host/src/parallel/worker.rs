@@ -324,20 +324,19 @@ impl<'s, 'b, 'a> Worker<'s, 'b, 'a> {
     fn race(&mut self, start: usize) -> bool {
         let shared = self.shared;
         let Some(beside) = self.stand(Some(start)) else { return true };
-        let replica = match &mut self.beside {
-            Some(replica) if beside => replica,
-            _ => &mut self.replica,
-        };
-        let left = replica.speculate(start..start + 1, shared.txs, shared.senders, &shared.progress, Duration::ZERO);
+        let left = self.standing(beside).speculate(
+            start..start + 1,
+            shared.txs,
+            shared.senders,
+            &shared.progress,
+            Duration::ZERO,
+        );
         self.pause();
         let mut queue = shared.queue();
         let range = if shared.committed() == start { queue.take_held(start) } else { None };
         let mut gas = queue.gas;
         drop(queue);
-        let replica = match &mut self.beside {
-            Some(replica) if beside => replica,
-            _ => &mut self.replica,
-        };
+        let replica = self.standing(beside);
         let Some(range) = range else {
             replica.take_back_all();
             replica.take_wasted();
@@ -371,7 +370,9 @@ impl<'s, 'b, 'a> Worker<'s, 'b, 'a> {
         let shared = self.shared;
         let waiting = self.replica.take_back_all();
         let mut queue = shared.queue();
-        waiting.into_iter().for_each(|range| queue.put_back(self.number, range, true));
+        for range in waiting {
+            queue.put_back(self.number, range, true);
+        }
         drop(queue);
         if self.number != owner {
             return shared.wait_for_all(self.number);
@@ -482,14 +483,13 @@ impl<'s, 'b, 'a> Worker<'s, 'b, 'a> {
         let wasted = self.replica.take_wasted();
         queue.wasted += wasted;
         self.shared.progress.take(wasted);
-        queue.conflicts += stale.len() as u64;
-        if self.shared.interrupts.is_some_and(|interrupts| interrupts.gives_up(queue.conflicts)) {
-            queue.alone.get_or_insert(self.number);
-        }
         for range in stale {
             // What was stale twice waits for its turn.
-            let again = !queue.stale.insert(range.start);
-            queue.put_back(self.number, range, again);
+            let at_turn = !queue.stale.insert(range.start);
+            queue.conflicts += u64::from(queue.put_back(self.number, range, at_turn));
+        }
+        if self.shared.interrupts.is_some_and(|interrupts| interrupts.gives_up(queue.conflicts)) {
+            queue.alone.get_or_insert(self.number);
         }
         let wakes = queue.alone.is_some();
         drop(queue);
@@ -549,6 +549,14 @@ impl<'s, 'b, 'a> Worker<'s, 'b, 'a> {
         }
     }
 
+    /// The replica that stands: the one beside, or the first.
+    fn standing(&mut self, beside: bool) -> &mut Replica<'a> {
+        match &mut self.beside {
+            Some(replica) if beside => replica,
+            _ => &mut self.replica,
+        }
+    }
+
     /// Runs and commits the unit whose turn it is; `false` where the block ends with it.
     fn run_in_turn(&mut self, range: Range<usize>) -> bool {
         let gas = self.shared.queue().gas;
@@ -559,15 +567,11 @@ impl<'s, 'b, 'a> Worker<'s, 'b, 'a> {
     /// The rest of the unit whose turn it is, of which so much is done, on the replica that stands; `false` where the block ends with it.
     fn finish(&mut self, range: Range<usize>, beside: bool, mut done: Vec<Executed>, mut gas: BlockGas) -> bool {
         let shared = self.shared;
-        let replica = match &mut self.beside {
-            Some(replica) if beside => replica,
-            _ => &mut self.replica,
-        };
         shared.progress.runs(self.number, true);
         for index in range.start + done.len()..range.end {
             let tx = &shared.txs[index];
             let ran = gas.check(shared.env, tx).map_err(TxError::from);
-            match ran.and_then(|()| replica.run_in_turn(tx, shared.senders[index])) {
+            match ran.and_then(|()| self.standing(beside).run_in_turn(tx, shared.senders[index])) {
                 Ok(executed) => {
                     gas.add(tx, executed.outcome.gas_used);
                     done.push(executed);
@@ -611,10 +615,12 @@ impl<'s, 'b, 'a> Worker<'s, 'b, 'a> {
                 queue.cut(number, range.start..left.start, left.end, true);
             }
             Left::Other(left) => shared.queue().cut(number, range.start..left.start, left.end, false),
-            Left::All(mut waited, left) => {
+            Left::All(waited, left) => {
                 let mut queue = shared.queue();
                 queue.cut(number, range.start..left.start, left.end, true);
-                waited.drain(..).for_each(|range| queue.put_back(number, range, true));
+                for range in waited {
+                    queue.put_back(number, range, true);
+                }
             }
         }
     }

@@ -12,7 +12,8 @@ use alloy_primitives::{Address, U256};
 use revm::{
     Context, Journal,
     bytecode::opcode::{
-        BALANCE, CALL, CALLCODE, CREATE, CREATE2, JUMPDEST, KECCAK256, SELFBALANCE, SELFDESTRUCT, SLOAD, SSTORE,
+        BALANCE, CALL, CALLCODE, CREATE, CREATE2, DELEGATECALL, JUMPDEST, KECCAK256, SELFBALANCE, SELFDESTRUCT, SLOAD,
+        SSTORE, STATICCALL,
     },
     context::{BlockEnv as RevmBlock, CfgEnv, TxEnv},
     context_interface::context::ContextError,
@@ -73,9 +74,14 @@ pub(super) struct Stop {
 const LOOKS: u32 = 32;
 
 impl Stop {
-    fn is_now(&mut self) -> bool {
+    fn is_now(&mut self, may_be_long: bool) -> bool {
         self.looks = self.looks.wrapping_add(1);
-        self.looks.is_multiple_of(LOOKS) && self.looks_around()
+        (may_be_long || self.looks.is_multiple_of(LOOKS)) && self.looks_around()
+    }
+
+    /// Whether somebody else has committed what this runs.
+    pub(super) fn is_overtaken(&self) -> bool {
+        self.progress.committed() > self.start
     }
 
     fn looks_around(&mut self) -> bool {
@@ -132,16 +138,16 @@ impl KeepsHashes for ReplicaContext<'_> {
 
 /// A host that notes what is looked at.
 trait NotesReads: Host {
-    /// Whether the transaction is to break off.
-    fn stops(&mut self) -> bool;
+    /// Whether the transaction is to break off; what may take long is asked each time.
+    fn stops(&mut self, may_be_long: bool) -> bool;
     fn need(&mut self, address: Address);
     fn takes(&mut self, address: Address, value: U256);
     fn slot(&mut self, address: Address, slot: U256);
 }
 
 impl NotesReads for ReplicaContext<'_> {
-    fn stops(&mut self) -> bool {
-        let stops = self.chain.stop.as_mut().is_some_and(Stop::is_now);
+    fn stops(&mut self, may_be_long: bool) -> bool {
+        let stops = self.chain.stop.as_mut().is_some_and(|stop| stop.is_now(may_be_long));
         if stops {
             self.error = Err(ContextError::Custom("broken off".into()));
         }
@@ -174,7 +180,15 @@ fn below<H>(context: &At<'_, H>, depth: usize) -> Option<U256> {
 
 /// JUMPDEST, which every loop comes by.
 fn stopping<H: NotesReads>(context: At<'_, H>) -> Ran {
-    if context.host.stops() { Err(InstructionResult::FatalExternalError) } else { Ok(()) }
+    if context.host.stops(false) { Err(InstructionResult::FatalExternalError) } else { Ok(()) }
+}
+
+/// DELEGATECALL or STATICCALL, which a recursion comes by, as by those that take value along.
+fn stopping_call<H: NotesReads, const OPCODE: u8>(context: At<'_, H>) -> Ran {
+    if context.host.stops(true) {
+        return Err(InstructionResult::FatalExternalError);
+    }
+    contract::call::<OPCODE, _, _>(context)
 }
 
 fn noting_slot<H: NotesReads, const OPCODE: u8>(context: At<'_, H>) -> Ran {
@@ -200,6 +214,9 @@ fn noting_balance<H: NotesReads, const OPCODE: u8>(context: At<'_, H>) -> Ran {
 
 fn noting_value<H: NotesReads, const OPCODE: u8>(context: At<'_, H>) -> Ran {
     let creates = matches!(OPCODE, CREATE | CREATE2);
+    if context.host.stops(true) {
+        return Err(InstructionResult::FatalExternalError);
+    }
     if creates {
         // Its nonce makes the address.
         context.host.need(context.interpreter.input.target_address());
@@ -231,6 +248,8 @@ pub(super) fn equip(instructions: &mut EthInstructions<EthInterpreter, ReplicaCo
     put(SELFDESTRUCT, noting_balance::<_, SELFDESTRUCT>);
     put(CALL, noting_value::<_, CALL>);
     put(CALLCODE, noting_value::<_, CALLCODE>);
+    put(DELEGATECALL, stopping_call::<_, DELEGATECALL>);
+    put(STATICCALL, stopping_call::<_, STATICCALL>);
     put(CREATE, noting_value::<_, CREATE>);
     put(CREATE2, noting_value::<_, CREATE2>);
 }
