@@ -197,7 +197,13 @@ struct Source<S> {
     codes: Codes,
     /// What others find analysed; none where threads have code of their own.
     shared: Option<RevmCache>,
+    /// Whether an account was read whose balance is such that one may overflow. revm's journal does not take back what a payment that
+    /// would overflow its receiver has taken from its payer, so nothing that it holds may be kept for the next transaction then.
+    high: bool,
 }
+
+/// Bits of a balance from which on sums may overflow: of smaller ones it takes more accounts than there are.
+const HIGH_BITS: usize = 192;
 
 impl<S> Source<S> {
     fn new(state: S) -> Self {
@@ -205,11 +211,11 @@ impl<S> Source<S> {
     }
 
     fn sharing(state: S, shared: &RevmCache) -> Self {
-        Self { state, codes: Codes::default(), shared: Some(shared.clone()) }
+        Self { state, codes: Codes::default(), shared: Some(shared.clone()), high: false }
     }
 
     fn alone(state: S, codes: Codes) -> Self {
-        Self { state, codes, shared: None }
+        Self { state, codes, shared: None, high: false }
     }
 }
 
@@ -217,7 +223,9 @@ impl<S: StateRef> Database for Source<S> {
     type Error = StateError;
 
     fn basic(&mut self, address: Address) -> Result<Option<RevmAccountInfo>, StateError> {
-        Ok(self.state.account(&address)?.map(|info| revm_info(&info)))
+        let info = self.state.account(&address)?;
+        self.high |= info.is_some_and(|info| info.balance.bit_len() > HIGH_BITS);
+        Ok(info.map(|info| revm_info(&info)))
     }
 
     fn code_by_hash(&mut self, code_hash: B256) -> Result<Bytecode, StateError> {

@@ -326,6 +326,9 @@ impl<S: StateRef> CallRevm<S> {
         let access_list = wants.access_list.then(|| self.access_list(call, warm, outcome.contract_address));
         self.gas = self.gas.saturating_add(outcome.gas_used);
         if changes == Changes::TakeBack {
+            if std::mem::take(&mut self.evm.ctx.journaled_state.database.high) {
+                self.forget();
+            }
             self.bound();
         }
         Ok(Called { outcome, access_list, coverage: edges })

@@ -11,7 +11,7 @@ mod notes;
 mod stale;
 mod transfer;
 
-use super::{Own, RevmCache, Source, account_info, call::take_back, outcome, settings, tx_env, tx_error};
+use super::{HIGH_BITS, Own, RevmCache, Source, account_info, call::take_back, outcome, settings, tx_env, tx_error};
 use crate::{
     block::BlockEnv,
     commit::{Committed, Known},
@@ -302,6 +302,7 @@ impl<'a> Replica<'a> {
         let hollow = matches!(self.prefix().account(&self.beneficiary), Ok(Some(info)) if info.is_empty());
         rewards |= hollow && !self.units.is_empty();
         self.evm.ctx.chain.removed = false;
+        let mut high = false;
         for index in range.clone() {
             if self.evm.ctx.chain.stop.as_ref().is_some_and(Stop::is_overtaken) {
                 break;
@@ -310,7 +311,9 @@ impl<'a> Replica<'a> {
             let (needs, slots) = (self.evm.ctx.chain.needs.len(), self.evm.ctx.chain.slots.len());
             // What is wrong with it may be right at its turn.
             unit.moved |= self.foresee(senders[index], txs[index].nonce);
-            let Ok((executed, flipped, remade)) = self.run(&txs[index], senders[index]) else {
+            let ran = self.run(&txs[index], senders[index]);
+            high |= self.evm.ctx.journaled_state.database.high;
+            let Ok((executed, flipped, remade)) = ran else {
                 self.evm.ctx.chain.needs.truncate(needs);
                 self.evm.ctx.chain.slots.truncate(slots);
                 break;
@@ -322,13 +325,18 @@ impl<'a> Replica<'a> {
             rewards |= hollow || !executed.reward.is_zero();
             unit.executed.push(executed);
             unit.last = remade || unit.failed;
-            if unit.last {
+            if unit.last || high {
                 break;
             }
         }
         let (last, end) = (unit.last, unit.range.end);
         if !unit.executed.is_empty() {
             self.units.push_back(unit);
+        }
+        if high {
+            let waited = self.take_back_all();
+            self.forget_high();
+            return Left::All(waited, end..range.end);
         }
         if self.evm.ctx.chain.removed {
             // What the failed transaction had made or destroyed was dropped, with what waiting units did to it.
@@ -408,6 +416,7 @@ impl<'a> Replica<'a> {
         notes.slots.clear();
         let executed = self.commit(executed, false)?;
         self.forget();
+        self.forget_high();
         Ok(executed)
     }
 
@@ -500,6 +509,15 @@ impl<'a> Replica<'a> {
         let stale = self.take_back(stale);
         self.forget();
         Ok((done, stale))
+    }
+
+    /// Drops all that was read, if that has a balance that may overflow. Nothing may wait.
+    fn forget_high(&mut self) -> bool {
+        let high = std::mem::take(&mut self.evm.ctx.journaled_state.database.high);
+        if high {
+            self.state().clear();
+        }
+        high
     }
 
     /// Drops accounts that are to be read anew.
@@ -622,7 +640,9 @@ impl<'a> Replica<'a> {
         if moves {
             self.units.iter_mut().for_each(|unit| unit.moved = true);
         }
-        self.evm.ctx.journaled_state.database.state.commit(outcome);
+        let database = &mut self.evm.ctx.journaled_state.database;
+        database.high |= outcome.changes.iter().any(|change| change.after.balance.bit_len() > HIGH_BITS);
+        database.state.commit(outcome);
         stale
     }
 }

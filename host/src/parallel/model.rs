@@ -37,6 +37,12 @@ const BURNER: Address = address!("1000000000000000000000000000000000000005");
 /// Twice: PUSH0 (five times) ADDRESS GAS CALL POP.
 const BURNER_CODE: [u8; 18] = hex!("5f5f5f5f5f305af1505f5f5f5f5f305af150");
 
+/// Pays one wei to whom nothing more can be paid, and reverts if there are calldata.
+const PAYER: Address = address!("1000000000000000000000000000000000000006");
+/// PUSH0 (four times) PUSH1 1 PUSH20 full GAS CALL POP CALLDATASIZE PUSH1 end JUMPI STOP, end: JUMPDEST PUSH0 PUSH0 REVERT.
+const PAYER_CODE: [u8; 39] = hex!("5f5f5f5f60017320000000000000000000000000000000000000075af15036602357005b5f5ffd");
+const FULL: Address = address!("2000000000000000000000000000000000000007");
+
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Status {
     Absent,
@@ -187,9 +193,12 @@ struct Case {
 /// Transactions of two senders: by whom, to whom, how much, with what.
 fn case(txs: &[(u8, TxKind, u64, &[u8])]) -> Case {
     let (block, mut state) = fixture::block();
-    for (address, code) in
-        [(COUNTER, COUNTER_CODE.as_slice()), (MAKER, MAKER_CODE.as_slice()), (BURNER, BURNER_CODE.as_slice())]
-    {
+    for (address, code) in [
+        (COUNTER, COUNTER_CODE.as_slice()),
+        (MAKER, MAKER_CODE.as_slice()),
+        (BURNER, BURNER_CODE.as_slice()),
+        (PAYER, PAYER_CODE.as_slice()),
+    ] {
         let hash = keccak256(code);
         state.insert_code(hash, Bytes::from_static(code));
         state.insert_account(address, AccountInfo { balance: U256::ZERO, nonce: 1, code_hash: hash });
@@ -319,6 +328,27 @@ fn what_is_made_and_left_leaves_what_waits() {
     assert_eq!(done[0].outcome, expected[0]);
     let ran = replica.run_in_turn(&case.txs[1], case.senders[1]).unwrap();
     assert_eq!(ran.outcome, expected[1]);
+}
+
+/// What a payment took that its receiver could not hold is not missing in the next transaction, though revm's journal does not give it
+/// back.
+#[test]
+fn what_nobody_can_hold_is_not_lost() {
+    let mut case = case(&[
+        (1, PAYER.into(), 0, &slot(0)),
+        (2, COUNTER.into(), 0, &slot(0)),
+        (1, PAYER.into(), 5, &[]),
+        (2, COUNTER.into(), 0, &slot(1)),
+    ]);
+    case.state.insert_account(FULL, AccountInfo { balance: U256::MAX, ..AccountInfo::default() });
+    let payer = AccountInfo { balance: U256::from(9), nonce: 1, code_hash: keccak256(PAYER_CODE) };
+    case.state.insert_account(PAYER, payer);
+    let outcomes = expected(&case).unwrap();
+    let paid = outcomes[2].changes.iter().find(|change| change.address == PAYER).unwrap();
+    assert_eq!(paid.before, Some(payer));
+    check(&case, 1, 1, 1);
+    let (orders, _) = check(&case, 2, 2, 2);
+    assert!(orders > 100, "{orders} orders");
 }
 
 /// Who was overtaken breaks off in a recursion too, and does not begin with the rest of a unit.

@@ -216,7 +216,9 @@ impl Queue {
         if ran.is_empty() {
             self.held.remove(&ran.start);
         }
-        self.returned.insert(ran.end, Returned { end, at_turn });
+        if ran.end < end {
+            self.returned.insert(ran.end, Returned { end, at_turn });
+        }
     }
 
     /// Whether a thread holds a unit, which from then on nobody else can have.
