@@ -115,6 +115,11 @@ impl<'a> Committed<'a> {
         self.accounts.reserve(accounts);
     }
 
+    /// All that was committed, for others to drop; what is left is the base.
+    pub(crate) fn leave(&mut self) -> impl Send + 'static + use<> {
+        (std::mem::take(&mut self.accounts), std::mem::take(&mut self.codes))
+    }
+
     /// Some of the base that is about to be asked for.
     pub(crate) const fn knows(&mut self, known: [Known; 2]) {
         self.known = known;

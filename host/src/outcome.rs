@@ -64,6 +64,15 @@ pub struct AccountChange {
     pub storage: Vec<SlotChange>,
 }
 
+impl AccountChange {
+    /// Whether it is one of balance, nonce and slots only, to an account that was there and stays.
+    pub(crate) fn is_plain(&self) -> bool {
+        self.kind == AccountChangeKind::Touched
+            && !self.after.is_empty()
+            && self.before.is_some_and(|before| !before.is_empty() && before.code_hash == self.after.code_hash)
+    }
+}
+
 /// The whole result of one valid transaction.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TxOutcome {

@@ -5,6 +5,7 @@ mod ahead;
 mod interrupt;
 #[cfg(test)]
 mod model;
+mod opening;
 mod progress;
 mod queue;
 mod worker;
@@ -13,7 +14,7 @@ use crate::{
     block::BlockEnv,
     error::{ExecuteError, TxError},
     evm::{BlockGas, Executed, Replica, RevmCache, check_env},
-    forecast::{Forecast, Names, Plan, TRANSFER},
+    forecast::{Forecast, TRANSFER},
     fork::Fork,
     outcome::TxOutcome,
     report::{ExecutionReport, lap},
@@ -24,11 +25,11 @@ use ahead::Ahead;
 use alloy_primitives::Address;
 use interrupt::Delays;
 pub(crate) use interrupt::Interrupts;
+use opening::Opening;
 pub(crate) use progress::Progress;
-use queue::Queue;
 use rayon::ThreadPool;
 use std::{
-    sync::{Arc, Condvar, Mutex, PoisonError, atomic::AtomicUsize},
+    sync::{Arc, Mutex, PoisonError},
     time::{Duration, Instant},
 };
 use worker::{Presence, Shared, Worker};
@@ -148,15 +149,15 @@ fn one_by_one(
 ///
 /// # Errors
 /// The first transaction that may not stand at its place, or whose state could not be read.
-pub(crate) fn execute<'a>(
+pub(crate) fn execute(
     env: &BlockEnv,
     txs: &[Transaction],
     senders: &[Address],
-    state: &'a dyn StateRef,
+    state: &dyn StateRef,
     threads: &Threads<'_>,
     report: &mut ExecutionReport,
 ) -> Result<Vec<TxOutcome>, ExecuteError> {
-    let Threads { pool, codes, forecast, schedule, interrupts } = *threads;
+    let Threads { pool, forecast, schedule, .. } = *threads;
     let mut clock = Instant::now();
     let count = pool.current_num_threads().min(txs.len());
     // Whether the environment can be had at all is found out once.
@@ -168,62 +169,73 @@ pub(crate) fn execute<'a>(
     let handover = schedule.handover.saturating_mul(txs.len().try_into().unwrap_or(u32::MAX));
     let divided = (calls / count.max(1) as u32).saturating_add(handover);
     let worth = count >= 2 && txs.len() >= schedule.from && calls >= divided.saturating_add(schedule.least);
-    let names = worth.then(|| txs.iter().zip(senders).map(|(tx, sender)| Names::of(tx, sender)).collect::<Vec<_>>());
-    let plan = names.as_ref().and_then(|names| Plan::of(names, &costs, &known, count));
-    let (Some(names), Some(plan)) = (names, plan) else {
-        let outcomes = in_order(env, txs, senders, state, threads, &mut known, report);
-        lap(&mut report.time.fallback, &mut clock);
-        known.fade();
-        put(forecast, known);
-        return outcomes;
-    };
-    let first = Replica::new(env, state, codes).map_err(ExecuteError::Block)?;
-    let patience: Vec<_> = txs.iter().map(|tx| known.patience(tx)).collect();
-    let mut queue = Queue::new(txs.len(), count, known);
-    for (chain, thread) in plan.chains.iter().zip((0..count).rev()) {
-        queue.plan(chain, thread, &names);
-    }
+    let block = Block { env, txs, senders, state, costs: &costs };
+    let done = if worth { on_threads(&block, count, threads, &mut known, report) } else { None };
+    let outcomes = done.unwrap_or_else(|| in_order(env, txs, senders, state, threads, &mut known, report));
+    lap(&mut report.time.fallback, &mut clock);
+    known.fade();
+    put(forecast, known);
+    outcomes
+}
+
+/// A block, and what each of its transactions will take.
+struct Block<'a, 'b> {
+    env: &'b BlockEnv,
+    txs: &'b [Transaction],
+    senders: &'b [Address],
+    state: &'a dyn StateRef,
+    costs: &'b [Duration],
+}
+
+/// Executes a block on so many threads; `None` where one had better do it.
+fn on_threads(
+    block: &Block<'_, '_>,
+    count: usize,
+    threads: &Threads<'_>,
+    known: &mut Forecast,
+    report: &mut ExecutionReport,
+) -> Option<Result<Vec<TxOutcome>, ExecuteError>> {
+    let Block { env, txs, state, .. } = *block;
+    let Threads { pool, codes, schedule, interrupts, .. } = *threads;
     let delays = schedule.delays.map(|seed| Delays::new(seed, count));
-    let shared = Shared {
-        env,
-        txs,
-        senders,
-        names: &names,
-        costs: &costs,
-        schedule,
-        interrupts: interrupts.or(delays.as_ref().map(|delays| delays as &dyn Interrupts)),
-        queue: Mutex::new(queue),
-        news: Condvar::new(),
-        progress: Arc::new(Progress::new(count)),
-        patience: &patience,
-        turns: (0..count).map(|_| AtomicUsize::new(0)).collect(),
-        present: AtomicUsize::new(0),
-    };
+    let interrupts = interrupts.or(delays.as_ref().map(|delays| delays as &dyn Interrupts));
     let make = || Replica::new(env, state, codes).ok();
-    let work = |number: usize, mut replica: Replica<'a>, last: &mut dyn FnMut()| {
+    let left = Mutex::new(Vec::new());
+    let work = |shared: &Shared<'_>, number: usize, last: &mut dyn FnMut()| {
+        // revm cannot be sent to another thread, so it is made there. Without it the others do all.
+        let Some(mut replica) = make() else { return };
         replica.reserve(txs.len());
-        let mut presence = Presence::new(&shared, number);
-        let mut worker = Worker::new(&shared, number, replica, &make);
+        let mut presence = Presence::new(shared, number);
+        let mut worker = Worker::new(shared, number, replica, &make);
         worker.work();
         presence.leave();
-        // Before the worker is dropped, which takes a while, with all that it has read.
         last();
-    };
-    let mut done = Vec::new();
-    pool.in_place_scope(|scope| {
-        for number in 1..count {
-            let (work, make) = (&work, &make);
-            // revm cannot be sent to another thread, so it is made there. Without it the others do all.
-            scope.spawn(move |_| make().into_iter().for_each(|replica| work(number, replica, &mut || {})));
+        // What others have read takes a while to drop, and nobody waits for that. The calling thread drops its own: what it
+        // asks of the allocator next would wait for who drops that.
+        if number > 0 {
+            left.lock().unwrap_or_else(PoisonError::into_inner).push(worker.end());
         }
-        work(0, first, &mut || done = outcomes(&shared, report));
+    };
+    let opening = Opening::default();
+    let mut done = None;
+    pool.in_place_scope(|scope| {
+        // Waking them takes as long as planning does.
+        for number in 1..count {
+            let (work, opening) = (&work, &opening);
+            scope.spawn(move |_| opening.wait().into_iter().for_each(|shared| work(shared, number, &mut || {})));
+        }
+        let opens = opening.open(|| Shared::plan(block, count, schedule, interrupts, known));
+        if let Some(shared) = opens {
+            work(shared, 0, &mut || done = Some(gather(shared, report)));
+        }
     });
-    let queue = shared.queue.into_inner().unwrap_or_else(PoisonError::into_inner);
-    put(forecast, queue.forecast);
-    lap(&mut report.time.fallback, &mut clock);
+    let left = left.into_inner().unwrap_or_else(PoisonError::into_inner);
+    pool.spawn(|| drop(left));
+    let queue = opening.into_inner()?.queue.into_inner().unwrap_or_else(PoisonError::into_inner);
+    *known = queue.forecast;
     match queue.error {
-        Some(error) => Err(error),
-        None => Ok(done),
+        Some(error) => Some(Err(error)),
+        None => done.map(Ok),
     }
 }
 
@@ -235,7 +247,7 @@ fn put(forecast: &Mutex<Forecast>, known: Forecast) {
 }
 
 /// All that was committed, in order, when the calling thread finds nothing more to do; and what is learned of it.
-fn outcomes(shared: &Shared<'_>, report: &mut ExecutionReport) -> Vec<TxOutcome> {
+fn gather(shared: &Shared<'_>, report: &mut ExecutionReport) -> Vec<TxOutcome> {
     let mut queue = shared.queue();
     let log = std::mem::take(&mut queue.log);
     drop(queue);
@@ -243,7 +255,6 @@ fn outcomes(shared: &Shared<'_>, report: &mut ExecutionReport) -> Vec<TxOutcome>
     shared.wait_for_others(0);
     let mut queue = shared.queue();
     report.conflicts += queue.conflicts;
-    queue.forecast.fade();
     let mut outcomes = Vec::with_capacity(shared.txs.len());
     let entries = log.into_iter().filter_map(Arc::into_inner);
     for (tx, executed) in shared.txs.iter().zip(entries.flat_map(|entry| entry.executed)) {

@@ -7,7 +7,7 @@ use crate::{
 };
 use alloy_primitives::{
     Address, B256,
-    map::{AddressMap, Entry},
+    map::{AddressMap, Entry, U256Map},
 };
 use rayon::ThreadPool;
 use revm::{
@@ -66,8 +66,7 @@ impl Tracked {
                 None
             }
             AccountChangeKind::Touched => {
-                let bare = before.0.is_some_and(|info| !info.has_code() && info.nonce == 0);
-                self.status = self.status.on_changed(bare);
+                self.status = self.status.on_changed(before.0.as_ref().is_some_and(is_bare));
                 None
             }
         };
@@ -88,10 +87,7 @@ impl Tracked {
 
     fn transition(mut self) -> Option<TransitionAccount> {
         let (previous_info, previous_status) = self.before?;
-        // Room was made for slots as often as they are named.
-        if self.storage.capacity() / 4 > self.storage.len() {
-            self.storage.shrink_to_fit();
-        }
+        fit(&mut self.storage);
         Some(TransitionAccount {
             info: self.info.map(|info| told(&info, self.code)),
             status: self.status,
@@ -101,6 +97,23 @@ impl Tracked {
             storage_was_destroyed: self.destroyed,
         })
     }
+}
+
+/// Whether an account has a balance at most.
+fn is_bare(info: &AccountInfo) -> bool {
+    !info.has_code() && info.nonce == 0
+}
+
+/// Room was made for slots as often as they are named.
+fn fit(storage: &mut StorageWithOriginalValues) {
+    if storage.capacity() / 4 > storage.len() {
+        storage.shrink_to_fit();
+    }
+}
+
+/// What takes slots back.
+fn to_originals(storage: &StorageWithOriginalValues) -> U256Map<RevertToSlot> {
+    storage.iter().map(|(key, slot)| (*key, RevertToSlot::Some(slot.original_value()))).collect()
 }
 
 fn add_slot(storage: &mut StorageWithOriginalValues, slot: &SlotChange) {
@@ -136,7 +149,7 @@ pub(super) fn info(change: &AccountChange, previous: Option<&RevmAccountInfo>) -
 /// too many: the empty code, by its hash among the contracts. revm lists it where an account comes into being, but not where that
 /// one's code has never been asked for, which an outcome does not tell.
 pub fn bundle_state(outcomes: &[TxOutcome]) -> BundleState {
-    let changes = Changes::of(outcomes);
+    let changes = Changes::new(outcomes);
     let mut bundle = with_room(changes.accounts.len());
     let accounts = changes.accounts.iter().filter_map(|account| changes.merged(account));
     accounts.for_each(|account| add(&mut bundle, account));
@@ -150,7 +163,7 @@ pub(crate) fn bundle_state_on(pool: &ThreadPool, outcomes: &[TxOutcome]) -> Bund
     if count < 2 || !is_large() {
         return bundle_state(outcomes);
     }
-    let mut changes = Changes::of(outcomes);
+    let mut changes = Changes::new(outcomes);
     // Those without slots are sooner told than handed over. Those with many take longest, so they are begun first.
     let (bare, rest) =
         std::mem::take(&mut changes.accounts).into_iter().partition::<Vec<_>, _>(|account| account.slots == 0);
@@ -210,9 +223,11 @@ struct Account {
 type Merged = (Address, BundleAccount, AccountRevert, Option<(B256, Bytecode)>);
 
 impl<'o> Changes<'o> {
-    fn of(outcomes: &'o [TxOutcome]) -> Self {
+    fn new(outcomes: &'o [TxOutcome]) -> Self {
+        let count = outcomes.iter().map(|outcome| outcome.changes.len()).sum();
         let mut places: AddressMap<usize> = AddressMap::default();
-        let mut all = Self { accounts: Vec::new(), changes: Vec::new() };
+        places.reserve(count);
+        let mut all = Self { accounts: Vec::with_capacity(count), changes: Vec::with_capacity(count) };
         for change in outcomes.iter().flat_map(|outcome| &outcome.changes) {
             let at = all.changes.len();
             all.changes.push((change, at));
@@ -233,18 +248,49 @@ impl<'o> Changes<'o> {
         all
     }
 
+    /// The changes of an account, in order.
+    fn of(&self, account: &Account) -> impl Iterator<Item = &'o AccountChange> {
+        let mut next = Some(account.first);
+        std::iter::from_fn(move || {
+            let at = next?;
+            let (change, then) = self.changes[at];
+            next = (then != at).then_some(then);
+            Some(change)
+        })
+    }
+
+    /// An account whose changes are all plain, without the states between.
+    fn plain(&self, account: &Account) -> Option<(BundleAccount, AccountRevert)> {
+        let (first, last) = (self.changes[account.first].0, self.changes[account.last].0);
+        let before = first.before?;
+        let mut storage = StorageWithOriginalValues::default();
+        if account.slots > 0 {
+            storage.reserve(account.slots);
+            self.of(account).flat_map(|change| &change.storage).for_each(|slot| add_slot(&mut storage, slot));
+            fit(&mut storage);
+        }
+        let previous = revm_info(&before);
+        let is_same = before == last.after;
+        if is_same && storage.is_empty() {
+            return None;
+        }
+        let revert = AccountRevert {
+            account: if is_same { AccountInfoRevert::DoNothing } else { AccountInfoRevert::RevertTo(previous.clone()) },
+            storage: to_originals(&storage),
+            previous_status: AccountStatus::Loaded,
+            wipe_storage: false,
+        };
+        let status = AccountStatus::Loaded.on_changed(is_bare(&before));
+        Some((BundleAccount::new(Some(previous), Some(told(&last.after, None)), storage, status), revert))
+    }
+
     /// An account over the block; `None` where nothing has changed.
     fn merged(&self, account: &Account) -> Option<Merged> {
-        let mut at = account.first;
-        let mut tracked = Tracked::new(self.changes[at].0, account.slots);
-        loop {
-            let (change, next) = self.changes[at];
-            tracked.add(change);
-            if next == at {
-                break;
-            }
-            at = next;
+        if self.of(account).all(AccountChange::is_plain) {
+            return self.plain(account).map(|(bundled, revert)| (account.address, bundled, revert, None));
         }
+        let mut tracked = Tracked::new(self.changes[account.first].0, account.slots);
+        self.of(account).for_each(|change| tracked.add(change));
         let transition = tracked.transition()?;
         let contract = transition.has_new_contract().map(|(hash, code)| (hash, code.clone()));
         merged(transition).map(|(bundled, revert)| (account.address, bundled, revert, contract))
@@ -287,7 +333,7 @@ fn merged(transition: TransitionAccount) -> Option<(BundleAccount, AccountRevert
             previous if *previous == info => AccountInfoRevert::DoNothing,
             previous => AccountInfoRevert::RevertTo(previous.clone().unwrap_or_default()),
         },
-        storage: storage.iter().map(|(key, slot)| (*key, RevertToSlot::Some(slot.original_value()))).collect(),
+        storage: to_originals(&storage),
         previous_status,
         wipe_storage: false,
     };

@@ -226,6 +226,12 @@ impl<'a> Replica<'a> {
         self.evm.ctx.journaled_state.database.state.knows(known);
     }
 
+    /// What it has read and written, for others to drop: that takes a while.
+    pub(crate) fn leave(mut self) -> impl Send + 'static + use<> {
+        let Journal { database, inner, .. } = &mut self.evm.ctx.journaled_state;
+        (std::mem::take(&mut inner.state), database.state.leave())
+    }
+
     fn prefix(&self) -> &Committed<'a> {
         &self.evm.ctx.journaled_state.database.state
     }

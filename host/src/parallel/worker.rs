@@ -1,14 +1,14 @@
 //! What one thread does, and what all share.
 
 use super::{
-    Interrupts, Progress, Schedule,
+    Block, Interrupts, Progress, Schedule,
     queue::{Entry, Next, Queue},
 };
 use crate::{
     block::BlockEnv,
     error::{ExecuteError, TxError},
     evm::{BlockGas, Executed, Left, Replica},
-    forecast::Names,
+    forecast::{Forecast, Names, Plan},
     tx::Transaction,
 };
 use alloy_primitives::Address;
@@ -38,7 +38,7 @@ pub(super) struct Shared<'b> {
     pub(super) env: &'b BlockEnv,
     pub(super) txs: &'b [Transaction],
     pub(super) senders: &'b [Address],
-    pub(super) names: &'b [Names],
+    pub(super) names: Vec<Names>,
     /// What each transaction will take.
     pub(super) costs: &'b [Duration],
     pub(super) schedule: Schedule,
@@ -47,14 +47,47 @@ pub(super) struct Shared<'b> {
     pub(super) news: Condvar,
     pub(super) progress: Arc<Progress>,
     /// How long others may wait for each transaction when it runs ahead of its turn.
-    pub(super) patience: &'b [Duration],
+    pub(super) patience: Vec<Duration>,
     /// How often each thread has looked for something to do.
     pub(super) turns: Vec<AtomicUsize>,
     /// Threads that may hold what was committed.
     pub(super) present: AtomicUsize,
 }
 
-impl Shared<'_> {
+impl<'b> Shared<'b> {
+    /// What so many threads share of a block; `None` where one had better do it. What is `known` goes into it.
+    pub(super) fn plan(
+        block: &Block<'_, 'b>,
+        count: usize,
+        schedule: Schedule,
+        interrupts: Option<&'b dyn Interrupts>,
+        known: &mut Forecast,
+    ) -> Option<Self> {
+        let Block { env, txs, senders, costs, .. } = *block;
+        let names: Vec<_> = txs.iter().zip(senders).map(|(tx, sender)| Names::of(tx, sender)).collect();
+        let plan = Plan::of(&names, costs, known, count)?;
+        let patience = txs.iter().map(|tx| known.patience(tx)).collect();
+        let mut queue = Queue::new(txs.len(), count, std::mem::take(known));
+        for (chain, thread) in plan.chains.iter().zip((0..count).rev()) {
+            queue.plan(chain, thread, &names);
+        }
+        Some(Self {
+            env,
+            txs,
+            senders,
+            names,
+            costs,
+            schedule,
+            interrupts,
+            queue: Mutex::new(queue),
+            news: Condvar::new(),
+            progress: Arc::new(Progress::new(count)),
+            patience,
+            turns: (0..count).map(|_| AtomicUsize::new(0)).collect(),
+            present: AtomicUsize::new(0),
+        })
+    }
+
     pub(super) fn queue(&self) -> MutexGuard<'_, Queue> {
         self.queue.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -215,6 +248,11 @@ impl<'s, 'b, 'a> Worker<'s, 'b, 'a> {
         make: &'s dyn Fn() -> Option<Replica<'a>>,
     ) -> Self {
         Self { shared, number, replica, seen: 0, beside: None, seen_beside: 0, make, busy: None }
+    }
+
+    /// What its replicas have read and written, for others to drop.
+    pub(super) fn end(self) -> impl Send + 'static + use<> {
+        (self.replica.leave(), self.beside.map(Replica::leave))
     }
 
     /// Until the block is done.
@@ -467,7 +505,7 @@ impl<'s, 'b, 'a> Worker<'s, 'b, 'a> {
 
     /// A unit was stale by a transaction.
     fn learn(&self, by: usize, unit: Range<usize>) {
-        let names = self.shared.names;
+        let names = &self.shared.names;
         let others = &names[by..(by + COMMON).min(names.len())];
         let mut queue = self.shared.queue();
         unit.for_each(|index| queue.forecast.conflict(&names[by], &names[index], others));

@@ -7,7 +7,7 @@ use super::{
     notes::Need,
 };
 use crate::{
-    outcome::{AccountChange, AccountChangeKind, TxOutcome},
+    outcome::{AccountChange, TxOutcome},
     state::StateRef,
 };
 use alloy_primitives::{
@@ -76,13 +76,6 @@ impl Moves {
     }
 }
 
-/// Whether a change is one of balance, nonce and slots only, to an account that was there and stays.
-fn is_plain(change: &AccountChange) -> bool {
-    change.kind == AccountChangeKind::Touched
-        && !change.after.is_empty()
-        && change.before.is_some_and(|before| !before.is_empty() && before.code_hash == change.after.code_hash)
-}
-
 impl Replica<'_> {
     /// The units that looked at something which this changes.
     pub(super) fn stale_by(&mut self, outcome: &TxOutcome) -> Stale {
@@ -102,7 +95,7 @@ impl Replica<'_> {
                 continue;
             }
             // Who looks at a nonce needs the balance, too.
-            if !is_plain(change) || account.is_created() {
+            if !change.is_plain() || account.is_created() {
                 return Stale::All;
             }
             let before = change.before.unwrap_or_default().balance;
@@ -201,7 +194,7 @@ impl Replica<'_> {
                 }
             }
             let unit = &self.units[at];
-            if !unit.flipped.is_empty() || !unit.changes().all(|change| is_plain(change) || is_nothing(change)) {
+            if !unit.flipped.is_empty() || !unit.changes().all(|change| change.is_plain() || is_nothing(change)) {
                 return None;
             }
             let moves = Moves::of(&[unit]);
