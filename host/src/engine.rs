@@ -30,7 +30,7 @@ use crate::{
     state::StateRef,
     submit::{Pending, Progress},
     tx::{DecodeError, Transaction},
-    waves,
+    waves::{self, Host},
 };
 use alloy_primitives::{Address, B256, Bloom};
 use rayon::{ThreadPool, ThreadPoolBuildError, ThreadPoolBuilder, prelude::*};
@@ -348,8 +348,8 @@ impl Engine {
         let before = metrics::before(report);
         let outcomes = match self.lanes() {
             Some(lanes) => {
-                let threads = (&self.offload.pool, &*self.forecast);
-                waves::execute(env, transactions, senders, state, threads, lanes, report)
+                let host = Host { pool: &self.offload.pool, forecast: &self.forecast, codes: &self.bytecodes };
+                waves::execute(env, transactions, senders, state, &host, lanes, report)
             }
             None if transactions.len() >= self.schedule.from && parallel::supports(env.fork) => {
                 let threads = Threads {

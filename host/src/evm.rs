@@ -58,7 +58,7 @@ pub use edges::edges_of;
 pub use kept::sequential_kept;
 #[cfg(feature = "alloy-evm")]
 pub(crate) use node::{account_and_code, env_of, result_of, transaction_of};
-pub(crate) use replica::{Executed, Left, Replica};
+pub(crate) use replica::{Executed, Left, Replica, watch};
 pub use revm::database::BundleState;
 pub use system::{sha256, system_call};
 pub use trace::{Ending, Observer, Traced};

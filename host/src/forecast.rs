@@ -1,12 +1,23 @@
 //! Which transactions of a block will get in each other's way, by what they name: target, sender, addresses among their arguments. It
 //! is learned from those that did, while blocks run, and only ever a hint: a wrong one costs time.
 
-use crate::tx::Transaction;
-use alloy_primitives::{Address, map::HashMap};
+use crate::{
+    access::{Access, Expected, Placed, Program, Programs, selector},
+    outcome::TxOutcome,
+    state::StateKey,
+    tx::Transaction,
+};
+use alloy_primitives::{
+    Address,
+    map::{HashMap, HashSet},
+};
 use std::time::Duration;
 
 /// Names of a transaction that are looked at.
-const MOST: usize = 8;
+const MOST: usize = 12;
+
+/// Transactions of a block that are watched at most, while nobody waits for them.
+const WATCHED: usize = 4;
 
 /// Words of calldata that may be addresses.
 const WORDS: usize = 32;
@@ -28,7 +39,7 @@ const UNKNOWN: Duration = Duration::from_micros(20);
 const GAS_PER_MICRO: u64 = 2_500;
 
 /// What a transaction calls, in short: target and selector.
-fn call(tx: &Transaction) -> u64 {
+fn call_of(tx: &Transaction) -> u64 {
     let last = |bytes: &[u8]| bytes.last_chunk().map_or(0, |bytes| u64::from_be_bytes(*bytes));
     let target = tx.to.map_or(0, |to| last(to.as_slice()));
     let selector = tx.input.first_chunk().map_or(0, |bytes| u32::from_be_bytes(*bytes));
@@ -61,6 +72,10 @@ impl Names {
 
     fn add(&mut self, address: &[u8]) {
         let Some(name) = address.last_chunk().map(|bytes| u64::from_be_bytes(*bytes)) else { return };
+        self.add_name(name);
+    }
+
+    fn add_name(&mut self, name: u64) {
         if self.len < MOST && !self.contains(name) {
             self.names[self.len] = name;
             self.len += 1;
@@ -76,6 +91,25 @@ impl Names {
     }
 }
 
+/// The name of a slot, in short.
+fn name_of(key: &StateKey) -> u64 {
+    let tail = |address: &Address| address.last_chunk().map_or(0, |bytes| u64::from_be_bytes(*bytes));
+    match key {
+        StateKey::Account(address) => tail(address),
+        StateKey::Slot(address, slot) => tail(address).rotate_left(17) ^ slot.as_limbs()[0],
+        StateKey::BlockHash(number) => *number,
+    }
+}
+
+/// What is known of a call, by its target and selector.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Call {
+    /// What it takes, more or less.
+    pub(crate) took: Duration,
+    /// What it runs, if that was watched.
+    pub(crate) program: Option<Program>,
+}
+
 /// Blocks that a conflict is remembered for, and all conflicts about one name together.
 const ONE: u32 = 8;
 const ALL: u32 = 64;
@@ -85,8 +119,10 @@ const ALL: u32 = 64;
 pub(crate) struct Forecast {
     /// Names that conflicts were about, and for how many blocks they are remembered.
     names: HashMap<u64, u32>,
-    /// What a call of a target by a selector takes, more or less.
-    costs: HashMap<u64, Duration>,
+    /// Calls of a target by a selector.
+    calls: HashMap<u64, Call>,
+    /// What they run, and where that looks.
+    pub(crate) programs: Programs,
 }
 
 impl Forecast {
@@ -104,9 +140,7 @@ impl Forecast {
     pub(crate) fn conflict(&mut self, one: &Names, other: &Names, others: &[Names]) {
         let count = |name: &u64| others.iter().filter(|names| names.contains(*name)).count();
         let Some(blamed) = one.iter().filter(|name| other.contains(*name)).min_by_key(count) else { return };
-        make_room(&mut self.names, blamed);
-        let left = self.names.entry(blamed).or_default();
-        *left = (*left + ONE).min(ALL);
+        self.heat(blamed, ONE);
     }
 
     /// What a transaction will take.
@@ -120,7 +154,80 @@ impl Forecast {
 
     /// What a call is known to take.
     pub(crate) fn known_cost(&self, tx: &Transaction) -> Option<Duration> {
-        self.costs.get(&call(tx)).copied()
+        self.calls.get(&call_of(tx)).map(|call| call.took)
+    }
+
+    /// What a transaction will run.
+    fn program(&self, tx: &Transaction) -> Option<Program> {
+        self.calls.get(&call_of(tx))?.program
+    }
+
+    /// Some transactions that are worth watching: calls that come again of which too little is known.
+    pub(crate) fn watches(&self, txs: &[Transaction]) -> Vec<usize> {
+        let wants = |tx: &Transaction| {
+            let call = self.calls.get(&call_of(tx)).filter(|_| tx.to.is_some() && !tx.input.is_empty());
+            call.is_some_and(|call| call.program.is_none_or(|program| self.programs.wants(&program)))
+        };
+        (0..txs.len()).filter(|index| wants(&txs[*index])).take(WATCHED).collect()
+    }
+
+    /// Remembers what a watched transaction looked at.
+    pub(crate) fn learn_access(&mut self, tx: &Transaction, sender: Address, access: &Access) {
+        self.programs.learn(tx, sender, access);
+        make_room(&mut self.calls, call_of(tx));
+        let new = Call { took: access.took, program: None };
+        self.calls.entry(call_of(tx)).or_insert(new).program = Some((access.code_hash, selector(&tx.input)));
+    }
+
+    /// A transaction looked at a slot that another one had changed; `None` where either was not expected there. If both were, it is the
+    /// slot that is remembered.
+    pub(crate) fn conflict_at(
+        &mut self,
+        by: (&Transaction, Address),
+        of: (&Transaction, Address),
+        outcome: &TxOutcome,
+    ) -> Option<()> {
+        let placed = [by, of].map(|(tx, sender)| Some((self.program(tx)?, tx, sender)));
+        let [Some(by), Some(of)] = placed else { return None };
+        let slots = outcome
+            .changes
+            .iter()
+            .flat_map(|change| change.storage.iter().map(|slot| StateKey::Slot(change.address, slot.slot)));
+        let changed: HashSet<_> = slots.collect();
+        let looked = self.programs.conflict(of, |key| changed.contains(key));
+        let wrote = self.programs.conflict(by, |key| looked.contains(key));
+        for key in &wrote {
+            self.heat(name_of(key), ONE);
+        }
+        (!wrote.is_empty()).then_some(())
+    }
+
+    fn heat(&mut self, name: u64, by: u32) {
+        make_room(&mut self.names, name);
+        let left = self.names.entry(name).or_default();
+        *left = (*left + by).min(ALL);
+    }
+
+    /// Adds to the names of transactions the slots that they will meet at, by what is known.
+    pub(crate) fn expect(&mut self, names: &mut [Names], txs: &[Transaction], senders: &[Address]) {
+        if self.programs.conflicts().next().is_none() {
+            return;
+        }
+        let placed = |index: usize| Some((index, (self.program(&txs[index])?, &txs[index], senders[index])));
+        let (places, placed): (Vec<_>, Vec<Placed<'_>>) = (0..txs.len()).filter_map(placed).unzip();
+        let contested = self.programs.contested(&placed);
+        let mut met: HashMap<StateKey, (usize, bool)> = HashMap::default();
+        for Expected { key, writes, .. } in &contested {
+            let (count, written) = met.entry(*key).or_default();
+            (*count, *written) = (*count + 1, *written || *writes);
+        }
+        for Expected { owner, key, .. } in &contested {
+            if met.get(key).is_some_and(|(count, written)| *count > 1 && *written) {
+                names[places[*owner]].add_name(name_of(key));
+                make_room(&mut self.names, name_of(key));
+                self.names.entry(name_of(key)).or_insert(1);
+            }
+        }
     }
 
     /// How long others may wait for a transaction that runs ahead of its turn: twice what it is known to take.
@@ -130,10 +237,11 @@ impl Forecast {
 
     /// Remembers what a transaction took. Once it may have been interrupted.
     pub(crate) fn learn_cost(&mut self, tx: &Transaction, took: Duration) {
-        make_room(&mut self.costs, call(tx));
-        let learn =
-            |known: &mut Duration| *known = if took < *known { (*known + took) / 2 } else { (*known * 7 + took) / 8 };
-        self.costs.entry(call(tx)).and_modify(learn).or_insert(took);
+        make_room(&mut self.calls, call_of(tx));
+        let learn = |Call { took: known, .. }: &mut Call| {
+            *known = if took < *known { (*known + took) / 2 } else { (*known * 7 + took) / 8 };
+        };
+        self.calls.entry(call_of(tx)).and_modify(learn).or_insert(Call { took, program: None });
     }
 
     /// Every name that conflicts were about, in order, and for how many blocks it is remembered.
@@ -149,18 +257,17 @@ impl Forecast {
         (self.names.len() <= MOST_REMEMBERED).then_some(())
     }
 
-    /// Every call whose cost is known, in order, and its nanoseconds.
-    pub(crate) fn costs(&self) -> impl Iterator<Item = (u64, u64)> {
-        let nanos = |cost: &Duration| cost.as_nanos().try_into().unwrap_or(u64::MAX);
-        let mut costs: Vec<_> = self.costs.iter().map(|(call, cost)| (*call, nanos(cost))).collect();
-        costs.sort_unstable();
-        costs.into_iter()
+    /// Every call of which something is known, in order.
+    pub(crate) fn calls(&self) -> impl Iterator<Item = (u64, Call)> {
+        let mut calls: Vec<_> = self.calls.iter().map(|(call, known)| (*call, *known)).collect();
+        calls.sort_unstable_by_key(|(call, _)| *call);
+        calls.into_iter()
     }
 
     /// `None` where there are too many already. No call takes longer than a minute.
-    pub(crate) fn put_cost(&mut self, call: u64, nanos: u64) -> Option<()> {
-        self.costs.insert(call, Duration::from_nanos(nanos).min(LONGEST));
-        (self.costs.len() <= MOST_REMEMBERED).then_some(())
+    pub(crate) fn put_call(&mut self, call: u64, known: Call) -> Option<()> {
+        self.calls.insert(call, Call { took: known.took.min(LONGEST), ..known });
+        (self.calls.len() <= MOST_REMEMBERED).then_some(())
     }
 
     /// A block is over.
@@ -169,6 +276,7 @@ impl Forecast {
             *left -= 1;
             *left > 0
         });
+        self.programs.fade();
     }
 
     /// Adds what another block taught meanwhile.
@@ -177,10 +285,11 @@ impl Forecast {
             make_room(&mut self.names, name);
             self.names.entry(name).and_modify(|own| *own = left.max(*own)).or_insert(left);
         }
-        for (call, cost) in other.costs {
-            make_room(&mut self.costs, call);
-            self.costs.entry(call).or_insert(cost);
+        for (call, known) in other.calls {
+            make_room(&mut self.calls, call);
+            self.calls.entry(call).or_insert(known);
         }
+        self.programs.merge(other.programs);
     }
 }
 
@@ -325,7 +434,8 @@ mod tests {
             (known.known_cost(&tx), known.patience(&tx)),
             (Some(Duration::from_millis(2)), Duration::from_millis(4))
         );
-        known.put_cost(call(&tx), u64::MAX).unwrap();
+        let long = Call { took: Duration::from_nanos(u64::MAX), program: None };
+        known.put_call(call_of(&tx), long).unwrap();
         assert_eq!(known.patience(&tx), MOST_PATIENT);
     }
 }

@@ -2,6 +2,7 @@
 //! where they meet a cap. Of a lane it knows its context; what becomes of a result is for others to say.
 
 use crate::{
+    access::{Program, selector},
     backend::{Backend, BackendError},
     context::{Context, Contexts},
     coverage::CoverageMode,
@@ -35,13 +36,9 @@ pub(crate) struct Lanes<'a> {
     pub(crate) cross_check: bool,
 }
 
-/// Code hash and selector of what a lane runs: lanes of one program take the same path, more or less.
-type Program = (B256, [u8; 4]);
-
+/// What a lane runs.
 fn program(lane: &Lane<'_>) -> Program {
-    let mut selector = [0; 4];
-    selector.iter_mut().zip(&lane.tx.input).for_each(|(to, from)| *to = *from);
-    (lane.running().map_or(B256::ZERO, |code| code.hash), selector)
+    (lane.running().map_or(B256::ZERO, |code| code.hash), selector(&lane.tx.input))
 }
 
 /// The tables that lanes of one fork run on, kept from batch to batch.
@@ -137,9 +134,20 @@ impl<'a> Runner<'a> {
         }
         self.hints_left = self.hints_left.saturating_sub(looked_at);
         for key in keys {
-            if self.codes.len_bytes() > MAX_HINTED_CODE && matches!(key, StateKey::Account(_)) {
-                continue;
-            }
+            self.ensure_hint(key, of);
+        }
+    }
+
+    /// Puts what lanes are expected to look at into the snapshot, in bounds.
+    pub(crate) fn expect(&mut self, keys: Vec<StateKey>, of: Numbered<'_>) {
+        for key in keys.into_iter().take(MAX_HINTS) {
+            self.ensure_hint(key, of);
+        }
+    }
+
+    fn ensure_hint(&mut self, key: StateKey, of: Numbered<'_>) {
+        let full = self.codes.len_bytes() > MAX_HINTED_CODE && matches!(key, StateKey::Account(_));
+        if !full {
             // A hint that cannot be read is left out too.
             let _ = self.snapshot.ensure(key, of, &mut self.codes);
         }

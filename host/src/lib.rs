@@ -3,6 +3,7 @@
 
 pub mod abi;
 pub mod abi_text;
+mod access;
 #[cfg(feature = "alloy-evm")]
 pub mod alloy_evm;
 pub mod backend;

@@ -1,8 +1,13 @@
 //! What an engine has learned of the blocks that it executed by a [`Schedule`](crate::parallel::Schedule), to be kept from run to run: names that conflicts were
-//! about, and what calls take. Only ever a hint: a wrong one costs time, never a result.
+//! about, what calls take, and where programs look. Only ever a hint: a wrong one costs time, never a result.
 
-use crate::forecast::Forecast;
+use crate::{
+    access::{DEPTH, Formula, Known, Learned, Program, Slot, Step, WORDS, Word},
+    forecast::{Call, Forecast},
+};
+use alloy_primitives::{FixedBytes, map::HashMap};
 use serde_json::{Value, json};
+use std::time::Duration;
 
 /// What the first member of a profile says.
 const FORMAT: &str = "lockstep-profile/1";
@@ -28,8 +33,15 @@ fn bad(field: impl Into<String>, reason: impl Into<String>) -> ProfileError {
 
 impl Profile {
     /// From JSON: `format` is `lockstep-profile/1`; `names` are pairs of a name (the last eight bytes of an address, in hex) that
-    /// conflicts were about, and for how many blocks it is remembered (64 at most); `calls` are pairs of a call (target and selector,
-    /// folded into eight bytes, in hex) and the nanoseconds that it takes.
+    /// conflicts were about, and for how many blocks it is remembered (64 at most); `calls` are rows of a call (target and selector,
+    /// folded into eight bytes, in hex), the nanoseconds that it takes, and, where that was watched, the place of what it runs among
+    /// the programs. `programs` and `conflicts` may be missing.
+    ///
+    /// A program is an object: `code` and `selector`; `runs` that were watched; `gas` and `nanos` that one takes; how many keys the
+    /// latest looked at that were `missed`; and `keys`, each a row of an account, how many of the runs looked there, whether one
+    /// wrote, and for a slot its base, the keys that it is hashed with, each with whether that comes first, and how far behind the
+    /// last hash it lies. An account and a key are words: `sender`, `target`, `argument 2` (from 0 on, behind the selector), or a number
+    /// in hex. `conflicts` are pairs of a code's hash and for how many blocks it is remembered that its slots were contested.
     ///
     /// # Errors
     /// The first member that is not so; too many of a kind (65,536 are remembered).
@@ -38,7 +50,7 @@ impl Profile {
         if value["format"] != FORMAT {
             return Err(bad("format", format!("{} instead of {FORMAT:?}", value["format"])));
         }
-        let mut forecast = Forecast::default();
+        let (mut forecast, none) = (Forecast::default(), Vec::new());
         let rows = |field: &'static str| value[field].as_array().ok_or_else(|| bad(field, "no array"));
         for (index, row) in rows("names")?.iter().enumerate() {
             let (Some(name), Some(left)) = (name(&row[0]), count(&row[1])) else {
@@ -46,21 +58,127 @@ impl Profile {
             };
             forecast.put_name(name, left).ok_or_else(|| bad("names", "too many"))?;
         }
-        for (index, row) in rows("calls")?.iter().enumerate() {
-            let (Some(call), Some(nanos)) = (name(&row[0]), row[1].as_u64()) else {
-                return Err(bad(format!("calls[{index}]"), "not a call of eight bytes and nanoseconds"));
+        let rows_if_any = |field: &'static str| if value[field].is_null() { Ok(&none) } else { rows(field) };
+        let mut programs = Vec::new();
+        for (index, row) in rows_if_any("programs")?.iter().enumerate() {
+            let (program, known) = program_of(row).ok_or_else(|| bad(format!("programs[{index}]"), "not a program"))?;
+            programs.push(program);
+            forecast.programs.put(program, known).ok_or_else(|| bad("programs", "too many, or too many keys"))?;
+        }
+        for (index, row) in rows_if_any("conflicts")?.iter().enumerate() {
+            let code = row[0].as_str().and_then(|code| code.parse().ok()).zip(count(&row[1]));
+            let Some((code_hash, left)) = code else {
+                return Err(bad(format!("conflicts[{index}]"), "not a code's hash and a number below 2^32"));
             };
-            forecast.put_cost(call, nanos).ok_or_else(|| bad("calls", "too many"))?;
+            forecast.programs.put_conflict(code_hash, left).ok_or_else(|| bad("conflicts", "too many"))?;
+        }
+        for (index, row) in rows("calls")?.iter().enumerate() {
+            let program = match &row[2] {
+                Value::Null => Some(None),
+                place => place.as_u64().and_then(|place| Some(Some(*programs.get(usize::try_from(place).ok()?)?))),
+            };
+            let (Some(call), Some(nanos), Some(program)) = (name(&row[0]), row[1].as_u64(), program) else {
+                return Err(bad(
+                    format!("calls[{index}]"),
+                    "not a call of eight bytes, nanoseconds and a program's place",
+                ));
+            };
+            let took = Duration::from_nanos(nanos);
+            forecast.put_call(call, Call { took, program }).ok_or_else(|| bad("calls", "too many"))?;
         }
         Ok(Self(forecast))
     }
 
-    /// The same JSON, in order of names and calls.
+    /// The same JSON, in order of names, calls and programs.
     pub fn to_json(&self) -> String {
         let hex = |name: u64| format!("{name:#018x}");
         let names: Vec<_> = self.0.names().map(|(name, left)| json!([hex(name), left])).collect();
-        let calls: Vec<_> = self.0.costs().map(|(call, nanos)| json!([hex(call), nanos])).collect();
-        json!({"format": FORMAT, "names": names, "calls": calls}).to_string()
+        let places: HashMap<_, _> = self.0.programs.iter().map(|(program, _)| *program).zip(0..).collect();
+        let place = |program: Option<Program>| program.and_then(|program| places.get(&program));
+        let calls: Vec<_> = self
+            .0
+            .calls()
+            .map(|(call, known)| match place(known.program) {
+                Some(place) => json!([hex(call), nanos(known.took), place]),
+                None => json!([hex(call), nanos(known.took)]),
+            })
+            .collect();
+        let programs: Vec<_> = self.0.programs.iter().map(|(program, known)| program_json(program, known)).collect();
+        let conflicts: Vec<_> = self.0.programs.conflicts().collect();
+        json!({"format": FORMAT, "names": names, "calls": calls, "programs": programs, "conflicts": conflicts})
+            .to_string()
+    }
+}
+
+fn nanos(took: Duration) -> u64 {
+    took.as_nanos().try_into().unwrap_or(u64::MAX)
+}
+
+fn program_json((code_hash, selector): &Program, known: &Known) -> Value {
+    let keys: Vec<_> = known
+        .learned
+        .iter()
+        .map(|Learned { formula, hits, writes }| {
+            let account = word_text(formula.account);
+            match &formula.slot {
+                None => json!([account, hits, writes]),
+                Some(Slot { base, steps, behind }) => {
+                    let steps: Vec<_> = steps.iter().map(|step| json!([word_text(step.key), step.key_first])).collect();
+                    json!([account, hits, writes, base, steps, behind])
+                }
+            }
+        })
+        .collect();
+    json!({
+        "code": code_hash, "selector": FixedBytes(*selector), "runs": known.runs, "gas": known.gas, "nanos": nanos(known.took),
+        "missed": known.missed, "keys": keys,
+    })
+}
+
+fn program_of(value: &Value) -> Option<(Program, Known)> {
+    let selector: FixedBytes<4> = value["selector"].as_str()?.parse().ok()?;
+    let learned = value["keys"].as_array()?.iter().map(key_of).collect::<Option<_>>()?;
+    let known = Known {
+        runs: count(&value["runs"])?,
+        gas: value["gas"].as_u64()?,
+        took: Duration::from_nanos(value["nanos"].as_u64()?),
+        missed: count(&value["missed"])?,
+        learned,
+    };
+    Some(((value["code"].as_str()?.parse().ok()?, selector.0), known))
+}
+
+fn key_of(row: &Value) -> Option<Learned> {
+    let step = |step: &Value| Some(Step { key: word_of(&step[0])?, key_first: step[1].as_bool()? });
+    let slot = match &row[3] {
+        Value::Null => None,
+        base => Some(Slot {
+            base: base.as_str()?.parse().ok()?,
+            steps: row[4].as_array().filter(|steps| steps.len() <= DEPTH)?.iter().map(step).collect::<Option<_>>()?,
+            behind: row[5].as_u64()?,
+        }),
+    };
+    let formula = Formula { account: word_of(&row[0])?, slot };
+    Some(Learned { formula, hits: count(&row[1])?, writes: row[2].as_bool()? })
+}
+
+fn word_text(word: Word) -> String {
+    match word {
+        Word::Sender => "sender".to_owned(),
+        Word::Target => "target".to_owned(),
+        Word::Argument(index) => format!("argument {index}"),
+        Word::Constant(word) => format!("{word:#x}"),
+    }
+}
+
+fn word_of(value: &Value) -> Option<Word> {
+    match value.as_str()? {
+        "sender" => Some(Word::Sender),
+        "target" => Some(Word::Target),
+        text => match text.strip_prefix("argument ") {
+            Some(index) => index.parse().ok().filter(|index| *index < WORDS).map(Word::Argument),
+            None => text.parse().ok().map(Word::Constant),
+        },
     }
 }
 
@@ -79,7 +197,10 @@ mod tests {
 
     #[test]
     fn it_comes_back_as_it_went() {
-        let text = r#"{"calls":[["0x00000000000000ff",7],["0xffffffffffffffff",1000000000]],"format":"lockstep-profile/1","names":[["0x0000000000000001",2]]}"#;
+        let text = r#"{"calls":[["0x00000000000000ff",7,0],["0xffffffffffffffff",1000000000]],"format":"lockstep-profile/1","names":[["0x0000000000000001",2]],
+            "conflicts":[["0x0101010101010101010101010101010101010101010101010101010101010101",3]],
+            "programs":[{"code":"0x0101010101010101010101010101010101010101010101010101010101010101","selector":"0x01020304","runs":4,"gas":50000,"nanos":900,
+                "missed":1,"keys":[["target",4,true,"0x2",[["sender",true],["argument 1",false]],1],["0x8",2,false]]}]}"#;
         let value = |text: &str| serde_json::from_str::<Value>(text).unwrap();
         assert_eq!(value(&Profile::parse(text.as_bytes()).unwrap().to_json()), value(text));
         let none = Profile::default().to_json();
@@ -99,6 +220,9 @@ mod tests {
             (of(r#"[["0x0000000000000001",4294967296]]"#, "[]"), "names[0]"),
             (of("[]", "{}"), "calls"),
             (of("[]", r#"[["0x0000000000000001",1],["0x0000000000000001",-1]]"#), "calls[1]"),
+            (of("[]", r#"[["0x0000000000000001",1,0]]"#), "calls[0]"),
+            (of("[]", r#"[],"programs":[{}]"#), "programs[0]"),
+            (of("[]", r#"[],"conflicts":[["0x01",1]]"#), "conflicts[0]"),
         ] {
             assert_eq!(Profile::parse(text.as_bytes()).unwrap_err().field, field, "{text}");
         }

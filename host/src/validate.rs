@@ -254,6 +254,16 @@ impl Speculation {
         Ok(false)
     }
 
+    /// Slots that the result depends on and that differ in `prefix`, as far as that can be read.
+    pub(crate) fn stale_slots(&self, prefix: &dyn StateRef) -> impl Iterator<Item = StateKey> {
+        self.reads.iter().filter_map(|read| match read {
+            Read::Slot(address, slot, value) if prefix.storage(address, slot).is_ok_and(|now| now != *value) => {
+                Some(StateKey::Slot(*address, *slot))
+            }
+            _ => None,
+        })
+    }
+
     /// Judges a finished result at its turn in a block.
     ///
     /// # Errors

@@ -1,26 +1,30 @@
 //! Executes an ordered block in waves on a device: speculate, validate against the committed prefix, redo what is stale, fall back in place.
 
 use crate::{
+    access::{Program, selector},
     block::BlockEnv,
     commit::Committed,
     context::{Context, Contexts, PlacedTx, Terms},
     error::ExecuteError,
-    evm::{Beside, BlockGas, Revm},
+    evm::{Beside, BlockGas, Revm, RevmCache, watch},
     fallback::FallbackReason,
     forecast::Forecast,
     lanes::{Lanes, MAX_INPUT, Runner},
     outcome::TxOutcome,
-    plan::{self, Route, is_call},
+    plan::{self, Lane, Route, is_call},
     report::{self, ExecutionReport, Span, lap},
-    state::{StateError, StateRef},
+    state::{StateError, StateKey, StateRef},
     tx::Transaction,
     validate::{End, Speculation, Verdict},
 };
-use alloy_primitives::{Address, map::HashMap};
+use alloy_primitives::{
+    Address,
+    map::{HashMap, HashSet},
+};
 use rayon::ThreadPool;
 use std::{
     cmp::Reverse,
-    sync::{Mutex, PoisonError},
+    sync::{Mutex, MutexGuard, PoisonError},
     time::{Duration, Instant},
 };
 
@@ -31,8 +35,20 @@ const STALE_WINDOW: usize = 128;
 const LONG: Duration = Duration::from_millis(1);
 const MOST_LONG: usize = 4;
 
+/// Transactions of a block that are watched at most, and of one program.
+const WATCHED: usize = 32;
+const WATCHED_OF_ONE: usize = 2;
+
 /// What uses less gas is never long.
 const LONG_GAS: u64 = 500_000;
+
+/// What the CPU has for a block beside the device.
+pub(crate) struct Host<'a> {
+    pub(crate) pool: &'a ThreadPool,
+    /// What is known, and will be.
+    pub(crate) forecast: &'a Mutex<Forecast>,
+    pub(crate) codes: &'a RevmCache,
+}
 
 /// A block on its way: `routes[i]` and `results[i]` belong to transaction i; the prefix is in `revm`.
 struct Run<'a> {
@@ -41,6 +57,7 @@ struct Run<'a> {
     senders: &'a [Address],
     pool: &'a ThreadPool,
     forecast: &'a Mutex<Forecast>,
+    codes: &'a RevmCache,
     cross_check: bool,
     report: &'a mut ExecutionReport,
     routes: Vec<Route<'a>>,
@@ -49,6 +66,8 @@ struct Run<'a> {
     beside: HashMap<usize, Beside>,
     /// Those that take so long that a CPU thread begins with them while the device takes the others.
     long: Vec<usize>,
+    /// Those that are watched beside the device, for too little is known of what they run.
+    watches: Vec<usize>,
     /// How often each transaction's result was thrown away.
     stale: Vec<u32>,
     revm: Revm<Committed<'a>>,
@@ -70,10 +89,11 @@ pub(crate) fn execute(
     txs: &[Transaction],
     senders: &[Address],
     state: &dyn StateRef,
-    (pool, forecast): (&ThreadPool, &Mutex<Forecast>),
+    host: &Host<'_>,
     lanes: Lanes<'_>,
     report: &mut ExecutionReport,
 ) -> Result<Vec<TxOutcome>, ExecuteError> {
+    let Host { pool, forecast, codes } = *host;
     let revm = Revm::new(env, Committed::new(state)).map_err(ExecuteError::Block)?;
     let mut run = Run {
         env,
@@ -81,12 +101,14 @@ pub(crate) fn execute(
         senders,
         pool,
         forecast,
+        codes,
         cross_check: lanes.cross_check,
         report,
         routes: Vec::with_capacity(txs.len()),
         results: vec![None; txs.len()],
         beside: HashMap::default(),
         long: Vec::new(),
+        watches: Vec::new(),
         stale: vec![0; txs.len()],
         revm,
         gas: BlockGas::default(),
@@ -101,7 +123,14 @@ pub(crate) fn execute(
         run.wave();
         run.walk()?;
     }
+    run.forecast().programs.fade();
     Ok(run.outcomes)
+}
+
+/// What a lane runs, if that is an account's code.
+fn program(lane: &Lane<'_>) -> Option<Program> {
+    let code = lane.running().filter(|_| !lane.creates())?;
+    Some((code.account_hash, selector(&lane.tx.input)))
 }
 
 fn state_error(tx: usize) -> impl Fn(StateError) -> ExecuteError {
@@ -122,12 +151,54 @@ impl<'a> Run<'a> {
             self.routes.push(route);
         }
         self.choose_long();
+        let (known, unknown) = self.foresee();
         lap(&mut self.report.time.plan, &mut self.clock);
-        if self.routes.iter().any(|route| matches!(route, Route::Device(lane) if lane.running().is_some())) {
+        let contexts = Contexts::one(self.env, self.revm.state());
+        self.runner.expect(known, contexts.state(0));
+        if unknown {
             let targets = self.txs.iter().filter_map(|tx| tx.to).collect();
-            self.runner.hint(Contexts::one(self.env, self.revm.state()).state(0), &targets);
+            self.runner.hint(contexts.state(0), &targets);
         }
         lap(&mut self.report.time.lower, &mut self.clock);
+    }
+
+    fn forecast(&self) -> MutexGuard<'_, Forecast> {
+        self.forecast.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// What lanes will look at, and whether any runs something of which that is not known. Leaves to revm what looks at a slot that one
+    /// before it will have changed: a wave would be run for it alone.
+    fn foresee(&mut self) -> (Vec<StateKey>, bool) {
+        let forecast = self.forecast.lock().unwrap_or_else(PoisonError::into_inner);
+        let programs = &forecast.programs;
+        let (mut indices, mut placed, mut unknown) = (Vec::new(), Vec::new(), false);
+        let mut watched: HashMap<Program, usize> = HashMap::default();
+        for (index, route) in self.routes.iter().enumerate() {
+            let Route::Device(lane) = route else { continue };
+            let Some(program) = program(lane) else {
+                unknown |= lane.creates();
+                continue;
+            };
+            unknown |= !programs.knows(&program);
+            if self.watches.len() < WATCHED && programs.wants(&program) {
+                let runs = watched.entry(program).or_default();
+                if *runs < WATCHED_OF_ONE {
+                    self.watches.push(index);
+                }
+                *runs += 1;
+            }
+            indices.push(index);
+            placed.push((program, lane.tx, lane.sender));
+        }
+        let mut written: HashSet<StateKey> = HashSet::default();
+        let contested = programs.contested(&placed);
+        for keys in contested.chunk_by(|one, other| one.owner == other.owner) {
+            if keys.iter().any(|expected| written.contains(&expected.key)) {
+                self.routes[indices[keys[0].owner]] = Route::Revm;
+            }
+            written.extend(keys.iter().filter(|expected| expected.writes).map(|expected| expected.key));
+        }
+        (programs.expected(&placed).into_iter().map(|expected| expected.key).collect(), unknown)
     }
 
     /// Leaves to CPU threads what is known to take them long: a lane would take many times that, and all would wait for it.
@@ -135,10 +206,11 @@ impl<'a> Run<'a> {
         if self.pool.current_num_threads() < 2 {
             return;
         }
-        let forecast = self.forecast.lock().unwrap_or_else(PoisonError::into_inner);
-        let on_device = (0..self.txs.len()).filter(|index| matches!(self.routes[*index], Route::Device(_)));
-        let long = on_device.filter_map(|index| {
-            let cost = forecast.known_cost(&self.txs[index])?;
+        let forecast = self.forecast();
+        let long = self.routes.iter().enumerate().filter_map(|(index, route)| {
+            let Route::Device(lane) = route else { return None };
+            let by_program = || Some(forecast.programs.get(&program(lane)?)?.took);
+            let cost = forecast.known_cost(&self.txs[index]).or_else(by_program)?;
             (cost >= LONG).then_some((cost, index))
         });
         let mut long: Vec<_> = long.collect();
@@ -193,7 +265,15 @@ impl<'a> Run<'a> {
             keep.lock().unwrap_or_else(PoisonError::into_inner).push((span, made));
         };
         let from = begun.elapsed();
+        let (watched, codes) = (Mutex::new(Vec::new()), self.codes);
         let results = self.pool.in_place_scope(|scope| {
+            for index in self.watches.drain(..) {
+                let keep = &watched;
+                scope.spawn(move |_| {
+                    let access = watch(env, &txs[index], senders[index], prefix, codes);
+                    keep.lock().unwrap_or_else(PoisonError::into_inner).extend(access.map(|access| (index, access)));
+                });
+            }
             let run_beside = &run_beside;
             for index in self.long.drain(..).filter(|index| *index >= self.outcomes.len()) {
                 scope.spawn(move |_| run_beside(index));
@@ -205,6 +285,9 @@ impl<'a> Run<'a> {
             self.report.timeline.push(span);
             results
         });
+        for (index, access) in watched.into_inner().unwrap_or_else(PoisonError::into_inner) {
+            self.forecast().learn_access(&txs[index], senders[index], &access);
+        }
         for (span, made) in beside.into_inner().unwrap_or_else(PoisonError::into_inner) {
             self.report.timeline.push(span);
             if let Some(made) = made {
@@ -218,7 +301,7 @@ impl<'a> Run<'a> {
     /// Remembers what revm took, if that can be long and not only the wait for a core.
     fn learn(&self, index: usize, outcome: &TxOutcome, took: Duration) {
         if outcome.gas_used >= LONG_GAS {
-            self.forecast.lock().unwrap_or_else(PoisonError::into_inner).learn_cost(&self.txs[index], took);
+            self.forecast().learn_cost(&self.txs[index], took);
         }
     }
 
@@ -275,6 +358,7 @@ impl<'a> Run<'a> {
                                     Some(FallbackReason::Stale)
                                 }
                                 Verdict::Stale => {
+                                    self.learn_conflict(index);
                                     self.redo(index);
                                     return Ok(());
                                 }
@@ -343,6 +427,15 @@ impl<'a> Run<'a> {
         self.outcomes.push(outcome);
         lap(&mut self.report.time.commit, &mut self.clock);
         Ok(())
+    }
+
+    /// Remembers where a lane looked that one before it has changed.
+    fn learn_conflict(&self, index: usize) {
+        let (Route::Device(lane), Some(result)) = (&self.routes[index], &self.results[index]) else { return };
+        if let Some(program) = program(lane) {
+            let stale: HashSet<_> = result.stale_slots(self.revm.state()).collect();
+            self.forecast().programs.conflict((program, lane.tx, lane.sender), |key| stale.contains(key));
+        }
     }
 
     /// Drops the stale result at `next`, and later ones that are stale already; their target's code is looked up again.

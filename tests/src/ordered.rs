@@ -134,7 +134,8 @@ pub fn compare(
     Ok(report)
 }
 
-/// Runs a block on engines with each number of threads, twice on each: with nothing known of conflicts, and with what was learned.
+/// Runs a block on engines with each number of threads, three times on each: with nothing known, with what was learned of conflicts, and
+/// with what was learned of programs, too, whose repeated calls are watched from the second time on.
 ///
 /// # Errors
 /// The threads and the first difference.
@@ -144,7 +145,7 @@ pub fn check(block: &Block, backend: BackendKind, threads: &[usize], seed: u64) 
     let mut all = ExecutionReport::default();
     for count in threads {
         let engine = engine(backend, *count, seed)?;
-        for time in 0..2 {
+        for time in 0..3 {
             let report = compare(&engine, &block.calls, &state, &expected);
             let place = || format!("{count} threads, time {time}, {:?}", schedule(seed));
             all.add(report.map_err(|difference| format!("{}: {difference}", place()))?);

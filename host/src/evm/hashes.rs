@@ -22,7 +22,7 @@ impl fmt::Debug for Hashes {
 }
 
 impl Hashes {
-    fn of(&mut self, input: &[u8; 64]) -> B256 {
+    pub(super) fn of(&mut self, input: &[u8; 64]) -> B256 {
         if self.0.is_empty() {
             // A true entry in every place, so that none has to be told from a free one.
             self.0 = vec![([0; 64], keccak256([0; 64])); PLACES];
@@ -47,6 +47,11 @@ fn place(input: &[u8; 64]) -> usize {
 pub(super) trait KeepsHashes: Host {
     /// Those that it keeps.
     fn hashes(&mut self) -> &mut Hashes;
+
+    /// A hash of two words, kept from now on.
+    fn hash(&mut self, input: &[u8; 64]) -> B256 {
+        self.hashes().of(input)
+    }
 }
 
 /// KECCAK256. What is not two words in memory that stands already, with the gas that they cost, is left to revm's own.
@@ -67,7 +72,7 @@ pub(super) fn keccak256_kept<H: KeepsHashes>(
     }
     let mut input = [0; 64];
     input.copy_from_slice(&interpreter.memory.slice_len(from, 64));
-    let hash = host.hashes().of(&input);
+    let hash = host.hash(&input);
     let stack = interpreter.stack.data_mut();
     stack.pop();
     if let Some(top) = stack.last_mut() {

@@ -10,9 +10,11 @@ mod changed;
 mod notes;
 mod stale;
 mod transfer;
+mod watch;
 
 use super::{HIGH_BITS, Own, RevmCache, Source, account_info, call::take_back, outcome, settings, tx_env, tx_error};
 use crate::{
+    access::Access,
     block::BlockEnv,
     commit::{Committed, Known},
     delegation::authority_of,
@@ -47,6 +49,7 @@ use std::{
     sync::Arc,
     time::{Duration, Instant},
 };
+pub(crate) use watch::watch;
 
 /// Mainnet's rules, but that the journal is kept, the changes are told, and the beneficiary is paid later.
 struct Keeping<'r, 'a> {
@@ -176,6 +179,9 @@ pub(crate) struct Replica<'a> {
     /// What units took that were taken back.
     wasted: Duration,
     gives_way: bool,
+    /// Transactions that are to be watched, and what they looked at.
+    watches: Arc<[usize]>,
+    accesses: Vec<(usize, Access)>,
 }
 
 impl Drop for Replica<'_> {
@@ -211,6 +217,8 @@ impl<'a> Replica<'a> {
             gone: Vec::new(),
             wasted: Duration::ZERO,
             gives_way: false,
+            watches: Arc::default(),
+            accesses: Vec::new(),
         })
     }
 
@@ -230,6 +238,16 @@ impl<'a> Replica<'a> {
     pub(crate) fn leave(mut self) -> impl Send + 'static + use<> {
         let Journal { database, inner, .. } = &mut self.evm.ctx.journaled_state;
         (std::mem::take(&mut inner.state), database.state.leave())
+    }
+
+    /// Watches these transactions, by their indices, if they run ahead of their turn.
+    pub(crate) fn watch_all_of(&mut self, watches: &Arc<[usize]>) {
+        self.watches = watches.clone();
+    }
+
+    /// What transactions looked at that were watched since this was asked last.
+    pub(crate) fn take_accesses(&mut self) -> Vec<(usize, Access)> {
+        std::mem::take(&mut self.accesses)
     }
 
     fn prefix(&self) -> &Committed<'a> {
@@ -317,6 +335,7 @@ impl<'a> Replica<'a> {
             let (needs, slots) = (self.evm.ctx.chain.needs.len(), self.evm.ctx.chain.slots.len());
             // What is wrong with it may be right at its turn.
             unit.moved |= self.foresee(senders[index], txs[index].nonce);
+            let since = self.watches.contains(&index).then(|| self.watch());
             let ran = self.run(&txs[index], senders[index]);
             high |= self.evm.ctx.journaled_state.database.high;
             let Ok((executed, flipped, remade)) = ran else {
@@ -324,6 +343,10 @@ impl<'a> Replica<'a> {
                 self.evm.ctx.chain.slots.truncate(slots);
                 break;
             };
+            if let Some(since) = since {
+                let access = self.watched(&since, &txs[index], &executed);
+                self.accesses.extend(access.map(|access| (index, access)));
+            }
             unit.range.end = index + 1;
             unit.flipped.extend(flipped);
             unit.failed = self.evm.ctx.chain.is_full() || (rewards && self.looks_at_beneficiary(needs));

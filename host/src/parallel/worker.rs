@@ -9,6 +9,7 @@ use crate::{
     error::{ExecuteError, TxError},
     evm::{BlockGas, Executed, Left, Replica},
     forecast::{Forecast, Names, Plan},
+    outcome::TxOutcome,
     tx::Transaction,
 };
 use alloy_primitives::Address;
@@ -48,6 +49,8 @@ pub(super) struct Shared<'b> {
     pub(super) progress: Arc<Progress>,
     /// How long others may wait for each transaction when it runs ahead of its turn.
     pub(super) patience: Vec<Duration>,
+    /// Transactions that are watched, if they run ahead of their turn.
+    pub(super) watches: Arc<[usize]>,
     /// How often each thread has looked for something to do.
     pub(super) turns: Vec<AtomicUsize>,
     /// Threads that may hold what was committed.
@@ -64,9 +67,11 @@ impl<'b> Shared<'b> {
         known: &mut Forecast,
     ) -> Option<Self> {
         let Block { env, txs, senders, costs, .. } = *block;
-        let names: Vec<_> = txs.iter().zip(senders).map(|(tx, sender)| Names::of(tx, sender)).collect();
+        let mut names: Vec<_> = txs.iter().zip(senders).map(|(tx, sender)| Names::of(tx, sender)).collect();
+        known.expect(&mut names, txs, senders);
         let plan = Plan::of(&names, costs, known, count)?;
         let patience = txs.iter().map(|tx| known.patience(tx)).collect();
+        let watches = known.watches(txs).into();
         let mut queue = Queue::new(txs.len(), count, std::mem::take(known));
         for (chain, thread) in plan.chains.iter().zip((0..count).rev()) {
             queue.plan(chain, thread, &names);
@@ -83,6 +88,7 @@ impl<'b> Shared<'b> {
             news: Condvar::new(),
             progress: Arc::new(Progress::new(count)),
             patience,
+            watches,
             turns: (0..count).map(|_| AtomicUsize::new(0)).collect(),
             present: AtomicUsize::new(0),
         })
@@ -471,7 +477,7 @@ impl<'s, 'b, 'a> Worker<'s, 'b, 'a> {
             for (index, executed) in entry.executed.iter().enumerate() {
                 let stale = self.replica.bring(&executed.outcome);
                 if let Some(first) = stale.first() {
-                    self.learn(entry.first + index, first.clone());
+                    self.learn(entry.first + index, &executed.outcome, first.clone());
                 }
                 self.put_back(stale);
             }
@@ -504,11 +510,16 @@ impl<'s, 'b, 'a> Worker<'s, 'b, 'a> {
     }
 
     /// A unit was stale by a transaction.
-    fn learn(&self, by: usize, unit: Range<usize>) {
-        let names = &self.shared.names;
+    fn learn(&self, by: usize, outcome: &TxOutcome, unit: Range<usize>) {
+        let Shared { txs, senders, names, .. } = self.shared;
         let others = &names[by..(by + COMMON).min(names.len())];
         let mut queue = self.shared.queue();
-        unit.for_each(|index| queue.forecast.conflict(&names[by], &names[index], others));
+        let placed = |index: usize| (&txs[index], senders[index]);
+        for index in unit {
+            if queue.forecast.conflict_at(placed(by), placed(index), outcome).is_none() {
+                queue.forecast.conflict(&names[by], &names[index], others);
+            }
+        }
     }
 
     /// These were stale, or stood on one that was.
@@ -645,6 +656,9 @@ impl<'s, 'b, 'a> Worker<'s, 'b, 'a> {
         let left = self.replica.speculate(range.clone(), shared.txs, shared.senders, &shared.progress, patience);
         shared.progress.runs(number, false);
         shared.progress.add(self.replica.took_from(range.start));
+        for (index, access) in self.replica.take_accesses() {
+            shared.queue().forecast.learn_access(&shared.txs[index], shared.senders[index], &access);
+        }
         match left {
             Left::Nothing => {}
             Left::AtTurn(left) => {

@@ -8,7 +8,7 @@ use crate::{
     },
     parallel::Progress,
 };
-use alloy_primitives::{Address, U256};
+use alloy_primitives::{Address, B256, U256};
 use revm::{
     Context, Journal,
     bytecode::opcode::{
@@ -53,6 +53,8 @@ pub(in crate::evm) struct Notes {
     pub(super) removed: bool,
     /// When to break off.
     pub(super) stop: Option<Stop>,
+    /// What was hashed, two words at a time, while a run is watched.
+    pub(super) hashed: Option<Vec<([u8; 64], B256)>>,
 }
 
 /// When a unit that runs ahead of its turn breaks off.
@@ -134,6 +136,14 @@ type Db<'a> = Source<Committed<'a>>;
 impl KeepsHashes for ReplicaContext<'_> {
     fn hashes(&mut self) -> &mut Hashes {
         &mut self.chain.hashes
+    }
+
+    fn hash(&mut self, input: &[u8; 64]) -> B256 {
+        let hash = self.chain.hashes.of(input);
+        if let Some(hashed) = self.chain.hashed.as_mut().filter(|hashed| hashed.len() < MOST) {
+            hashed.push((*input, hash));
+        }
+        hash
     }
 }
 
