@@ -10,10 +10,27 @@ use alloy_primitives::{
     Address, B256, U256,
     map::{B256Map, HashMap},
 };
-use std::{collections::BTreeMap, time::Duration};
+use std::{collections::BTreeMap, num::NonZeroU64, time::Duration};
 
 /// Code hash and selector of what a transaction runs: those of one program take the same path, more or less.
 pub(crate) type Program = (B256, [u8; 4]);
+
+/// A program in eight bytes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) struct ProgramId(NonZeroU64);
+
+impl ProgramId {
+    /// Of a code's hash and calldata.
+    pub(crate) fn new(code_hash: &B256, input: &[u8]) -> Self {
+        Self::of(&(*code_hash, selector(input)))
+    }
+
+    pub(crate) fn of((code_hash, selector): &Program) -> Self {
+        let code = code_hash.last_chunk().map_or(0, |bytes| u64::from_be_bytes(*bytes));
+        let both = code ^ u64::from(u32::from_be_bytes(*selector)).rotate_left(32);
+        Self(NonZeroU64::new(both).unwrap_or(NonZeroU64::MAX))
+    }
+}
 
 /// The selector of calldata, with zeros for bytes that are missing.
 pub(crate) fn selector(input: &[u8]) -> [u8; 4] {
@@ -212,35 +229,40 @@ struct Pending<'f> {
 }
 
 /// A transaction whose program is known, and its sender.
-pub(crate) type Placed<'t> = (Program, &'t Transaction, Address);
+pub(crate) type Placed<'t> = (ProgramId, &'t Transaction, Address);
 
 /// What is known of programs.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Programs {
-    programs: HashMap<Program, Known>,
+    programs: HashMap<ProgramId, (Program, Known)>,
     /// Codes whose transactions got in each other's way at slots that they were expected at, and for how many blocks it is remembered.
     contested: B256Map<u32>,
 }
 
 impl Programs {
-    pub(crate) fn get(&self, program: &Program) -> Option<&Known> {
-        self.programs.get(program)
+    pub(crate) fn get(&self, program: ProgramId) -> Option<&Known> {
+        self.programs.get(&program).map(|(_, known)| known)
+    }
+
+    /// Whether nothing is remembered to have been contested.
+    pub(crate) fn is_calm(&self) -> bool {
+        self.contested.is_empty()
     }
 
     /// Whether another run of a program is to be watched.
-    pub(crate) fn wants(&self, program: &Program) -> bool {
+    pub(crate) fn wants(&self, program: ProgramId) -> bool {
         self.get(program).is_none_or(|known| known.runs < RUNS)
     }
 
     /// Whether all that a program looks at is known, as far as can be told.
-    pub(crate) fn knows(&self, program: &Program) -> bool {
+    pub(crate) fn knows(&self, program: ProgramId) -> bool {
         self.get(program).is_some_and(|known| known.runs > 1 && known.missed == 0)
     }
 
     /// Every program, in order.
-    pub(crate) fn iter(&self) -> impl Iterator<Item = (&Program, &Known)> {
-        let mut programs: Vec<_> = self.programs.iter().collect();
-        programs.sort_unstable_by_key(|(program, _)| **program);
+    pub(crate) fn iter(&self) -> impl Iterator<Item = &(Program, Known)> {
+        let mut programs: Vec<_> = self.programs.values().collect();
+        programs.sort_unstable_by_key(|(program, _)| *program);
         programs.into_iter()
     }
 
@@ -260,18 +282,19 @@ impl Programs {
     /// `None` where there are too many already, or too much of it is known.
     pub(crate) fn put(&mut self, program: Program, known: Known) -> Option<()> {
         let fits = known.learned.len() <= MOST;
-        self.programs.insert(program, known);
+        self.programs.insert(ProgramId::of(&program), (program, known));
         (fits && self.programs.len() <= MOST_PROGRAMS).then_some(())
     }
 
     /// A watched run of a transaction.
     pub(crate) fn learn(&mut self, tx: &Transaction, sender: Address, access: &Access) {
         let program = (access.code_hash, selector(&tx.input));
-        if self.programs.len() >= MOST_PROGRAMS && !self.programs.contains_key(&program) {
+        let id = ProgramId::of(&program);
+        if self.programs.len() >= MOST_PROGRAMS && !self.programs.contains_key(&id) {
             // Whatever comes again is learned again.
             *self = Self::default();
         }
-        let known = self.programs.entry(program).or_default();
+        let (_, known) = self.programs.entry(id).or_insert_with(|| (program, Known::default()));
         known.gas = access.gas;
         known.took = if known.runs == 0 { access.took } else { known.took.min(access.took) };
         known.missed = 0;
@@ -304,7 +327,7 @@ impl Programs {
         let mut pending = Vec::with_capacity(txs.len());
         for (owner, (program, tx, sender)) in txs.iter().enumerate() {
             let words = Words { tx, sender: *sender };
-            let Some(known) = self.get(program).filter(|_| of(program)) else { continue };
+            let Some((_, known)) = self.programs.get(program).filter(|(program, _)| of(program)) else { continue };
             for learned in known.learned.iter().filter(|learned| takes(known, learned)) {
                 let Some(account) = words.get(learned.formula.account) else { continue };
                 let account = Address::from_word(account.into());
@@ -342,7 +365,8 @@ impl Programs {
         let mut keys: Vec<_> =
             self.keys(&[tx], |_| true, |_, _| true).into_iter().map(|expected| expected.key).collect();
         keys.retain(changed);
-        let code_hash = tx.0.0;
+        let Some(((code_hash, _), _)) = self.programs.get(&tx.0) else { return keys };
+        let code_hash = *code_hash;
         if !keys.is_empty() && (self.contested.len() < MOST_PROGRAMS || self.contested.contains_key(&code_hash)) {
             let left = self.contested.entry(code_hash).or_default();
             *left = (*left + ONE).min(ALL);
@@ -360,9 +384,9 @@ impl Programs {
 
     /// Adds what another block taught meanwhile.
     pub(crate) fn merge(&mut self, other: Self) {
-        for (program, known) in other.programs {
-            let is_better = self.get(&program).is_none_or(|own| own.runs < known.runs);
-            if is_better && (self.programs.contains_key(&program) || self.programs.len() < MOST_PROGRAMS) {
+        for (id, (program, known)) in other.programs {
+            let is_better = self.get(id).is_none_or(|own| own.runs < known.runs);
+            if is_better && (self.programs.contains_key(&id) || self.programs.len() < MOST_PROGRAMS) {
                 self.put(program, known);
             }
         }
@@ -461,8 +485,8 @@ mod tests {
             programs.learn(&tx, sender, &access);
         }
         let (tx, sender, access) = run(40);
-        let program = (access.code_hash, [1, 2, 3, 4]);
-        assert!(!programs.wants(&program));
+        let program = ProgramId::new(&access.code_hash, &[1, 2, 3, 4]);
+        assert!(!programs.wants(program));
         let mut expected: Vec<_> =
             programs.expected(&[(program, &tx, sender)]).iter().map(|expected| expected.key).collect();
         let mut looked: Vec<_> = access.slots.keys().map(|(address, slot)| StateKey::Slot(*address, *slot)).collect();
@@ -475,8 +499,8 @@ mod tests {
         looked.sort_by_key(order);
         assert_eq!(expected, looked);
         // It is missed in every run.
-        assert!(!programs.knows(&program));
-        assert_eq!(programs.get(&program).unwrap().missed, 1);
+        assert!(!programs.knows(program));
+        assert_eq!(programs.get(program).unwrap().missed, 1);
     }
 
     #[test]
@@ -488,7 +512,7 @@ mod tests {
         }
         let (tx, sender, access) = run(40);
         let (other, another, _) = run(41);
-        let program = (access.code_hash, [1, 2, 3, 4]);
+        let program = ProgramId::new(&access.code_hash, &[1, 2, 3, 4]);
         let txs = [(program, &tx, sender), (program, &other, another)];
         assert_eq!(programs.contested(&txs), []);
         let balance = |number: u8| hashed(address_word(fixture::sender(number)), U256::from(2).to_be_bytes()).1;
@@ -511,7 +535,7 @@ mod tests {
         let mut programs = Programs::default();
         let (tx, sender, access) = run(1);
         for number in 0..3 * MOST_PROGRAMS {
-            let code_hash = B256::from(U256::from(number));
+            let code_hash = B256::from(U256::from(number) << 40);
             programs.learn(&tx, sender, &Access { code_hash, ..access.clone() });
             assert!(programs.programs.len() <= MOST_PROGRAMS);
         }
@@ -520,7 +544,7 @@ mod tests {
             let slots = (0..100).map(|number| slot(run * 100 + number)).collect();
             programs.learn(&tx, sender, &Access { slots, ..access.clone() });
         }
-        let known = programs.get(&(access.code_hash, [1, 2, 3, 4])).unwrap();
+        let known = programs.get(ProgramId::new(&access.code_hash, &[1, 2, 3, 4])).unwrap();
         assert!(known.learned.len() <= MOST);
     }
 }

@@ -2,7 +2,7 @@
 //! is learned from those that did, while blocks run, and only ever a hint: a wrong one costs time.
 
 use crate::{
-    access::{Access, Expected, Placed, Program, Programs, selector},
+    access::{Access, Expected, Placed, ProgramId, Programs},
     outcome::TxOutcome,
     state::StateKey,
     tx::Transaction,
@@ -107,7 +107,7 @@ pub(crate) struct Call {
     /// What it takes, more or less.
     pub(crate) took: Duration,
     /// What it runs, if that was watched.
-    pub(crate) program: Option<Program>,
+    pub(crate) program: Option<ProgramId>,
 }
 
 /// Blocks that a conflict is remembered for, and all conflicts about one name together.
@@ -144,31 +144,26 @@ impl Forecast {
     }
 
     /// What a transaction will take.
-    pub(crate) fn cost(&self, tx: &Transaction) -> Duration {
-        let known = self.known_cost(tx);
+    pub(crate) fn cost(tx: &Transaction, known: Option<&Call>) -> Duration {
         let is_transfer = tx.input.is_empty() && tx.to.is_some();
         // Whoever needs much gas knows.
         let unknown = || UNKNOWN.max(Duration::from_micros(tx.gas_limit / GAS_PER_MICRO / 4));
-        TRANSFER + known.unwrap_or_else(|| if is_transfer { Duration::ZERO } else { unknown() })
+        let guessed = || if is_transfer { Duration::ZERO } else { unknown() };
+        TRANSFER + known.map_or_else(guessed, |known| known.took)
     }
 
-    /// What a call is known to take.
-    pub(crate) fn known_cost(&self, tx: &Transaction) -> Option<Duration> {
-        self.calls.get(&call_of(tx)).map(|call| call.took)
-    }
-
-    /// What a transaction will run.
-    fn program(&self, tx: &Transaction) -> Option<Program> {
-        self.calls.get(&call_of(tx))?.program
+    /// What is known of a transaction's call.
+    pub(crate) fn call(&self, tx: &Transaction) -> Option<Call> {
+        self.calls.get(&call_of(tx)).copied()
     }
 
     /// Some transactions that are worth watching: calls that come again of which too little is known.
-    pub(crate) fn watches(&self, txs: &[Transaction]) -> Vec<usize> {
-        let wants = |tx: &Transaction| {
-            let call = self.calls.get(&call_of(tx)).filter(|_| tx.to.is_some() && !tx.input.is_empty());
-            call.is_some_and(|call| call.program.is_none_or(|program| self.programs.wants(&program)))
+    pub(crate) fn watches(&self, txs: &[Transaction], calls: &[Option<Call>]) -> Vec<usize> {
+        let wants = |index: &usize| {
+            let call = calls[*index].filter(|_| txs[*index].to.is_some() && !txs[*index].input.is_empty());
+            call.is_some_and(|call| call.program.is_none_or(|program| self.programs.wants(program)))
         };
-        (0..txs.len()).filter(|index| wants(&txs[*index])).take(WATCHED).collect()
+        (0..txs.len()).filter(wants).take(WATCHED).collect()
     }
 
     /// Remembers what a watched transaction looked at.
@@ -176,7 +171,7 @@ impl Forecast {
         self.programs.learn(tx, sender, access);
         make_room(&mut self.calls, call_of(tx));
         let new = Call { took: access.took, program: None };
-        self.calls.entry(call_of(tx)).or_insert(new).program = Some((access.code_hash, selector(&tx.input)));
+        self.calls.entry(call_of(tx)).or_insert(new).program = Some(ProgramId::new(&access.code_hash, &tx.input));
     }
 
     /// A transaction looked at a slot that another one had changed; `None` where either was not expected there. If both were, it is the
@@ -187,7 +182,7 @@ impl Forecast {
         of: (&Transaction, Address),
         outcome: &TxOutcome,
     ) -> Option<()> {
-        let placed = [by, of].map(|(tx, sender)| Some((self.program(tx)?, tx, sender)));
+        let placed = [by, of].map(|(tx, sender)| Some((self.call(tx)?.program?, tx, sender)));
         let [Some(by), Some(of)] = placed else { return None };
         let slots = outcome
             .changes
@@ -209,11 +204,17 @@ impl Forecast {
     }
 
     /// Adds to the names of transactions the slots that they will meet at, by what is known.
-    pub(crate) fn expect(&mut self, names: &mut [Names], txs: &[Transaction], senders: &[Address]) {
-        if self.programs.conflicts().next().is_none() {
+    pub(crate) fn expect(
+        &mut self,
+        names: &mut [Names],
+        txs: &[Transaction],
+        senders: &[Address],
+        calls: &[Option<Call>],
+    ) {
+        if self.programs.is_calm() {
             return;
         }
-        let placed = |index: usize| Some((index, (self.program(&txs[index])?, &txs[index], senders[index])));
+        let placed = |index: usize| Some((index, (calls[index]?.program?, &txs[index], senders[index])));
         let (places, placed): (Vec<_>, Vec<Placed<'_>>) = (0..txs.len()).filter_map(placed).unzip();
         let contested = self.programs.contested(&placed);
         let mut met: HashMap<StateKey, (usize, bool)> = HashMap::default();
@@ -231,12 +232,16 @@ impl Forecast {
     }
 
     /// How long others may wait for a transaction that runs ahead of its turn: twice what it is known to take.
-    pub(crate) fn patience(&self, tx: &Transaction) -> Duration {
-        self.known_cost(tx).map_or(Duration::ZERO, |known| (2 * known).min(MOST_PATIENT))
+    pub(crate) fn patience(known: Option<&Call>) -> Duration {
+        known.map_or(Duration::ZERO, |known| (2 * known.took).min(MOST_PATIENT))
     }
 
-    /// Remembers what a transaction took. Once it may have been interrupted.
-    pub(crate) fn learn_cost(&mut self, tx: &Transaction, took: Duration) {
+    /// Remembers what a transaction took, if that was not known already, more or less; zero is no time. Once it may have been interrupted.
+    pub(crate) fn learn_cost(&mut self, tx: &Transaction, known: Option<&Call>, took: Duration) {
+        let is_near = |known: &Call| took.abs_diff(known.took) <= known.took / 8;
+        if took.is_zero() || known.is_some_and(is_near) {
+            return;
+        }
         make_room(&mut self.calls, call_of(tx));
         let learn = |Call { took: known, .. }: &mut Call| {
             *known = if took < *known { (*known + took) / 2 } else { (*known * 7 + took) / 8 };
@@ -428,14 +433,15 @@ mod tests {
     fn patience_is_for_what_is_known_and_has_an_end() {
         let tx = Transaction { input: vec![1; 4].into(), ..Transaction::blank(crate::tx::TxType::Legacy, 1) };
         let mut known = Forecast::default();
-        assert_eq!(known.patience(&tx), Duration::ZERO);
-        known.learn_cost(&tx, Duration::from_millis(2));
+        let patience = |known: &Forecast| Forecast::patience(known.call(&tx).as_ref());
+        assert_eq!(patience(&known), Duration::ZERO);
+        known.learn_cost(&tx, None, Duration::from_millis(2));
         assert_eq!(
-            (known.known_cost(&tx), known.patience(&tx)),
+            (known.call(&tx).map(|call| call.took), patience(&known)),
             (Some(Duration::from_millis(2)), Duration::from_millis(4))
         );
         let long = Call { took: Duration::from_nanos(u64::MAX), program: None };
         known.put_call(call_of(&tx), long).unwrap();
-        assert_eq!(known.patience(&tx), MOST_PATIENT);
+        assert_eq!(patience(&known), MOST_PATIENT);
     }
 }

@@ -14,7 +14,7 @@ use crate::{
     block::BlockEnv,
     error::{ExecuteError, TxError},
     evm::{BlockGas, Executed, Replica, RevmCache, check_env},
-    forecast::{Forecast, TRANSFER},
+    forecast::{Call, Forecast, TRANSFER},
     fork::Fork,
     outcome::TxOutcome,
     report::{ExecutionReport, lap},
@@ -91,42 +91,39 @@ pub(crate) struct Threads<'a> {
     pub(crate) interrupts: Option<&'a dyn Interrupts>,
 }
 
-/// Executes decoded transactions in order on the calling thread, while another one reads ahead.
+/// Executes a block in order on the calling thread, while another one reads ahead.
 ///
 /// # Errors
 /// As [`execute`].
 fn in_order(
-    env: &BlockEnv,
-    txs: &[Transaction],
-    senders: &[Address],
-    state: &dyn StateRef,
+    block: &Block<'_, '_>,
     threads: &Threads<'_>,
     known: &mut Forecast,
     report: &mut ExecutionReport,
 ) -> Result<Vec<TxOutcome>, ExecuteError> {
+    let Block { env, txs, senders, state, .. } = *block;
     let mut replica = Replica::new(env, state, threads.codes).map_err(ExecuteError::Block)?;
     replica.reserve(txs.len());
     if threads.pool.current_num_threads() < 2 || txs.len() < ahead::LEAST {
-        return one_by_one(env, txs, senders, &mut replica, None, known, report);
+        return one_by_one(block, &mut replica, None, known, report);
     }
     let ahead = Ahead::new(state, txs, senders);
     threads.pool.in_place_scope(|scope| {
         scope.spawn(|_| ahead.read());
-        let outcomes = one_by_one(env, txs, senders, &mut replica, Some(&ahead), known, report);
+        let outcomes = one_by_one(block, &mut replica, Some(&ahead), known, report);
         ahead.end();
         outcomes
     })
 }
 
 fn one_by_one(
-    env: &BlockEnv,
-    txs: &[Transaction],
-    senders: &[Address],
+    block: &Block<'_, '_>,
     replica: &mut Replica<'_>,
     ahead: Option<&Ahead<'_>>,
     known: &mut Forecast,
     report: &mut ExecutionReport,
 ) -> Result<Vec<TxOutcome>, ExecuteError> {
+    let Block { env, txs, senders, calls, .. } = *block;
     let mut gas = BlockGas::default();
     let mut outcomes = Vec::with_capacity(txs.len());
     for (index, (tx, sender)) in txs.iter().zip(senders).enumerate() {
@@ -135,9 +132,7 @@ fn one_by_one(
         }
         let ran = gas.check(env, tx).map_err(TxError::from).and_then(|()| replica.run_in_turn(tx, *sender));
         let Executed { outcome, is_call, took, .. } = ran.map_err(|error| ExecuteError::at(index, error))?;
-        if !took.is_zero() {
-            known.learn_cost(tx, took);
-        }
+        known.learn_cost(tx, calls[index].as_ref(), took);
         gas.add(tx, outcome.gas_used);
         report.cpu.add(is_call, outcome.gas_used);
         outcomes.push(outcome);
@@ -163,28 +158,32 @@ pub(crate) fn execute(
     // Whether the environment can be had at all is found out once.
     check_env(env).map_err(ExecuteError::Block)?;
     let mut known = std::mem::take(&mut *forecast.lock().unwrap_or_else(PoisonError::into_inner));
-    let costs: Vec<_> = txs.iter().map(|tx| known.cost(tx)).collect();
+    let calls: Vec<_> = txs.iter().map(|tx| known.call(tx)).collect();
+    let costs: Vec<_> = txs.iter().zip(&calls).map(|(tx, call)| Forecast::cost(tx, call.as_ref())).collect();
     // A transfer takes no longer than handing over what it did.
-    let calls: Duration = costs.iter().map(|cost| *cost - TRANSFER).sum();
+    let in_calls: Duration = costs.iter().map(|cost| *cost - TRANSFER).sum();
     let handover = schedule.handover.saturating_mul(txs.len().try_into().unwrap_or(u32::MAX));
-    let divided = (calls / count.max(1) as u32).saturating_add(handover);
-    let worth = count >= 2 && txs.len() >= schedule.from && calls >= divided.saturating_add(schedule.least);
-    let block = Block { env, txs, senders, state, costs: &costs };
+    let divided = (in_calls / count.max(1) as u32).saturating_add(handover);
+    let worth = count >= 2 && txs.len() >= schedule.from && in_calls >= divided.saturating_add(schedule.least);
+    let block = Block { env, txs, senders, state, calls: &calls, costs: &costs, begun: clock };
     let done = if worth { on_threads(&block, count, threads, &mut known, report) } else { None };
-    let outcomes = done.unwrap_or_else(|| in_order(env, txs, senders, state, threads, &mut known, report));
+    let outcomes = done.unwrap_or_else(|| in_order(&block, threads, &mut known, report));
     lap(&mut report.time.fallback, &mut clock);
     known.fade();
     put(forecast, known);
     outcomes
 }
 
-/// A block, and what each of its transactions will take.
+/// A block, what is known of the call of each transaction, and what it will take.
 struct Block<'a, 'b> {
     env: &'b BlockEnv,
     txs: &'b [Transaction],
     senders: &'b [Address],
     state: &'a dyn StateRef,
+    calls: &'b [Option<Call>],
     costs: &'b [Duration],
+    /// When its execution began.
+    begun: Instant,
 }
 
 /// Executes a block on so many threads; `None` where one had better do it.
@@ -209,6 +208,7 @@ fn on_threads(
         let mut presence = Presence::new(shared, number);
         let mut worker = Worker::new(shared, number, replica, &make);
         worker.work();
+        worker.tell();
         presence.leave();
         last();
         // What others have read takes a while to drop, and nobody waits for that. The calling thread drops its own: what it
@@ -256,12 +256,13 @@ fn gather(shared: &Shared<'_>, report: &mut ExecutionReport) -> Vec<TxOutcome> {
     shared.wait_for_others(0);
     let mut queue = shared.queue();
     report.conflicts += queue.conflicts;
+    report.timeline = std::mem::take(&mut *shared.timeline.lock().unwrap_or_else(PoisonError::into_inner));
+    report.timeline.sort_unstable_by_key(|span| span.to);
     let mut outcomes = Vec::with_capacity(shared.txs.len());
     let entries = log.into_iter().filter_map(Arc::into_inner);
-    for (tx, executed) in shared.txs.iter().zip(entries.flat_map(|entry| entry.executed)) {
-        if !executed.took.is_zero() {
-            queue.forecast.learn_cost(tx, executed.took);
-        }
+    let txs = shared.txs.iter().zip(shared.calls);
+    for ((tx, call), executed) in txs.zip(entries.flat_map(|entry| entry.executed)) {
+        queue.forecast.learn_cost(tx, call.as_ref(), executed.took);
         report.cpu.add(executed.is_call, executed.outcome.gas_used);
         outcomes.push(executed.outcome);
     }

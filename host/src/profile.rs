@@ -2,7 +2,7 @@
 //! about, what calls take, and where programs look. Only ever a hint: a wrong one costs time, never a result.
 
 use crate::{
-    access::{DEPTH, Formula, Known, Learned, Program, Slot, Step, WORDS, Word},
+    access::{DEPTH, Formula, Known, Learned, Program, ProgramId, Slot, Step, WORDS, Word},
     forecast::{Call, Forecast},
 };
 use alloy_primitives::{FixedBytes, map::HashMap};
@@ -62,7 +62,7 @@ impl Profile {
         let mut programs = Vec::new();
         for (index, row) in rows_if_any("programs")?.iter().enumerate() {
             let (program, known) = program_of(row).ok_or_else(|| bad(format!("programs[{index}]"), "not a program"))?;
-            programs.push(program);
+            programs.push(ProgramId::of(&program));
             forecast.programs.put(program, known).ok_or_else(|| bad("programs", "too many, or too many keys"))?;
         }
         for (index, row) in rows_if_any("conflicts")?.iter().enumerate() {
@@ -93,8 +93,9 @@ impl Profile {
     pub fn to_json(&self) -> String {
         let hex = |name: u64| format!("{name:#018x}");
         let names: Vec<_> = self.0.names().map(|(name, left)| json!([hex(name), left])).collect();
-        let places: HashMap<_, _> = self.0.programs.iter().map(|(program, _)| *program).zip(0..).collect();
-        let place = |program: Option<Program>| program.and_then(|program| places.get(&program));
+        let places: HashMap<_, _> =
+            self.0.programs.iter().map(|(program, _)| ProgramId::of(program)).zip(0..).collect();
+        let place = |program: Option<ProgramId>| program.and_then(|program| places.get(&program));
         let calls: Vec<_> = self
             .0
             .calls()

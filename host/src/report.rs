@@ -97,6 +97,8 @@ impl Runner {
 pub struct Span {
     /// Who ran it.
     pub runner: Runner,
+    /// On which CPU thread, the calling one first; zero for a device.
+    pub thread: usize,
     /// The index of the first of its transactions.
     pub first: usize,
     /// How many there were; of lanes not always in a row.
@@ -134,7 +136,8 @@ pub struct ExecutionReport {
     pub served: u64,
     /// Transactions whose lanes fell back, or that revm takes long for, and whose result is what it made of them while lanes went on.
     pub beside: u64,
-    /// What ran when, on the device and beside it, of a block that a device executes; by its end.
+    /// What ran when, by its end: on a device and beside it, or on CPU threads, where each unit that ran counts, stale ones included. Empty
+    /// for a block that one thread runs.
     pub timeline: Vec<Span>,
     /// The longest compute dispatch.
     pub longest_dispatch: Duration,

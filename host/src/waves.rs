@@ -1,7 +1,7 @@
 //! Executes an ordered block in waves on a device: speculate, validate against the committed prefix, redo what is stale, fall back in place.
 
 use crate::{
-    access::{Program, selector},
+    access::ProgramId,
     block::BlockEnv,
     commit::Committed,
     context::{Context, Contexts, PlacedTx, Terms},
@@ -128,9 +128,9 @@ pub(crate) fn execute(
 }
 
 /// What a lane runs, if that is an account's code.
-fn program(lane: &Lane<'_>) -> Option<Program> {
+fn program(lane: &Lane<'_>) -> Option<ProgramId> {
     let code = lane.running().filter(|_| !lane.creates())?;
-    Some((code.account_hash, selector(&lane.tx.input)))
+    Some(ProgramId::new(&code.account_hash, &lane.tx.input))
 }
 
 fn state_error(tx: usize) -> impl Fn(StateError) -> ExecuteError {
@@ -172,15 +172,15 @@ impl<'a> Run<'a> {
         let forecast = self.forecast.lock().unwrap_or_else(PoisonError::into_inner);
         let programs = &forecast.programs;
         let (mut indices, mut placed, mut unknown) = (Vec::new(), Vec::new(), false);
-        let mut watched: HashMap<Program, usize> = HashMap::default();
+        let mut watched: HashMap<ProgramId, usize> = HashMap::default();
         for (index, route) in self.routes.iter().enumerate() {
             let Route::Device(lane) = route else { continue };
             let Some(program) = program(lane) else {
                 unknown |= lane.creates();
                 continue;
             };
-            unknown |= !programs.knows(&program);
-            if self.watches.len() < WATCHED && programs.wants(&program) {
+            unknown |= !programs.knows(program);
+            if self.watches.len() < WATCHED && programs.wants(program) {
                 let runs = watched.entry(program).or_default();
                 if *runs < WATCHED_OF_ONE {
                     self.watches.push(index);
@@ -209,8 +209,8 @@ impl<'a> Run<'a> {
         let forecast = self.forecast();
         let long = self.routes.iter().enumerate().filter_map(|(index, route)| {
             let Route::Device(lane) = route else { return None };
-            let by_program = || Some(forecast.programs.get(&program(lane)?)?.took);
-            let cost = forecast.known_cost(&self.txs[index]).or_else(by_program)?;
+            let by_program = || Some(forecast.programs.get(program(lane)?)?.took);
+            let cost = forecast.call(&self.txs[index]).map(|call| call.took).or_else(by_program)?;
             (cost >= LONG).then_some((cost, index))
         });
         let mut long: Vec<_> = long.collect();
@@ -261,7 +261,8 @@ impl<'a> Run<'a> {
         let run_beside = |index: usize| {
             let from = begun.elapsed();
             let made = Beside::run(env, &txs[index], senders[index], prefix);
-            let span = Span { runner: report::Runner::Cpu, first: index, txs: 1, from, to: begun.elapsed() };
+            let thread = rayon::current_thread_index().map_or(0, |index| index + 1);
+            let span = Span { runner: report::Runner::Cpu, thread, first: index, txs: 1, from, to: begun.elapsed() };
             keep.lock().unwrap_or_else(PoisonError::into_inner).push((span, made));
         };
         let from = begun.elapsed();
@@ -281,7 +282,8 @@ impl<'a> Run<'a> {
             let mut declined = |index: usize, _| scope.spawn(move |_| run_beside(index));
             let results = self.runner.run(lanes, &contexts, &mut declined, self.report, &mut self.clock);
             let first = ready.first().copied().unwrap_or_default();
-            let span = Span { runner: report::Runner::Device, first, txs: ready.len(), from, to: begun.elapsed() };
+            let (runner, to) = (report::Runner::Device, begun.elapsed());
+            let span = Span { runner, thread: 0, first, txs: ready.len(), from, to };
             self.report.timeline.push(span);
             results
         });
@@ -301,7 +303,7 @@ impl<'a> Run<'a> {
     /// Remembers what revm took, if that can be long and not only the wait for a core.
     fn learn(&self, index: usize, outcome: &TxOutcome, took: Duration) {
         if outcome.gas_used >= LONG_GAS {
-            self.forecast().learn_cost(&self.txs[index], took);
+            self.forecast().learn_cost(&self.txs[index], None, took);
         }
     }
 
@@ -390,11 +392,11 @@ impl<'a> Run<'a> {
         let outcome = self.revm.transact(tx, self.senders[index]).map_err(|error| ExecuteError::at(index, error))?;
         let to = self.begun.elapsed();
         self.learn(index, &outcome, to - from);
-        match self.report.timeline.last_mut() {
-            Some(span) if span.runner == report::Runner::Cpu && span.first + span.txs == index => {
-                (span.txs, span.to) = (span.txs + 1, to);
-            }
-            _ => self.report.timeline.push(Span { runner: report::Runner::Cpu, first: index, txs: 1, from, to }),
+        let runner = report::Runner::Cpu;
+        let follows = |span: &&mut Span| (span.runner, span.thread, span.first + span.txs) == (runner, 0, index);
+        match self.report.timeline.last_mut().filter(follows) {
+            Some(span) => (span.txs, span.to) = (span.txs + 1, to),
+            None => self.report.timeline.push(Span { runner, thread: 0, first: index, txs: 1, from, to }),
         }
         Ok(outcome)
     }

@@ -11,7 +11,7 @@ use lockstep::{
     outcome::TxOutcome,
     parallel::Schedule,
     plan::is_call,
-    report::{ExecutionReport, RouteCount},
+    report::{ExecutionReport, RouteCount, Runner},
     state::StateRef,
 };
 use std::{
@@ -127,6 +127,12 @@ pub fn compare(
     theirs.contracts.remove(&KECCAK256_EMPTY);
     if ours != theirs {
         return Err("the bundles differ".into());
+    }
+    let spans = || report.timeline.iter().filter(|span| span.runner == Runner::Cpu);
+    let all_on_threads = !report.timeline.is_empty() && spans().count() == report.timeline.len();
+    let in_a_span = |tx: usize| spans().any(|span| (span.first..span.first + span.txs).contains(&tx));
+    if all_on_threads && !(0..outcomes.len()).all(in_a_span) {
+        return Err(format!("not in the timeline: {:?}", report.timeline));
     }
     if report.total() != expected.counts {
         return Err(format!("{:?} instead of {:?}", report.total(), expected.counts));

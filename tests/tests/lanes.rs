@@ -10,6 +10,7 @@ use lockstep::{
     fallback::FallbackReason,
     fork::Fork,
     plan::{LaneClass, LaneLimits},
+    profile::Profile,
     report::ExecutionReport,
     state::{AccountInfo, StateRef},
 };
@@ -19,6 +20,7 @@ use lockstep_tests::{
     harness::{self, Suite, Target},
     programs::{self, Calls, Code},
     states::Silent,
+    tokens,
 };
 use rayon::prelude::*;
 use std::{process::ExitCode, sync::Arc, time::Duration};
@@ -230,6 +232,32 @@ fn dies(rounds: u64) -> Result<(), Failed> {
     ensure(report.fallbacks.get(&FallbackReason::DeviceError).is_some_and(|txs| *txs > 0), || format!("{report:?}"))
 }
 
+/// Where lanes look is learned while a block runs, though the state gives no hints: the next one asks for nothing. What rests on what
+/// another one has changed is revm's, once that is learned.
+fn learned(target: Target) -> Result<(), Failed> {
+    let device = harness::device(target)?.ok_or("no device")?;
+    let engine = Engine::builder().with_device(device).threads(2).build()?;
+    let mut calls = tokens::transfers(24)?;
+    let state = calls.state.clone();
+    let silent = Silent::new(&state);
+    let run = |calls: &Calls| same_as_revm(&engine, calls, &silent);
+    let served = |report: &ExecutionReport| (report.served, report.waves, report.device.txs);
+    let reports = [run(&calls)?, run(&calls)?];
+    ensure(reports[0].served >= 48 && served(&reports[1]) == (0, 1, 24), || format!("{reports:?}"))?;
+    // As a file would keep it.
+    let profile = Profile::parse(engine.profile().to_json().as_bytes())?;
+    let kept = Engine::builder().with_device(harness::device(target)?.ok_or("no device")?).profile(profile).build()?;
+    let report = same_as_revm(&kept, &calls, &silent)?;
+    ensure(served(&report) == (0, 1, 24), || format!("{report:?}"))?;
+    // Each pays whom the one before it paid.
+    let to = calls.txs[0].input.clone();
+    calls.txs[6..12].iter_mut().for_each(|tx| tx.input = to.clone());
+    let reports = [run(&calls)?, run(&calls)?];
+    ensure(reports[0].conflicts > 0 && reports[0].cpu.txs == 0, || format!("{reports:?}"))?;
+    let counts = |report: &ExecutionReport| (report.conflicts, report.waves, report.cpu.txs, report.device.txs);
+    ensure(counts(&reports[1]) == (0, 1, 6, 18), || format!("{reports:?}"))
+}
+
 fn main() -> ExitCode {
     let mut suite = Suite::default();
     for target in [Target::Wgpu, Target::WgpuU32] {
@@ -240,6 +268,7 @@ fn main() -> ExitCode {
         }
         suite.on(target, "caps", move |_| caps(target));
         suite.on(target, "declined", move |_| declined(target));
+        suite.on(target, "learned", move |_| learned(target));
     }
     suite.each("stragglers", stragglers);
     suite.each("delegated", delegated);

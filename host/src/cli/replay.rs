@@ -276,7 +276,7 @@ fn block_json(
 
 fn span_json(span: &Span) -> Value {
     json!({
-        "on": span.runner.name(), "first": span.first, "txs": span.txs,
+        "on": span.runner.name(), "thread": span.thread, "first": span.first, "txs": span.txs,
         "from_ms": milliseconds(span.from), "to_ms": milliseconds(span.to),
     })
 }

@@ -447,7 +447,7 @@ fn a_long_one_begins_first() {
         (2, COUNTER.into(), 0, &slot(2)),
     ]);
     let mut known = Forecast::default();
-    known.learn_cost(&case.txs[2], Duration::from_millis(1));
+    known.learn_cost(&case.txs[2], None, Duration::from_millis(1));
     let (orders, _) = check_to(u64::MAX, &known, &case, 2, 2, 1);
     assert!(orders > 200, "{orders} orders");
 }

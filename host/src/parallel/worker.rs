@@ -8,8 +8,9 @@ use crate::{
     block::BlockEnv,
     error::{ExecuteError, TxError},
     evm::{BlockGas, Executed, Left, Replica},
-    forecast::{Forecast, Names, Plan},
+    forecast::{Call, Forecast, Names, Plan},
     outcome::TxOutcome,
+    report::{Runner, Span},
     tx::Transaction,
 };
 use alloy_primitives::Address;
@@ -40,6 +41,8 @@ pub(super) struct Shared<'b> {
     pub(super) txs: &'b [Transaction],
     pub(super) senders: &'b [Address],
     pub(super) names: Vec<Names>,
+    /// What is known of the call of each transaction.
+    pub(super) calls: &'b [Option<Call>],
     /// What each transaction will take.
     pub(super) costs: &'b [Duration],
     pub(super) schedule: Schedule,
@@ -55,6 +58,9 @@ pub(super) struct Shared<'b> {
     pub(super) turns: Vec<AtomicUsize>,
     /// Threads that may hold what was committed.
     pub(super) present: AtomicUsize,
+    /// When the execution began, and what ran since then, of threads that are done.
+    pub(super) begun: Instant,
+    pub(super) timeline: Mutex<Vec<Span>>,
 }
 
 impl<'b> Shared<'b> {
@@ -66,12 +72,12 @@ impl<'b> Shared<'b> {
         interrupts: Option<&'b dyn Interrupts>,
         known: &mut Forecast,
     ) -> Option<Self> {
-        let Block { env, txs, senders, costs, .. } = *block;
+        let Block { env, txs, senders, calls, costs, .. } = *block;
         let mut names: Vec<_> = txs.iter().zip(senders).map(|(tx, sender)| Names::of(tx, sender)).collect();
-        known.expect(&mut names, txs, senders);
+        known.expect(&mut names, txs, senders, calls);
         let plan = Plan::of(&names, costs, known, count)?;
-        let patience = txs.iter().map(|tx| known.patience(tx)).collect();
-        let watches = known.watches(txs).into();
+        let patience = calls.iter().map(|call| Forecast::patience(call.as_ref())).collect();
+        let watches = known.watches(txs, calls).into();
         let mut queue = Queue::new(txs.len(), count, std::mem::take(known));
         for (chain, thread) in plan.chains.iter().zip((0..count).rev()) {
             queue.plan(chain, thread, &names);
@@ -81,6 +87,7 @@ impl<'b> Shared<'b> {
             txs,
             senders,
             names,
+            calls,
             costs,
             schedule,
             interrupts,
@@ -91,6 +98,8 @@ impl<'b> Shared<'b> {
             watches,
             turns: (0..count).map(|_| AtomicUsize::new(0)).collect(),
             present: AtomicUsize::new(0),
+            begun: block.begun,
+            timeline: Mutex::default(),
         })
     }
 
@@ -244,6 +253,8 @@ pub(super) struct Worker<'s, 'b, 'a> {
     make: &'s dyn Fn() -> Option<Replica<'a>>,
     /// Who was waited for in vain, and how often he had looked for something to do by then.
     busy: Option<(usize, usize)>,
+    /// What it ran.
+    spans: Vec<Span>,
 }
 
 impl<'s, 'b, 'a> Worker<'s, 'b, 'a> {
@@ -253,7 +264,19 @@ impl<'s, 'b, 'a> Worker<'s, 'b, 'a> {
         replica: Replica<'a>,
         make: &'s dyn Fn() -> Option<Replica<'a>>,
     ) -> Self {
-        Self { shared, number, replica, seen: 0, beside: None, seen_beside: 0, make, busy: None }
+        Self { shared, number, replica, seen: 0, beside: None, seen_beside: 0, make, busy: None, spans: Vec::new() }
+    }
+
+    /// Something ran since then.
+    fn ran(&mut self, first: usize, txs: usize, since: Instant) {
+        let (begun, to) = (self.shared.begun, Instant::now());
+        let (from, to) = (since - begun, to - begun);
+        self.spans.push(Span { runner: Runner::Cpu, thread: self.number, first, txs, from, to });
+    }
+
+    /// Tells what it ran.
+    pub(super) fn tell(&mut self) {
+        self.shared.timeline.lock().unwrap_or_else(PoisonError::into_inner).append(&mut self.spans);
     }
 
     /// What its replicas have read and written, for others to drop.
@@ -368,6 +391,7 @@ impl<'s, 'b, 'a> Worker<'s, 'b, 'a> {
     fn race(&mut self, start: usize) -> bool {
         let shared = self.shared;
         let Some(beside) = self.stand(Some(start)) else { return true };
+        let begun = Instant::now();
         let left = self.standing(beside).speculate(
             start..start + 1,
             shared.txs,
@@ -375,6 +399,7 @@ impl<'s, 'b, 'a> Worker<'s, 'b, 'a> {
             &shared.progress,
             Duration::ZERO,
         );
+        self.ran(start, 1, begun);
         self.pause();
         let mut queue = shared.queue();
         let range = if shared.committed() == start { queue.take_held(start) } else { None };
@@ -617,6 +642,7 @@ impl<'s, 'b, 'a> Worker<'s, 'b, 'a> {
     fn finish(&mut self, range: Range<usize>, beside: bool, mut done: Vec<Executed>, mut gas: BlockGas) -> bool {
         let shared = self.shared;
         shared.progress.runs(self.number, true);
+        let (from, begun) = (done.len(), Instant::now());
         for index in range.start + done.len()..range.end {
             let tx = &shared.txs[index];
             let ran = gas.check(shared.env, tx).map_err(TxError::from);
@@ -628,6 +654,7 @@ impl<'s, 'b, 'a> Worker<'s, 'b, 'a> {
                 Err(error) => return self.fail(index, error),
             }
         }
+        self.ran(range.start + from, range.end - range.start - from, begun);
         if beside {
             self.seen_beside += 1;
         }
@@ -656,6 +683,12 @@ impl<'s, 'b, 'a> Worker<'s, 'b, 'a> {
         let left = self.replica.speculate(range.clone(), shared.txs, shared.senders, &shared.progress, patience);
         shared.progress.runs(number, false);
         shared.progress.add(self.replica.took_from(range.start));
+        let done = match &left {
+            Left::Nothing => range.len(),
+            Left::AtTurn(left) | Left::Other(left) | Left::All(_, left) => left.start - range.start,
+        };
+        // One that broke off ran, too.
+        self.ran(range.start, done.max(1), begun);
         for (index, access) in self.replica.take_accesses() {
             shared.queue().forecast.learn_access(&shared.txs[index], shared.senders[index], &access);
         }

@@ -62,7 +62,7 @@ pub(crate) fn watch(
 mod tests {
     use super::*;
     use crate::{
-        access::{Programs, selector},
+        access::{ProgramId, Programs},
         fixture,
         state::{AccountInfo, StateKey},
         tx::TxType,
@@ -100,7 +100,7 @@ mod tests {
         programs.learn(&tx, sender, &access);
         // Somebody else's is foretold.
         let other = fixture::sender(2);
-        let program = (code_hash, selector(&tx.input));
+        let program = ProgramId::new(&code_hash, &tx.input);
         let mut expected: Vec<_> =
             programs.expected(&[(program, &tx, other)]).iter().map(|expected| expected.key).collect();
         expected.sort_by_key(|key| format!("{key:?}"));
