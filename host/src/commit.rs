@@ -74,6 +74,13 @@ impl<'a> Committed<'a> {
         }
     }
 
+    /// What the transactions have made of a slot; `None` where it is the base's.
+    pub(crate) fn changed(&self, address: &Address, slot: &U256) -> Option<U256> {
+        let overlay = self.accounts.get(address)?;
+        let wiped = || overlay.wiped.then_some(U256::ZERO);
+        overlay.slots.get(slot).copied().or_else(wiped)
+    }
+
     /// All keys that a layer owns, in no order.
     pub fn own_keys(&self) -> impl Iterator<Item = StateKey> {
         self.accounts.iter().flat_map(|(address, overlay)| {
@@ -171,12 +178,8 @@ impl StateRef for Committed<'_> {
     }
 
     fn storage(&self, address: &Address, slot: &U256) -> Result<U256, StateError> {
-        match self.accounts.get(address) {
-            Some(overlay) => match overlay.slots.get(slot) {
-                Some(value) => Ok(*value),
-                None if overlay.wiped => Ok(U256::ZERO),
-                None => self.base.storage(address, slot),
-            },
+        match self.changed(address, slot) {
+            Some(value) => Ok(value),
             None => self.base.storage(address, slot),
         }
     }

@@ -140,6 +140,7 @@ impl<'a> Runner<'a> {
 
     /// Puts what lanes are expected to look at into the snapshot, in bounds.
     pub(crate) fn expect(&mut self, keys: Vec<StateKey>, of: Numbered<'_>) {
+        self.snapshot.reserve(keys.len().min(MAX_HINTS));
         for key in keys.into_iter().take(MAX_HINTS) {
             self.ensure_hint(key, of);
         }

@@ -3,6 +3,7 @@
 use crate::{
     abi,
     block::BlockEnv,
+    commit::Committed,
     context::Terms,
     coverage::Coverage,
     delegation::{Delegated, Delegations},
@@ -14,7 +15,6 @@ use crate::{
     state::{AccountInfo, StateError, StateKey, StateRef},
 };
 use alloy_primitives::{Address, B256, Bytes, U256, keccak256};
-use std::collections::BTreeMap;
 
 /// A value that a lane read, and what it must still be for the lane's result to stand.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -219,7 +219,18 @@ impl Speculation {
     ///
     /// # Errors
     /// The state could not be read.
-    pub fn is_stale(&self, lane: &Lane<'_>, env: &BlockEnv, prefix: &dyn StateRef) -> Result<bool, StateError> {
+    pub fn is_stale(&self, lane: &Lane<'_>, env: &BlockEnv, prefix: &Committed<'_>) -> Result<bool, StateError> {
+        let parties = Parties::of(lane, env, prefix)?;
+        self.differs(lane, env, prefix, &parties)
+    }
+
+    fn differs(
+        &self,
+        lane: &Lane<'_>,
+        env: &BlockEnv,
+        committed: &Committed<'_>,
+        prefix: &Parties<'_>,
+    ) -> Result<bool, StateError> {
         for read in &self.reads {
             let same = match read {
                 Read::Balance(address, balance) => prefix.account(address)?.unwrap_or_default().balance == *balance,
@@ -229,7 +240,8 @@ impl Speculation {
                     let info = prefix.account(address)?.unwrap_or_default();
                     info.code_hash == *hash && info.is_empty() != *alive
                 }
-                Read::Slot(address, slot, value) => prefix.storage(address, slot)? == *value,
+                // What nobody has changed is what it was when the lane read it.
+                Read::Slot(address, slot, value) => committed.changed(address, slot).is_none_or(|now| now == *value),
             };
             if !same {
                 return Ok(true);
@@ -264,28 +276,31 @@ impl Speculation {
         })
     }
 
-    /// Judges a finished result at its turn in a block.
+    /// Judges a finished result at its turn in a block. What is accepted takes output and logs along.
     ///
     /// # Errors
     /// The state could not be read.
     pub fn validate(
-        &self,
+        &mut self,
         lane: &Lane<'_>,
         status: TxStatus,
         env: &BlockEnv,
-        prefix: &dyn StateRef,
+        committed: &Committed<'_>,
     ) -> Result<Verdict, StateError> {
+        let prefix = &Parties::of(lane, env, committed)?;
         let sender = prefix.account(&lane.sender)?.unwrap_or_default();
         if !may_stand(lane, &sender, env, prefix)? {
             return Ok(Verdict::Revm);
         }
-        if self.is_stale(lane, env, prefix)? {
+        if self.differs(lane, env, committed, prefix)? {
             return Ok(Verdict::Stale);
         }
         if !self.adds_up(lane, &sender, env, prefix)? {
             return Ok(Verdict::Revm);
         }
-        self.outcome(lane, status, env, prefix).map(Verdict::Accept)
+        let (changes, gas_used) = self.changes(lane, status, env, prefix)?;
+        let told = (std::mem::take(&mut self.output), std::mem::take(&mut self.logs));
+        Ok(Verdict::Accept(result(lane, status, gas_used, told, changes)))
     }
 
     /// Judges a finished result on the very state that its lane ran on, where nothing can be stale; `None` where revm is
@@ -301,14 +316,14 @@ impl Speculation {
         state: &dyn StateRef,
         changes: bool,
     ) -> Result<Option<TxOutcome>, StateError> {
+        let state = &Parties::of(lane, env, state)?;
         let sender = state.account(&lane.sender)?.unwrap_or_default();
         if !may_stand(lane, &sender, env, state)? || !self.adds_up(lane, &sender, env, state)? {
             return Ok(None);
         }
-        if !changes {
-            return Ok(Some(self.result(lane, status, self.gas_used(lane, env.fork))));
-        }
-        self.outcome(lane, status, env, state).map(Some)
+        let (changes, gas_used) =
+            if changes { self.changes(lane, status, env, state)? } else { (Vec::new(), self.gas_used(lane, env.fork)) };
+        Ok(Some(result(lane, status, gas_used, (self.output.clone(), self.logs.clone()), changes)))
     }
 
     /// Whether no sum ends where revm has its own way.
@@ -340,18 +355,6 @@ impl Speculation {
         Ok(true)
     }
 
-    /// Everything but the changes.
-    fn result(&self, lane: &Lane<'_>, status: TxStatus, gas_used: u64) -> TxOutcome {
-        TxOutcome {
-            status,
-            gas_used,
-            output: self.output.clone(),
-            logs: self.logs.clone(),
-            contract_address: Some(lane.to).filter(|_| lane.creates() && status == TxStatus::Success),
-            changes: Vec::new(),
-        }
-    }
-
     /// Gas paid for: refunds capped (EIP-3529), not below the floor (EIP-7623).
     fn gas_used(&self, lane: &Lane<'_>, fork: Fork) -> u64 {
         let spent = lane.tx.gas_limit - self.gas_left.min(lane.tx.gas_limit);
@@ -360,16 +363,17 @@ impl Speculation {
         (spent - refund.min(spent / quotient)).max(lane.gas.floor)
     }
 
-    fn outcome(
+    /// What the transaction changes, and gas paid for.
+    fn changes(
         &self,
         lane: &Lane<'_>,
         status: TxStatus,
         env: &BlockEnv,
-        prefix: &dyn StateRef,
-    ) -> Result<TxOutcome, StateError> {
+        prefix: &Parties<'_>,
+    ) -> Result<(Vec<AccountChange>, u64), StateError> {
         let gas_used = self.gas_used(lane, env.fork);
         let gas = U256::from(gas_used);
-        let mut changes = Changes { prefix, accounts: BTreeMap::new() };
+        let mut changes = Changes { prefix, accounts: Vec::with_capacity(self.touched.len() + 3) };
 
         let sender = changes.account(lane.sender)?;
         sender.nonce += 1;
@@ -414,49 +418,98 @@ impl Speculation {
         let fees = lane.fees.gas_price.saturating_sub(burnt) * gas;
         beneficiary.balance = beneficiary.balance.checked_add(fees).unwrap_or(beneficiary.balance);
 
-        Ok(TxOutcome { changes: changes.finish(), ..self.result(lane, status, gas_used) })
+        Ok((changes.finish(), gas_used))
     }
 }
 
-/// The changes of a transaction, by address.
+fn result(
+    lane: &Lane<'_>,
+    status: TxStatus,
+    gas_used: u64,
+    (output, logs): (Bytes, Vec<Log>),
+    changes: Vec<AccountChange>,
+) -> TxOutcome {
+    let contract_address = Some(lane.to).filter(|_| lane.creates() && status == TxStatus::Success);
+    TxOutcome { status, gas_used, output, logs, contract_address, changes }
+}
+
+/// A state whose accounts of sender, target and beneficiary are looked up once.
+struct Parties<'a> {
+    below: &'a dyn StateRef,
+    held: [(Address, Option<AccountInfo>); 3],
+}
+
+impl<'a> Parties<'a> {
+    fn of(lane: &Lane<'_>, env: &BlockEnv, below: &'a dyn StateRef) -> Result<Self, StateError> {
+        let held = |address| Ok((address, below.account(&address)?));
+        Ok(Self { below, held: [held(lane.sender)?, held(lane.to)?, held(env.beneficiary)?] })
+    }
+}
+
+impl StateRef for Parties<'_> {
+    fn account(&self, address: &Address) -> Result<Option<AccountInfo>, StateError> {
+        match self.held.iter().find(|(held, _)| held == address) {
+            Some((_, info)) => Ok(*info),
+            None => self.below.account(address),
+        }
+    }
+
+    fn storage(&self, address: &Address, slot: &U256) -> Result<U256, StateError> {
+        self.below.storage(address, slot)
+    }
+
+    fn code(&self, code_hash: &B256) -> Result<Bytes, StateError> {
+        self.below.code(code_hash)
+    }
+
+    fn block_hash(&self, number: u64) -> Result<B256, StateError> {
+        self.below.block_hash(number)
+    }
+}
+
+/// The changes of a transaction.
 struct Changes<'a> {
-    prefix: &'a dyn StateRef,
-    accounts: BTreeMap<Address, AccountChange>,
+    prefix: &'a Parties<'a>,
+    accounts: Vec<AccountChange>,
 }
 
 impl Changes<'_> {
     /// The change of an account that is touched.
     fn entry(&mut self, address: Address) -> Result<&mut AccountChange, StateError> {
-        match self.accounts.entry(address) {
-            std::collections::btree_map::Entry::Occupied(entry) => Ok(entry.into_mut()),
-            std::collections::btree_map::Entry::Vacant(entry) => {
+        let place = match self.accounts.iter().position(|change| change.address == address) {
+            Some(place) => place,
+            None => {
                 let before = self.prefix.account(&address)?;
-                Ok(entry.insert(AccountChange {
+                self.accounts.push(AccountChange {
                     address,
                     kind: AccountChangeKind::Touched,
                     before,
                     after: before.unwrap_or_default(),
                     code: None,
                     storage: Vec::new(),
-                }))
+                });
+                self.accounts.len() - 1
             }
-        }
+        };
+        Ok(&mut self.accounts[place])
     }
 
     fn account(&mut self, address: Address) -> Result<&mut AccountInfo, StateError> {
         Ok(&mut self.entry(address)?.after)
     }
 
-    fn finish(self) -> Vec<AccountChange> {
-        let finished = |mut change: AccountChange| {
+    /// By address.
+    fn finish(mut self) -> Vec<AccountChange> {
+        for change in &mut self.accounts {
             if change.kind == AccountChangeKind::Destroyed {
                 // Whatever was paid to it since is burnt.
-                return AccountChange { after: AccountInfo::default(), code: None, storage: Vec::new(), ..change };
+                (change.after, change.code) = (AccountInfo::default(), None);
+                change.storage.clear();
             }
             change.storage.sort_unstable_by_key(|slot| slot.slot);
-            change
-        };
-        self.accounts.into_values().map(finished).collect()
+        }
+        self.accounts.sort_unstable_by_key(|change| change.address);
+        self.accounts
     }
 }
 

@@ -9,7 +9,7 @@ use lockstep::{
 };
 use lockstep_tests::{
     calls,
-    harness::Suite,
+    harness::{self, Suite, Target},
     programs::{self, Calls, Code},
     random::random,
     states::Silent,
@@ -47,10 +47,10 @@ fn differ((got, _): &Ran, (want, _): &Ran) -> Option<String> {
     }
 }
 
-/// The same programs with everything at hand and with nothing.
-fn unhinted(engine: &Engine, calls: &Calls) -> Result<(), Failed> {
+/// The same programs with everything at hand and with nothing, nor with what an engine has learned.
+fn unhinted(target: Target, engine: &Engine, calls: &Calls) -> Result<(), Failed> {
     let state = Silent::new(&calls.state);
-    let (hinted, silent) = (run(engine, calls, &calls.state), run(engine, calls, &state));
+    let (hinted, silent) = (run(&harness::engine(target)?, calls, &calls.state), run(engine, calls, &state));
     if let Some(difference) = differ(&silent, &on_cpu(calls, &state)?) {
         return Err(difference.into());
     }
@@ -128,8 +128,10 @@ fn unreadable(engine: &Engine) -> Result<(), Failed> {
 fn main() -> ExitCode {
     let mut suite = Suite::default();
     for fork in [Fork::Berlin, Fork::Cancun, Fork::Prague] {
-        suite.each(&format!("calls::{fork}"), move |engine| unhinted(engine, &calls::calls(fork)));
-        suite.each(&format!("state::{fork}"), move |engine| unhinted(engine, &programs::state(fork)));
+        for target in Target::ALL {
+            suite.on(target, &format!("calls::{fork}"), move |engine| unhinted(target, engine, &calls::calls(fork)));
+            suite.on(target, &format!("state::{fork}"), move |engine| unhinted(target, engine, &programs::state(fork)));
+        }
         suite.each(&format!("random::{fork}"), move |engine| {
             (0..30).try_for_each(|seed| random_block(engine, fork, seed))
         });

@@ -17,7 +17,10 @@ use crate::{
     plan::{Lane, LaneLimits},
     state::{StateError, StateKey},
 };
-use alloy_primitives::{Address, B256, U256, map::HashMap};
+use alloy_primitives::{
+    Address, B256, U256,
+    map::{HashMap, HashSet},
+};
 use bytemuck::Zeroable;
 use std::sync::Arc;
 
@@ -354,7 +357,7 @@ pub fn raised_before(lane: &Lane<'_>, address: &Address) -> u32 {
 
 /// What is warm from the start (EIP-2929, 2930, 3651, 7702), with what the sender has paid and the target received.
 fn initial_entries(lane: &Lane<'_>, env: &BlockEnv, codes: &CodeArena) -> Vec<Initial> {
-    let mut entries = Vec::new();
+    let mut entries = Vec::with_capacity(4);
     if lane.running().is_none() {
         return entries;
     }
@@ -370,7 +373,11 @@ fn initial_entries(lane: &Lane<'_>, env: &BlockEnv, codes: &CodeArena) -> Vec<In
             entries.push(account_entry(lane, authority.address, abi::ENTRY_WARM, codes));
         }
     }
-    let mut seen: std::collections::HashSet<StateKey> = entries.iter().map(|(key, _)| *key).collect();
+    // Most have no access list, and nothing but the parties.
+    let mut seen: HashSet<StateKey> = HashSet::default();
+    if !lane.tx.access_list.is_empty() {
+        seen.extend(entries.iter().map(|(key, _)| *key));
+    }
     let beneficiary = (env.fork >= Fork::Shanghai).then_some(env.beneficiary);
     let delegate = lane.code.as_ref().and_then(|code| code.delegate);
     let listed = lane.tx.access_list.iter().flat_map(|(address, slots)| {
@@ -379,7 +386,12 @@ fn initial_entries(lane: &Lane<'_>, env: &BlockEnv, codes: &CodeArena) -> Vec<In
     });
     let warm = beneficiary.into_iter().chain(delegate).map(StateKey::Account).chain(listed);
     for key in warm {
-        if seen.insert(key) {
+        let is_new = if lane.tx.access_list.is_empty() {
+            entries.iter().all(|(held, _)| *held != key)
+        } else {
+            seen.insert(key)
+        };
+        if is_new {
             entries.push((key, OverlayEntry { flags: abi::ENTRY_WARM, ..OverlayEntry::zeroed() }));
         }
     }

@@ -9,7 +9,7 @@ use crate::{
 };
 use alloy_primitives::{
     Address, U256,
-    map::{HashMap, HashSet},
+    map::{Entry, HashMap, HashSet},
 };
 use bytemuck::Zeroable;
 
@@ -168,10 +168,18 @@ impl SnapshotTable {
     /// The state could not be read.
     pub fn ensure(&mut self, key: StateKey, of: Numbered<'_>, codes: &mut CodeArena) -> Result<(), StateError> {
         let of = of.holder(&key);
-        if !self.numbers.contains_key(&(of.number, key)) {
-            self.set(key, of, codes)?;
+        if let Entry::Vacant(number) = self.numbers.entry((of.number, key)) {
+            let entry = read(key, of, codes)?;
+            number.insert(self.entries.len());
+            self.push(entry);
         }
         Ok(())
+    }
+
+    /// Makes room on the host for so many more keys.
+    pub(crate) fn reserve(&mut self, keys: usize) {
+        self.numbers.reserve(keys);
+        self.entries.reserve(keys);
     }
 
     /// Forgets every state but that of this number. Entries get other numbers.
@@ -183,7 +191,8 @@ impl SnapshotTable {
         *self = Self::default();
         for entry in entries {
             if entry.kind / abi::KEY_STATE == state_number {
-                self.push((state_number, key_of(&entry)), entry);
+                self.numbers.insert((state_number, key_of(&entry)), self.entries.len());
+                self.push(entry);
             }
         }
     }
@@ -214,38 +223,15 @@ impl SnapshotTable {
             std::iter::once(StateKey::Account(change.address)).chain(slots)
         });
         for key in slots.into_iter().chain(named) {
-            if self.numbers.contains_key(&(of.number, key)) {
-                self.set(key, of, codes)?;
+            if let Some(held) = self.numbers.get(&(of.number, key)) {
+                self.entries[*held] = read(key, of, codes)?;
             }
         }
         Ok(())
     }
 
-    fn set(&mut self, key: StateKey, of: Numbered<'_>, codes: &mut CodeArena) -> Result<(), StateError> {
-        let Numbered { state, number, .. } = of;
-        let mut entry = keyed(number, key);
-        match key {
-            StateKey::Account(address) => {
-                if let Some(info) = state.account(&address)? {
-                    entry.value = limbs_of(info.balance);
-                    (entry.nonce_lo, entry.nonce_hi) = (info.nonce as u32, (info.nonce >> 32) as u32);
-                    entry.flags = if info.is_empty() { 0 } else { abi::ACCOUNT_ALIVE };
-                    entry.code = codes.insert(info.code_hash, || state.code(&info.code_hash))?;
-                }
-            }
-            StateKey::Slot(address, slot) => entry.value = limbs_of(state.storage(&address, &slot)?),
-            StateKey::BlockHash(number) => entry.value = limbs_of(U256::from_be_bytes(state.block_hash(number)?.0)),
-        }
-        if let Some(held) = self.numbers.get(&(number, key)) {
-            self.entries[*held] = entry;
-            return Ok(());
-        }
-        self.push((number, key), entry);
-        Ok(())
-    }
-
-    fn push(&mut self, key: (u32, StateKey), entry: SnapshotEntry) {
-        self.numbers.insert(key, self.entries.len());
+    /// Appends an entry, whose number is known already.
+    fn push(&mut self, entry: SnapshotEntry) {
         self.entries.push(entry);
         if 2 * self.entries.len() > self.index.len() {
             self.index = vec![0; self.index.len() * 2];
@@ -256,6 +242,25 @@ impl SnapshotTable {
             place(&mut self.index, &entry, self.entries.len() - 1);
         }
     }
+}
+
+/// What a state has at a key.
+fn read(key: StateKey, of: Numbered<'_>, codes: &mut CodeArena) -> Result<SnapshotEntry, StateError> {
+    let Numbered { state, number, .. } = of;
+    let mut entry = keyed(number, key);
+    match key {
+        StateKey::Account(address) => {
+            if let Some(info) = state.account(&address)? {
+                entry.value = limbs_of(info.balance);
+                (entry.nonce_lo, entry.nonce_hi) = (info.nonce as u32, (info.nonce >> 32) as u32);
+                entry.flags = if info.is_empty() { 0 } else { abi::ACCOUNT_ALIVE };
+                entry.code = codes.insert(info.code_hash, || state.code(&info.code_hash))?;
+            }
+        }
+        StateKey::Slot(address, slot) => entry.value = limbs_of(state.storage(&address, &slot)?),
+        StateKey::BlockHash(number) => entry.value = limbs_of(U256::from_be_bytes(state.block_hash(number)?.0)),
+    }
+    Ok(entry)
 }
 
 /// Puts the number of an entry into the first free place.
