@@ -1,7 +1,7 @@
 //! The committed prefix as a type: a base state and everything that the transactions before the current one did to it.
 
 use crate::{
-    outcome::{AccountChangeKind, TxOutcome},
+    outcome::{AccountChange, AccountChangeKind, TxOutcome},
     overrides::{AccountOverride, StateOverrides, StorageOverride},
     state::{AccountInfo, StateError, StateKey, StateRef},
 };
@@ -91,7 +91,12 @@ impl<'a> Committed<'a> {
 
     /// Appends the next transaction. Its outcome must have been computed on, or validated against, exactly this prefix.
     pub fn commit(&mut self, outcome: &TxOutcome) {
-        for change in &outcome.changes {
+        self.commit_where(outcome, |_| true);
+    }
+
+    /// The same with some of its changes only, for one who never asks for the others.
+    pub(crate) fn commit_where(&mut self, outcome: &TxOutcome, asks: impl Fn(&AccountChange) -> bool) {
+        for change in outcome.changes.iter().filter(|change| asks(change)) {
             let overlay = self.accounts.entry(change.address).or_default();
             // The same decision as revm's cache: a touched account that ends empty is removed, a created one stays.
             let removed = match change.kind {
@@ -210,7 +215,7 @@ mod tests {
     use super::*;
     use crate::{
         memory::MemoryState,
-        outcome::{AccountChange, SlotChange, TxStatus},
+        outcome::{SlotChange, TxStatus},
     };
 
     fn outcome(change: AccountChange) -> TxOutcome {

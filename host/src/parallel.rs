@@ -126,6 +126,7 @@ fn one_by_one(
     let Block { env, txs, senders, calls, .. } = *block;
     let mut gas = BlockGas::default();
     let mut outcomes = Vec::with_capacity(txs.len());
+    replica.run_alone();
     for (index, (tx, sender)) in txs.iter().zip(senders).enumerate() {
         if let Some(ahead) = ahead {
             replica.knows(ahead.known(index));
@@ -136,6 +137,9 @@ fn one_by_one(
         gas.add(tx, outcome.gas_used);
         report.cpu.add(is_call, outcome.gas_used);
         outcomes.push(outcome);
+        if replica.needs_prefix() {
+            replica.run_with_prefix(&outcomes);
+        }
     }
     Ok(outcomes)
 }

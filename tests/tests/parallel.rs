@@ -1,18 +1,31 @@
 //! Ordered blocks on several CPU threads: blocks of rivals, the suites of programs, all the same as on sequential revm.
 
+use alloy_primitives::{Address, U256};
 use libtest_mimic::Failed;
-use lockstep::{backend::BackendKind, fork::Fork, outcome::TxStatus, report::ExecutionReport, state::StateKey};
+use lockstep::{
+    backend::BackendKind,
+    fork::Fork,
+    outcome::TxStatus,
+    report::ExecutionReport,
+    state::{AccountInfo, StateKey},
+};
 use lockstep_tests::{
     creates,
     harness::Suite,
     ordered::{self, check, judge},
-    programs::{self, Calls},
+    programs::{self, Calls, Code},
     random::random,
     rivals::{self, Block},
     set_code,
     states::Silent,
 };
 use std::{collections::HashSet, process::ExitCode};
+
+const ADD: u8 = 0x01;
+const BALANCE: u8 = 0x31;
+const CALLDATALOAD: u8 = 0x35;
+const SLOAD: u8 = 0x54;
+const DUP1: u8 = 0x80;
 
 /// Blocks of each number of threads; a thousand were run when they were written.
 const SEEDS: u64 = 50;
@@ -82,7 +95,7 @@ fn comparer() -> Result<(), Failed> {
     ensure(judge(&full, &full.state).result.is_ok() && !fails(&full, &full), || "it differs from itself".into())?;
     let last = full.txs.len() - 1;
     let mut richer = full.clone();
-    let info = lockstep::state::AccountInfo { balance: alloy_primitives::U256::ONE, ..Default::default() };
+    let info = AccountInfo { balance: U256::ONE, ..AccountInfo::default() };
     richer.state.insert_account(full.env.beneficiary, info);
     let mut shorter = full.clone();
     shorter.txs.truncate(last);
@@ -97,6 +110,37 @@ fn comparer() -> Result<(), Failed> {
     ensure(ordered::compare(&engine, &full, &hidden, &expected).is_err(), || "a hidden account is not seen".into())
 }
 
+/// One thread keeps what plain changes came to in its journal alone. Once it has read a balance that may overflow it starts anew from
+/// what is committed, which must have all of them by then.
+fn starts_anew() -> Result<(), Failed> {
+    let rich = Address::repeat_byte(0x77);
+    // Adds one to a slot, and keeps what was there and the balance of whom the calldata names.
+    let code = Code::default()
+        .push(U256::ZERO)
+        .op(SLOAD)
+        .op(DUP1)
+        .push(U256::ONE)
+        .op(ADD)
+        .keep(0)
+        .keep(2)
+        .push(U256::ZERO)
+        .op(CALLDATALOAD)
+        .op(BALANCE)
+        .keep(1);
+    let mut calls = Calls::new(Fork::Cancun);
+    let to = calls.call(code.0.clone(), Vec::new(), 200_000).to;
+    for turn in 1..12 {
+        let named = if turn % 4 == 3 { rich } else { to.unwrap_or_default() };
+        let tx = calls.call(code.0.clone(), named.into_word().to_vec(), 200_000);
+        (tx.to, tx.value) = (to, U256::from(turn));
+    }
+    let info = AccountInfo { balance: U256::ONE << 250, ..AccountInfo::default() };
+    calls.state.insert_account(rich, info);
+    let block = Block { calls, unreadable: None };
+    let report = check(&block, BackendKind::Cpu, &[1, 2], 1)?;
+    ensure(report.cpu.txs > 0, || format!("{report:?}"))
+}
+
 fn main() -> ExitCode {
     let mut suite = Suite::default();
     for threads in [1, 2, 3, 8] {
@@ -107,5 +151,6 @@ fn main() -> ExitCode {
     }
     suite.test("cpu::variety", variety);
     suite.test("cpu::comparer", comparer);
+    suite.test("cpu::starts_anew", starts_anew);
     suite.run()
 }

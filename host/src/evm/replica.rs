@@ -182,6 +182,9 @@ pub(crate) struct Replica<'a> {
     /// Transactions that are to be watched, and what they looked at.
     watches: Arc<[usize]>,
     accesses: Vec<(usize, Access)>,
+    /// It runs all of a block: its journal has whatever plain changes came to, so that its prefix need not. But the beneficiary is paid
+    /// there, whether or not it is in the journal.
+    alone: bool,
 }
 
 impl Drop for Replica<'_> {
@@ -219,7 +222,27 @@ impl<'a> Replica<'a> {
             gives_way: false,
             watches: Arc::default(),
             accesses: Vec::new(),
+            alone: false,
         })
+    }
+
+    /// Nobody else runs anything of the block, and this all of it by [`Self::run_in_turn`].
+    pub(crate) fn run_alone(&mut self) {
+        self.alone = true;
+    }
+
+    /// Whether it can no longer run alone: it is to be told all that it has done by [`Self::run_with_prefix`].
+    pub(crate) fn needs_prefix(&self) -> bool {
+        self.alone && self.evm.ctx.journaled_state.database.high
+    }
+
+    /// Goes on with a prefix that holds all of these, which are what it has done.
+    pub(crate) fn run_with_prefix(&mut self, outcomes: &[TxOutcome]) {
+        self.alone = false;
+        let prefix = &mut self.evm.ctx.journaled_state.database.state;
+        drop(prefix.leave());
+        outcomes.iter().for_each(|outcome| prefix.commit(outcome));
+        self.forget_high();
     }
 
     /// Makes room for a block of so many transactions.
@@ -445,7 +468,9 @@ impl<'a> Replica<'a> {
         notes.slots.clear();
         let executed = self.commit(executed, false)?;
         self.forget();
-        self.forget_high();
+        if !self.alone {
+            self.forget_high();
+        }
         Ok(executed)
     }
 
@@ -541,12 +566,10 @@ impl<'a> Replica<'a> {
     }
 
     /// Drops all that was read, if that has a balance that may overflow. Nothing may wait.
-    fn forget_high(&mut self) -> bool {
-        let high = std::mem::take(&mut self.evm.ctx.journaled_state.database.high);
-        if high {
+    fn forget_high(&mut self) {
+        if std::mem::take(&mut self.evm.ctx.journaled_state.database.high) {
             self.state().clear();
         }
-        high
     }
 
     /// Drops accounts that are to be read anew.
@@ -591,8 +614,11 @@ impl<'a> Replica<'a> {
                 outcome.changes.insert(at, change);
             }
         }
-        self.evm.ctx.journaled_state.database.state.commit(&outcome);
-        for change in &outcome.changes {
+        let prefix = &mut self.evm.ctx.journaled_state.database.state;
+        let alone = self.alone;
+        let is_kept = |change: &AccountChange| !alone || !change.is_plain() || change.address == beneficiary;
+        prefix.commit_where(&outcome, is_kept);
+        for change in outcome.changes.iter().filter(|change| is_kept(change)) {
             let address = &change.address;
             if change.kind != AccountChangeKind::Created && is_remade(change) {
                 self.gone.push(*address);
