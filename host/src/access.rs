@@ -105,6 +105,8 @@ pub(crate) struct Learned {
     pub(crate) hits: u32,
     /// Whether one of them wrote there.
     pub(crate) writes: bool,
+    /// Whether transactions got in each other's way there.
+    pub(crate) contested: bool,
 }
 
 /// What is known of a program.
@@ -213,8 +215,9 @@ impl Access {
 /// A key that a transaction will look at.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Expected {
-    /// The transaction's place among those that were asked for.
+    /// The transaction's place among those that were asked for, and the formula's among those of its program.
     pub(crate) owner: usize,
+    pub(crate) formula: usize,
     pub(crate) key: StateKey,
     /// Whether it may be written.
     pub(crate) writes: bool,
@@ -223,6 +226,7 @@ pub(crate) struct Expected {
 /// The same on its way; a slot has come so far.
 struct Pending<'f> {
     owner: usize,
+    formula: usize,
     account: Address,
     slot: Option<(U256, &'f Slot)>,
     writes: bool,
@@ -312,7 +316,7 @@ impl Programs {
                 };
                 known.learned.swap_remove(least);
             }
-            known.learned.push(Learned { formula, hits: 1, writes });
+            known.learned.push(Learned { formula, hits: 1, writes, contested: false });
         }
         known.runs = known.runs.saturating_add(1);
     }
@@ -328,20 +332,20 @@ impl Programs {
         for (owner, (program, tx, sender)) in txs.iter().enumerate() {
             let words = Words { tx, sender: *sender };
             let Some((_, known)) = self.programs.get(program).filter(|(program, _)| of(program)) else { continue };
-            for learned in known.learned.iter().filter(|learned| takes(known, learned)) {
+            for (formula, learned) in known.learned.iter().enumerate().filter(|(_, learned)| takes(known, learned)) {
                 let Some(account) = words.get(learned.formula.account) else { continue };
                 let account = Address::from_word(account.into());
                 let slot = learned.formula.slot.as_ref().map(|slot| (slot.base, slot));
-                pending.push(Pending { owner, account, slot, writes: learned.writes });
+                pending.push(Pending { owner, formula, account, slot, writes: learned.writes });
             }
         }
         for depth in 0..DEPTH {
             hash(&mut pending, depth, |owner| Words { tx: txs[owner].1, sender: txs[owner].2 });
         }
-        let finished = |Pending { owner, account, slot, writes }| {
-            let slot = slot.map(|(slot, formula): (U256, &Slot)| slot.wrapping_add(U256::from(formula.behind)));
+        let finished = |Pending { owner, formula, account, slot, writes }| {
+            let slot = slot.map(|(slot, of): (U256, &Slot)| slot.wrapping_add(U256::from(of.behind)));
             let key = slot.map_or(StateKey::Account(account), |slot| StateKey::Slot(account, slot));
-            Expected { owner, key, writes }
+            Expected { owner, formula, key, writes }
         };
         pending.into_iter().map(finished).collect()
     }
@@ -357,21 +361,21 @@ impl Programs {
             return Vec::new();
         }
         let is_contested = |program: &Program| self.contested.contains_key(&program.0);
-        self.keys(txs, is_contested, |known, learned| learned.formula.slot.is_some() && known.believes(learned))
+        self.keys(txs, is_contested, |_, learned| learned.contested)
     }
 
     /// A transaction looked at something that another one had changed. If it was expected there, that is remembered.
     pub(crate) fn conflict(&mut self, tx: Placed<'_>, changed: impl Fn(&StateKey) -> bool) -> Vec<StateKey> {
-        let mut keys: Vec<_> =
-            self.keys(&[tx], |_| true, |_, _| true).into_iter().map(|expected| expected.key).collect();
-        keys.retain(changed);
-        let Some(((code_hash, _), _)) = self.programs.get(&tx.0) else { return keys };
+        let mut keys = self.keys(&[tx], |_| true, |_, _| true);
+        keys.retain(|expected| changed(&expected.key));
+        let Some(((code_hash, _), known)) = self.programs.get_mut(&tx.0) else { return Vec::new() };
+        keys.iter().for_each(|expected| known.learned[expected.formula].contested = true);
         let code_hash = *code_hash;
         if !keys.is_empty() && (self.contested.len() < MOST_PROGRAMS || self.contested.contains_key(&code_hash)) {
             let left = self.contested.entry(code_hash).or_default();
             *left = (*left + ONE).min(ALL);
         }
-        keys
+        keys.into_iter().map(|expected| expected.key).collect()
     }
 
     /// A block is over.
@@ -521,9 +525,8 @@ mod tests {
         assert_eq!(programs.contested(&txs), [], "nobody was expected there");
         assert_eq!(programs.conflict(txs[0], |changed| *changed == key(90)), [key(90)]);
         let contested = programs.contested(&txs);
-        for (owner, number) in [(0, 90), (1, 91)] {
-            assert!(contested.contains(&Expected { owner, key: key(number), writes: true }));
-        }
+        let at: Vec<_> = contested.iter().map(|expected| (expected.owner, expected.key, expected.writes)).collect();
+        assert_eq!(at, [(0, key(90), true), (1, key(91), true)]);
         for _ in 0..ONE {
             programs.fade();
         }

@@ -318,7 +318,8 @@ pub(crate) struct Plan {
 }
 
 impl Plan {
-    /// `None` where nearly all of the block has one name that conflicts were about, so that one thread does it best.
+    /// `None` where nearly all of the block has one name that conflicts were about, or threads would have to hand over all the time, so
+    /// that one thread does it best.
     pub(crate) fn of(names: &[Names], costs: &[Duration], known: &Forecast, threads: usize) -> Option<Self> {
         let all: Duration = costs.iter().sum();
         let roots = roots(names, known);
@@ -337,10 +338,20 @@ impl Plan {
         long.retain(|root| chains[*root].1 == 1 || !is_all(chains[*root].0));
         long.sort_by_key(|root| std::cmp::Reverse(chains[*root].0));
         long.truncate(threads - 1);
+        let is_long: Vec<_> = roots.iter().map(|root| long.iter().position(|long| long == root)).collect();
+        let turns = is_long.windows(2).filter(|pair| pair[0] != pair[1]).count();
+        let longest = long.iter().map(|root| chains[*root].0).max().unwrap_or_default().max(all / threads as u32);
+        // Where it is another thread's turn nearly every time, all come one by one, and handing over may take longer than is gained.
+        if 4 * turns >= 3 * names.len() && turns as u32 * TURN > all - longest {
+            return None;
+        }
         let members = |root| (0..names.len()).filter(|index| roots[*index] == root).collect();
         Some(Self { chains: long.into_iter().map(members).collect() })
     }
 }
+
+/// What it takes to hand over a transaction that comes alone, and to take back the turn.
+const TURN: Duration = Duration::from_micros(5);
 
 /// The part of a block that must be left beside what hangs together for a second thread to pay: one in so many.
 const ALONE: u32 = 6;
@@ -421,6 +432,13 @@ mod tests {
     fn what_hangs_together_by_many_names_is_found_out() {
         let chain: &[&[u64]] = &[&[1, 2], &[2, 3], &[3, 4], &[4, 5]];
         assert_eq!(plan(chain, &[10; 4], &[1, 2, 3, 4, 5]), Some(vec![]));
+    }
+
+    #[test]
+    fn what_is_handed_over_every_time_must_be_worth_it() {
+        let pairs: &[&[u64]] = &[&[1, 8], &[2, 9], &[3, 8], &[4, 9], &[5, 8], &[6, 9]];
+        assert_eq!(plan(pairs, &[6; 6], &[8, 9]), None);
+        assert_eq!(plan(pairs, &[60; 6], &[8, 9]), Some(vec![vec![0, 2, 4]]));
     }
 
     #[test]

@@ -39,7 +39,7 @@ impl Profile {
     ///
     /// A program is an object: `code` and `selector`; `runs` that were watched; `gas` and `nanos` that one takes; how many keys the
     /// latest looked at that were `missed`; and `keys`, each a row of an account, how many of the runs looked there, whether one
-    /// wrote, and for a slot its base, the keys that it is hashed with, each with whether that comes first, and how far behind the
+    /// wrote, whether conflicts were about it, and for a slot its base, the keys that it is hashed with, each with whether that comes first, and how far behind the
     /// last hash it lies. An account and a key are words: `sender`, `target`, `argument 2` (from 0 on, behind the selector), or a number
     /// in hex. `conflicts` are pairs of a code's hash and for how many blocks it is remembered that its slots were contested.
     ///
@@ -119,13 +119,13 @@ fn program_json((code_hash, selector): &Program, known: &Known) -> Value {
     let keys: Vec<_> = known
         .learned
         .iter()
-        .map(|Learned { formula, hits, writes }| {
+        .map(|Learned { formula, hits, writes, contested }| {
             let account = word_text(formula.account);
             match &formula.slot {
-                None => json!([account, hits, writes]),
+                None => json!([account, hits, writes, contested]),
                 Some(Slot { base, steps, behind }) => {
                     let steps: Vec<_> = steps.iter().map(|step| json!([word_text(step.key), step.key_first])).collect();
-                    json!([account, hits, writes, base, steps, behind])
+                    json!([account, hits, writes, contested, base, steps, behind])
                 }
             }
         })
@@ -151,16 +151,16 @@ fn program_of(value: &Value) -> Option<(Program, Known)> {
 
 fn key_of(row: &Value) -> Option<Learned> {
     let step = |step: &Value| Some(Step { key: word_of(&step[0])?, key_first: step[1].as_bool()? });
-    let slot = match &row[3] {
+    let slot = match &row[4] {
         Value::Null => None,
         base => Some(Slot {
             base: base.as_str()?.parse().ok()?,
-            steps: row[4].as_array().filter(|steps| steps.len() <= DEPTH)?.iter().map(step).collect::<Option<_>>()?,
-            behind: row[5].as_u64()?,
+            steps: row[5].as_array().filter(|steps| steps.len() <= DEPTH)?.iter().map(step).collect::<Option<_>>()?,
+            behind: row[6].as_u64()?,
         }),
     };
     let formula = Formula { account: word_of(&row[0])?, slot };
-    Some(Learned { formula, hits: count(&row[1])?, writes: row[2].as_bool()? })
+    Some(Learned { formula, hits: count(&row[1])?, writes: row[2].as_bool()?, contested: row[3].as_bool()? })
 }
 
 fn word_text(word: Word) -> String {
@@ -201,7 +201,7 @@ mod tests {
         let text = r#"{"calls":[["0x00000000000000ff",7,0],["0xffffffffffffffff",1000000000]],"format":"lockstep-profile/1","names":[["0x0000000000000001",2]],
             "conflicts":[["0x0101010101010101010101010101010101010101010101010101010101010101",3]],
             "programs":[{"code":"0x0101010101010101010101010101010101010101010101010101010101010101","selector":"0x01020304","runs":4,"gas":50000,"nanos":900,
-                "missed":1,"keys":[["target",4,true,"0x2",[["sender",true],["argument 1",false]],1],["0x8",2,false]]}]}"#;
+                "missed":1,"keys":[["target",4,true,true,"0x2",[["sender",true],["argument 1",false]],1],["0x8",2,false,false]]}]}"#;
         let value = |text: &str| serde_json::from_str::<Value>(text).unwrap();
         assert_eq!(value(&Profile::parse(text.as_bytes()).unwrap().to_json()), value(text));
         let none = Profile::default().to_json();

@@ -1,7 +1,7 @@
 //! Executes an ordered block in waves on a device: speculate, validate against the committed prefix, redo what is stale, fall back in place.
 
 use crate::{
-    access::ProgramId,
+    access::{Placed, ProgramId},
     block::BlockEnv,
     commit::Committed,
     context::{Context, Contexts, PlacedTx, Terms},
@@ -38,6 +38,9 @@ const MOST_LONG: usize = 4;
 /// Transactions of a block that are watched at most, and of one program.
 const WATCHED: usize = 32;
 const WATCHED_OF_ONE: usize = 2;
+
+/// Transactions before a stale one that are looked at for who has changed what it looked at.
+const WRITERS: usize = 256;
 
 /// What uses less gas is never long.
 const LONG_GAS: u64 = 500_000;
@@ -131,6 +134,11 @@ pub(crate) fn execute(
 fn program(lane: &Lane<'_>) -> Option<ProgramId> {
     let code = lane.running().filter(|_| !lane.creates())?;
     Some(ProgramId::new(&code.account_hash, &lane.tx.input))
+}
+
+/// The same with the transaction.
+fn placed<'t>(lane: &Lane<'t>) -> Option<Placed<'t>> {
+    Some((program(lane)?, lane.tx, lane.sender))
 }
 
 fn state_error(tx: usize) -> impl Fn(StateError) -> ExecuteError {
@@ -435,12 +443,26 @@ impl<'a> Run<'a> {
         Ok(())
     }
 
-    /// Remembers where a lane looked that one before it has changed.
+    /// Remembers where a lane looked that one before it has changed, and who that was.
     fn learn_conflict(&self, index: usize) {
         let (Route::Device(lane), Some(result)) = (&self.routes[index], &self.results[index]) else { return };
-        if let Some(program) = program(lane) {
-            let stale: HashSet<_> = result.stale_slots(self.revm.state()).collect();
-            self.forecast().programs.conflict((program, lane.tx, lane.sender), |key| stale.contains(key));
+        let Some(placed) = placed(lane) else { return };
+        let stale: HashSet<_> = result.stale_slots(self.revm.state()).collect();
+        let mut forecast = self.forecast();
+        let looked = forecast.programs.conflict(placed, |key| stale.contains(key));
+        let changes = |outcome: &TxOutcome| {
+            let mut slots = outcome
+                .changes
+                .iter()
+                .flat_map(|change| change.storage.iter().map(|slot| StateKey::Slot(change.address, slot.slot)));
+            slots.any(|slot| looked.contains(&slot))
+        };
+        let latest = self.outcomes.iter().enumerate().rev().take(WRITERS).find(|(_, outcome)| changes(outcome));
+        if let Some((writer, _)) = latest.filter(|_| !looked.is_empty())
+            && let Route::Device(lane) = &self.routes[writer]
+            && let Some(placed) = self::placed(lane)
+        {
+            forecast.programs.conflict(placed, |key| looked.contains(key));
         }
     }
 
