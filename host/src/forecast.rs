@@ -32,7 +32,7 @@ pub(crate) const TRANSFER: Duration = Duration::from_nanos(700);
 const LONGEST: Duration = Duration::from_secs(60);
 
 /// How long is waited at most for what is known to be long.
-const MOST_PATIENT: Duration = Duration::from_millis(10);
+const MOST_PATIENT: Duration = Duration::from_millis(100);
 
 /// What a call takes of which nothing is known, and the gas that a microsecond executes, more or less.
 const UNKNOWN: Duration = Duration::from_micros(20);
