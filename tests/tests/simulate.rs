@@ -117,6 +117,48 @@ fn sequences(engine: &Engine) -> Result<(), Failed> {
     Ok(())
 }
 
+/// A payment that would overflow its receiver, in a frame that reverts, takes nothing from the next call of a sequence.
+fn overflow(engine: &Engine) -> Result<(), Failed> {
+    let (payer, full) = (Address::repeat_byte(0x71), Address::repeat_byte(0x72));
+    // Says what it has; with calldata, pays one wei and reverts.
+    let words = |code: Code| (0..4).fold(code, |code, _| code.push(U256::ZERO));
+    let code = Code::default().op(0x47).push(U256::ZERO).op(0x52).op(0x36).push(U256::from(13)).op(0x57);
+    let code = code.push(U256::from(32)).push(U256::ZERO).op(0xf3);
+    let paying = words(Code::default().op(0x5b)).push(U256::ONE).push(U256::from_be_slice(full.as_slice()));
+    let paying = paying.op(0x5a).op(0xf1).push(U256::ZERO).push(U256::ZERO).op(0xfd);
+    let code = Bytes::from([code.0, paying.0].concat());
+    let mut state = MemoryState::default();
+    let code_hash = keccak256(&code);
+    state.insert_code(code_hash, code);
+    state.insert_account(payer, AccountInfo { balance: U256::from(9), nonce: 1, code_hash });
+    state.insert_account(full, AccountInfo { balance: U256::MAX, ..AccountInfo::default() });
+    let env = Calls::new(Fork::Cancun).env;
+    let call = |input: &'static [u8]| Call {
+        to: Some(payer),
+        input: Bytes::from_static(input),
+        gas: Some(200_000),
+        ..Call::default()
+    };
+    let sequence = Sequence { calls: vec![call(&[]), call(&[1]), call(&[]), call(&[1]), call(&[])] };
+    let base = Context { env: &env, state: &state };
+    let mut all = Vec::new();
+    engine.simulate_sequences(&base, vec![sequence.clone(); 3], &options(Wants::default()), |_, answers| {
+        all.push(answers);
+        ControlFlow::Continue(())
+    });
+    let expected = reference_sequence(&env, &state, &sequence, false);
+    let nine = |result: &Result<TxOutcome, TxError>| {
+        result.as_ref().is_ok_and(|outcome| outcome.output == U256::from(9).to_be_bytes_vec())
+    };
+    ensure(expected.iter().step_by(2).all(nine), || format!("{expected:#?}"))?;
+    for answers in &all {
+        for (index, (answer, expected)) in answers.iter().zip(&expected).enumerate() {
+            same(index, answer, expected, Wants::default())?;
+        }
+    }
+    ensure(all.len() == 3 && all.iter().all(|answers| answers.len() == 5), || format!("{} answers", all.len()))
+}
+
 /// Edges call by call and all together, of calls and of sequences: those that revm's inspector sees.
 fn covered(engine: &Engine) -> Result<(), Failed> {
     let cpu = Engine::builder().backend(BackendKind::Cpu).threads(1).build()?;
@@ -512,6 +554,7 @@ fn main() -> ExitCode {
     let mut suite = Suite::default();
     suite.each("random", random);
     suite.each("sequences", sequences);
+    suite.each("overflow", overflow);
     suite.each("covered", covered);
     suite.each("overrides", with_overrides);
     suite.each("errors", errors);

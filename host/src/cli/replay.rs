@@ -31,7 +31,7 @@ pub(super) struct Args {
     /// Run every accepted lane's transaction on revm too, and call a difference a mismatch
     #[arg(long)]
     cross_check: bool,
-    /// Run blocks on all CPU threads, knowing what earlier runs wrote to this file, and write to it what is known by then
+    /// Know what earlier runs wrote to this file, and write to it what is known by then; without a device, run blocks on all CPU threads
     #[arg(long, value_name = "FILE")]
     profile: Option<PathBuf>,
     #[cfg(feature = "rpc")]

@@ -241,6 +241,7 @@ impl<S: StateRef> CallRevm<S> {
 
     /// Drops all that has been read.
     fn forget(&mut self) {
+        self.evm.ctx.journaled_state.database.high = false;
         self.evm.ctx.journaled_state.inner.state.clear();
         self.done.clear();
     }
@@ -274,10 +275,15 @@ impl<S: StateRef> CallRevm<S> {
         self.run(call, wants, Changes::Keep)
     }
 
+    /// Whether a balance was read such that one may overflow: what a call leaves in the journal may be wrong then.
+    pub(crate) fn is_high(&self) -> bool {
+        self.evm.ctx.journaled_state.database.high
+    }
+
     /// Takes back what the calls of a sequence have changed.
     pub(crate) fn end_sequence(&mut self) {
         // What one call destroys the next one clears, and no journal says what it was.
-        if self.done.iter().any(|entry| matches!(entry, JournalEntry::AccountDestroyed { .. })) {
+        if self.is_high() || self.done.iter().any(|entry| matches!(entry, JournalEntry::AccountDestroyed { .. })) {
             self.forget();
             return;
         }
@@ -326,7 +332,7 @@ impl<S: StateRef> CallRevm<S> {
         let access_list = wants.access_list.then(|| self.access_list(call, warm, outcome.contract_address));
         self.gas = self.gas.saturating_add(outcome.gas_used);
         if changes == Changes::TakeBack {
-            if std::mem::take(&mut self.evm.ctx.journaled_state.database.high) {
+            if self.is_high() {
                 self.forget();
             }
             self.bound();

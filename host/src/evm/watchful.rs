@@ -44,8 +44,8 @@ impl fmt::Debug for Extras {
 
 /// A host that knows whether to stop.
 pub(super) trait Watchful: Host {
-    /// Whether to stop; then the host has an error, which ends the transaction.
-    fn stops(&mut self) -> bool;
+    /// Whether to stop before an instruction; then the host has an error, which ends the transaction.
+    fn stops(&mut self, opcode: u8) -> bool;
 }
 
 /// As the others', and with [`Extras`].
@@ -58,7 +58,7 @@ impl<DB: Database> KeepsHashes for CallContext<DB> {
 }
 
 impl<DB: Database> Watchful for CallContext<DB> {
-    fn stops(&mut self) -> bool {
+    fn stops(&mut self, _: u8) -> bool {
         let extras = &mut self.chain;
         extras.count = extras.count.wrapping_add(1);
         if !extras.count.is_multiple_of(BETWEEN_LOOKS) {
@@ -74,9 +74,9 @@ impl<DB: Database> Watchful for CallContext<DB> {
 
 type Ran = InstructionExecResult;
 
-/// An instruction of revm's own, after a look at the flags.
-fn watched<H: Watchful, const OPCODE: u8>(context: InstructionContext<'_, H, EthInterpreter>) -> Ran {
-    if context.host.stops() {
+/// An instruction of revm's own, if the host does not stop before it.
+pub(super) fn watched<H: Watchful, const OPCODE: u8>(context: InstructionContext<'_, H, EthInterpreter>) -> Ran {
+    if context.host.stops(OPCODE) {
         return Err(InstructionResult::FatalExternalError);
     }
     if OPCODE == JUMPDEST { control::jumpdest(context) } else { contract::call::<OPCODE, _, _>(context) }

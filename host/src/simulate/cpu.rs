@@ -104,12 +104,16 @@ impl<'a> Cpu<'a> {
         let plain = |call: &Call| call.state.is_none() && call.block.is_none();
         // Before Spurious Dragon an account may be empty or not exist, which a journal over several calls mixes up.
         let kept = !wants.state_diff && self.base.env.fork >= Fork::SpuriousDragon;
-        if kept && sequence.calls.iter().all(plain) {
-            return self.sequence_in_journal(sequence, wants, stop_on_revert);
+        let mut answers = Vec::with_capacity(sequence.calls.len());
+        if kept && sequence.calls.iter().all(plain) && self.in_journal(sequence, wants, stop_on_revert, &mut answers) {
+            return answers;
         }
         let mut place = self.base.clone();
-        let mut answers = Vec::with_capacity(sequence.calls.len());
-        for call in &sequence.calls {
+        // What is answered already is run again for what it leaves.
+        for call in &sequence.calls[..answers.len()] {
+            let _ = self.step(&mut place, call, Wants::default());
+        }
+        for call in &sequence.calls[answers.len()..] {
             let answer = self.step(&mut place, call, wants).map(|called| result(called, wants));
             let stops = stop_on_revert && !succeeded(&answer);
             answers.push(answer);
@@ -133,26 +137,36 @@ impl<'a> Cpu<'a> {
         Ok(called)
     }
 
-    fn sequence_in_journal(&mut self, sequence: &Sequence, wants: Wants, stop_on_revert: bool) -> Vec<Answer> {
+    /// Answers the calls of a sequence with what they leave kept in the journal, and says whether that can be done to the end.
+    fn in_journal(
+        &mut self,
+        sequence: &Sequence,
+        wants: Wants,
+        stop_on_revert: bool,
+        answers: &mut Vec<Answer>,
+    ) -> bool {
         let revm = match self.enter_base() {
             Ok(revm) => revm,
-            Err(error) => return sequence.calls.iter().map(|_| Err(error.clone())).collect(),
+            Err(error) => {
+                answers.extend(sequence.calls.iter().map(|_| Err(error.clone())));
+                return true;
+            }
         };
-        let mut answers = Vec::with_capacity(sequence.calls.len());
-        let mut sound = true;
+        let (mut sound, mut ends) = (true, true);
         for call in &sequence.calls {
             let answer = revm.call_in_sequence(call, wants).map(|called| result(called, wants));
             sound &= !matches!(answer, Err(TxError::State(_) | TxError::Evm(_)));
             let stops = stop_on_revert && !succeeded(&answer);
             answers.push(answer);
-            if stops {
+            ends = stops || !revm.is_high();
+            if stops || !ends {
                 break;
             }
         }
         revm.end_sequence();
         // What was read by half is read again.
         self.at_base = sound;
-        answers
+        ends
     }
 }
 

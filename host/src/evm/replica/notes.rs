@@ -5,6 +5,7 @@ use crate::{
     evm::{
         Source,
         hashes::{Hashes, KeepsHashes, keccak256_kept},
+        watchful::{Watchful, watched},
     },
     parallel::Progress,
 };
@@ -19,7 +20,7 @@ use revm::{
     context_interface::context::ContextError,
     handler::instructions::EthInstructions,
     interpreter::{
-        Host, Instruction, InstructionContext, InstructionExecResult, InstructionResult,
+        Instruction, InstructionContext, InstructionExecResult, InstructionResult,
         instructions::{contract, gas_table_spec, host},
         interpreter::EthInterpreter,
         interpreter_types::InputsTr,
@@ -148,23 +149,24 @@ impl KeepsHashes for ReplicaContext<'_> {
 }
 
 /// A host that notes what is looked at.
-trait NotesReads: Host {
-    /// Whether the transaction is to break off; what may take long is asked each time.
-    fn stops(&mut self, may_be_long: bool) -> bool;
+trait NotesReads: Watchful {
     fn need(&mut self, address: Address);
     fn takes(&mut self, address: Address, value: U256);
     fn slot(&mut self, address: Address, slot: U256);
 }
 
-impl NotesReads for ReplicaContext<'_> {
-    fn stops(&mut self, may_be_long: bool) -> bool {
-        let stops = self.chain.stop.as_mut().is_some_and(|stop| stop.is_now(may_be_long));
+impl Watchful for ReplicaContext<'_> {
+    /// JUMPDEST, which every loop comes by, is looked at now and then; calls, which a recursion comes by, each time.
+    fn stops(&mut self, opcode: u8) -> bool {
+        let stops = self.chain.stop.as_mut().is_some_and(|stop| stop.is_now(opcode != JUMPDEST));
         if stops {
             self.error = Err(ContextError::Custom("broken off".into()));
         }
         stops
     }
+}
 
+impl NotesReads for ReplicaContext<'_> {
     fn need(&mut self, address: Address) {
         self.chain.need(address, Need::Exact);
     }
@@ -187,19 +189,6 @@ type At<'i, H> = InstructionContext<'i, H, EthInterpreter>;
 fn below<H>(context: &At<'_, H>, depth: usize) -> Option<U256> {
     let stack = context.interpreter.stack.data();
     stack.len().checked_sub(depth + 1).map(|index| stack[index])
-}
-
-/// JUMPDEST, which every loop comes by.
-fn stopping<H: NotesReads>(context: At<'_, H>) -> Ran {
-    if context.host.stops(false) { Err(InstructionResult::FatalExternalError) } else { Ok(()) }
-}
-
-/// DELEGATECALL or STATICCALL, which a recursion comes by, as by those that take value along.
-fn stopping_call<H: NotesReads, const OPCODE: u8>(context: At<'_, H>) -> Ran {
-    if context.host.stops(true) {
-        return Err(InstructionResult::FatalExternalError);
-    }
-    contract::call::<OPCODE, _, _>(context)
 }
 
 fn noting_slot<H: NotesReads, const OPCODE: u8>(context: At<'_, H>) -> Ran {
@@ -225,7 +214,7 @@ fn noting_balance<H: NotesReads, const OPCODE: u8>(context: At<'_, H>) -> Ran {
 
 fn noting_value<H: NotesReads, const OPCODE: u8>(context: At<'_, H>) -> Ran {
     let creates = matches!(OPCODE, CREATE | CREATE2);
-    if context.host.stops(true) {
+    if context.host.stops(OPCODE) {
         return Err(InstructionResult::FatalExternalError);
     }
     if creates {
@@ -251,7 +240,7 @@ pub(super) fn equip(instructions: &mut EthInstructions<EthInterpreter, ReplicaCo
         instructions.insert_instruction(opcode, Instruction::new(run), gas[usize::from(opcode)]);
     };
     put(KECCAK256, keccak256_kept);
-    put(JUMPDEST, stopping);
+    put(JUMPDEST, watched::<_, JUMPDEST>);
     put(SLOAD, noting_slot::<_, SLOAD>);
     put(SSTORE, noting_slot::<_, SSTORE>);
     put(BALANCE, noting_balance::<_, BALANCE>);
@@ -259,8 +248,8 @@ pub(super) fn equip(instructions: &mut EthInstructions<EthInterpreter, ReplicaCo
     put(SELFDESTRUCT, noting_balance::<_, SELFDESTRUCT>);
     put(CALL, noting_value::<_, CALL>);
     put(CALLCODE, noting_value::<_, CALLCODE>);
-    put(DELEGATECALL, stopping_call::<_, DELEGATECALL>);
-    put(STATICCALL, stopping_call::<_, STATICCALL>);
+    put(DELEGATECALL, watched::<_, DELEGATECALL>);
+    put(STATICCALL, watched::<_, STATICCALL>);
     put(CREATE, noting_value::<_, CREATE>);
     put(CREATE2, noting_value::<_, CREATE2>);
 }
