@@ -54,6 +54,9 @@ pub(crate) const WORDS: usize = 16;
 /// Hashes inside each other: a mapping of mappings of mappings.
 pub(crate) const DEPTH: usize = 3;
 
+/// Transactions whose keys are on their way at once.
+const CHUNK: usize = 1 << 10;
+
 /// Members of a struct, or elements, that a slot may lie behind a hash.
 const BEHIND: u64 = 16;
 
@@ -350,9 +353,10 @@ impl Programs {
         pending.into_iter().map(finished).collect()
     }
 
-    /// What transactions will look at.
-    pub(crate) fn expected(&self, txs: &[Placed<'_>]) -> Vec<Expected> {
-        self.keys(txs, |_| true, |known, learned| known.believes(learned))
+    /// What transactions will look at, some keys more than once.
+    pub(crate) fn expected(&self, txs: &[Placed<'_>]) -> Vec<StateKey> {
+        let keys = |txs| self.keys(txs, |_| true, |known, learned| known.believes(learned));
+        txs.chunks(CHUNK).flat_map(keys).map(|expected| expected.key).collect()
     }
 
     /// Slots of transactions whose codes conflicts are remembered about.
@@ -491,8 +495,7 @@ mod tests {
         let (tx, sender, access) = run(40);
         let program = ProgramId::new(&access.code_hash, &[1, 2, 3, 4]);
         assert!(!programs.wants(program));
-        let mut expected: Vec<_> =
-            programs.expected(&[(program, &tx, sender)]).iter().map(|expected| expected.key).collect();
+        let mut expected = programs.expected(&[(program, &tx, sender)]);
         let mut looked: Vec<_> = access.slots.keys().map(|(address, slot)| StateKey::Slot(*address, *slot)).collect();
         // All but the one that nobody can tell.
         let untold = StateKey::Slot(TOKEN, U256::from_be_bytes([41; 32]));

@@ -141,7 +141,10 @@ impl<'a> Runner<'a> {
     /// Puts what lanes are expected to look at into the snapshot, in bounds.
     pub(crate) fn expect(&mut self, keys: Vec<StateKey>, of: Numbered<'_>) {
         self.snapshot.reserve(keys.len().min(MAX_HINTS));
-        for key in keys.into_iter().take(MAX_HINTS) {
+        for key in keys {
+            if self.snapshot.len() >= MAX_HINTS {
+                return;
+            }
             self.ensure_hint(key, of);
         }
     }

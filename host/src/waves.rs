@@ -206,7 +206,7 @@ impl<'a> Run<'a> {
             }
             written.extend(keys.iter().filter(|expected| expected.writes).map(|expected| expected.key));
         }
-        (programs.expected(&placed).into_iter().map(|expected| expected.key).collect(), unknown)
+        (programs.expected(&placed), unknown)
     }
 
     /// Leaves to CPU threads what is known to take them long: a lane would take many times that, and all would wait for it.

@@ -101,8 +101,7 @@ mod tests {
         // Somebody else's is foretold.
         let other = fixture::sender(2);
         let program = ProgramId::new(&code_hash, &tx.input);
-        let mut expected: Vec<_> =
-            programs.expected(&[(program, &tx, other)]).iter().map(|expected| expected.key).collect();
+        let mut expected = programs.expected(&[(program, &tx, other)]);
         expected.sort_by_key(|key| format!("{key:?}"));
         assert_eq!(expected, [StateKey::Account(other), StateKey::Slot(to, slot_of(other))]);
         let none = Transaction { to: Some(other), ..tx };
