@@ -10,7 +10,7 @@ use alloy_primitives::{
     Address, B256, U256,
     map::{B256Map, HashMap},
 };
-use std::{collections::BTreeMap, num::NonZeroU64, time::Duration};
+use std::{collections::BTreeMap, hash::Hash, num::NonZeroU64, time::Duration};
 
 /// Code hash and selector of what a transaction runs: those of one program take the same path, more or less.
 pub(crate) type Program = (B256, [u8; 4]);
@@ -43,7 +43,7 @@ pub(crate) fn selector(input: &[u8]) -> [u8; 4] {
 const RUNS: u32 = 4;
 
 /// Slots and accounts of a program that are remembered.
-const MOST: usize = 32;
+pub(crate) const MOST: usize = 32;
 
 /// Programs that are remembered.
 const MOST_PROGRAMS: usize = 1 << 12;
@@ -126,10 +126,23 @@ pub(crate) struct Known {
 }
 
 impl Known {
+    /// With no more runs than are watched: what is known otherwise may be wrong, and is to be corrected.
+    pub(crate) fn plausible(mut self) -> Self {
+        let runs = self.runs.min(RUNS);
+        for learned in &mut self.learned {
+            learned.hits = if learned.hits >= self.runs.div_ceil(2) { learned.hits.min(runs) } else { 0 };
+        }
+        Self { runs, ..self }
+    }
+
     fn believes(&self, learned: &Learned) -> bool {
         learned.hits >= self.runs.div_ceil(2)
     }
 }
+
+/// Slots and accounts, and hashes, that are kept of a watched run; more cannot be explained in a moment, nor remembered.
+const MOST_KEYS: usize = 64;
+pub(crate) const MOST_HASHED: usize = 128;
 
 /// What a run that was watched looked at.
 #[derive(Clone, Debug, Default)]
@@ -139,7 +152,7 @@ pub(crate) struct Access {
     pub(crate) took: Duration,
     /// Slots, and whether they were written, in order of their keys.
     pub(crate) slots: BTreeMap<(Address, U256), bool>,
-    /// Accounts other than the parties.
+    /// Accounts other than the target.
     pub(crate) accounts: Vec<Address>,
     /// What KECCAK256 was asked for, two words at a time, and what it said.
     pub(crate) hashed: Vec<([u8; 64], B256)>,
@@ -205,6 +218,14 @@ impl Access {
         }
     }
 
+    /// What is learned from it.
+    pub(crate) fn learned(&self, tx: &Transaction, sender: Address) -> Watched {
+        let words = &Words { tx, sender };
+        let keys = self.slots.len() + self.accounts.len();
+        let formulas = (keys <= MOST_KEYS).then(|| self.formulas(words));
+        Watched { program: (self.code_hash, selector(&tx.input)), gas: self.gas, took: self.took, formulas }
+    }
+
     fn formulas(&self, words: &Words<'_>) -> Vec<(Formula, bool)> {
         let slots = self.slots.iter().map(|((address, slot), writes)| {
             let slot = Some(self.explain(*slot, words));
@@ -213,6 +234,16 @@ impl Access {
         let account = |address| (Formula { account: words.name(word_of(address)), slot: None }, false);
         slots.chain(self.accounts.iter().map(account)).collect()
     }
+}
+
+/// What a watched run tells of its program.
+#[derive(Clone, Debug)]
+pub(crate) struct Watched {
+    pub(crate) program: Program,
+    gas: u64,
+    pub(crate) took: Duration,
+    /// Where it looked, and whether it wrote there; `None` where that was too much.
+    formulas: Option<Vec<(Formula, bool)>>,
 }
 
 /// A key that a transaction will look at.
@@ -293,19 +324,16 @@ impl Programs {
         (fits && self.programs.len() <= MOST_PROGRAMS).then_some(())
     }
 
-    /// A watched run of a transaction.
-    pub(crate) fn learn(&mut self, tx: &Transaction, sender: Address, access: &Access) {
-        let program = (access.code_hash, selector(&tx.input));
+    /// A run was watched.
+    pub(crate) fn learn(&mut self, watched: Watched) {
+        let Watched { program, gas, took, formulas } = watched;
         let id = ProgramId::of(&program);
-        if self.programs.len() >= MOST_PROGRAMS && !self.programs.contains_key(&id) {
-            // Whatever comes again is learned again.
-            *self = Self::default();
-        }
+        make_room(&mut self.programs, id, MOST_PROGRAMS);
         let (_, known) = self.programs.entry(id).or_insert_with(|| (program, Known::default()));
-        known.gas = access.gas;
-        known.took = if known.runs == 0 { access.took } else { known.took.min(access.took) };
-        known.missed = 0;
-        for (formula, writes) in access.formulas(&Words { tx, sender }) {
+        known.gas = gas;
+        known.took = if known.runs == 0 { took } else { known.took.min(took) };
+        known.missed = u32::from(formulas.is_none());
+        for (formula, writes) in formulas.into_iter().flatten() {
             if let Some(learned) = known.learned.iter_mut().find(|learned| learned.formula == formula) {
                 learned.hits = learned.hits.saturating_add(1);
                 learned.writes |= writes;
@@ -314,7 +342,9 @@ impl Programs {
             known.missed += 1;
             if known.learned.len() == MOST {
                 // In place of what has explained least.
-                let Some(least) = known.learned.iter().position(|learned| learned.hits <= known.runs / 2) else {
+                let Some(least) =
+                    known.learned.iter().position(|learned| !learned.contested && learned.hits <= known.runs / 2)
+                else {
                     continue;
                 };
                 known.learned.swap_remove(least);
@@ -322,6 +352,15 @@ impl Programs {
             known.learned.push(Learned { formula, hits: 1, writes, contested: false });
         }
         known.runs = known.runs.saturating_add(1);
+    }
+
+    /// These turned out to look elsewhere, too, some of them at least: one more run of each is to be watched.
+    pub(crate) fn doubt(&mut self, programs: impl IntoIterator<Item = ProgramId>) {
+        for program in programs {
+            if let Some((_, known)) = self.programs.get_mut(&program) {
+                known.runs = known.runs.min(RUNS - 1);
+            }
+        }
     }
 
     /// Keys of transactions, by programs and formulas that are picked.
@@ -343,7 +382,7 @@ impl Programs {
             }
         }
         for depth in 0..DEPTH {
-            hash(&mut pending, depth, |owner| Words { tx: txs[owner].1, sender: txs[owner].2 });
+            step(&mut pending, depth, |owner| Words { tx: txs[owner].1, sender: txs[owner].2 });
         }
         let finished = |Pending { owner, formula, account, slot, writes }| {
             let slot = slot.map(|(slot, of): (U256, &Slot)| slot.wrapping_add(U256::from(of.behind)));
@@ -407,8 +446,19 @@ impl Programs {
     }
 }
 
+/// Forgets every other entry where a table has so many already and this one is new.
+pub(crate) fn make_room<K: Eq + Hash, T>(table: &mut HashMap<K, T>, key: K, most: usize) {
+    if table.len() >= most && !table.contains_key(&key) {
+        let mut keeps = false;
+        table.retain(|_, _| {
+            keeps = !keeps;
+            keeps
+        });
+    }
+}
+
 /// Takes the next step to every slot that has one.
-fn hash<'t>(pending: &mut [Pending<'_>], depth: usize, words: impl Fn(usize) -> Words<'t>) {
+fn step<'t>(pending: &mut [Pending<'_>], depth: usize, words: impl Fn(usize) -> Words<'t>) {
     let mut places = Vec::new();
     let mut inputs: Vec<[u8; 64]> = Vec::new();
     for (place, Pending { owner, slot, .. }) in pending.iter().enumerate() {
@@ -490,7 +540,7 @@ mod tests {
         let mut programs = Programs::default();
         for number in 1..=RUNS as u8 {
             let (tx, sender, access) = run(number);
-            programs.learn(&tx, sender, &access);
+            programs.learn(access.learned(&tx, sender));
         }
         let (tx, sender, access) = run(40);
         let program = ProgramId::new(&access.code_hash, &[1, 2, 3, 4]);
@@ -515,7 +565,7 @@ mod tests {
         let mut programs = Programs::default();
         for number in 1..3 {
             let (tx, sender, access) = run(number);
-            programs.learn(&tx, sender, &access);
+            programs.learn(access.learned(&tx, sender));
         }
         let (tx, sender, access) = run(40);
         let (other, another, _) = run(41);
@@ -542,15 +592,22 @@ mod tests {
         let (tx, sender, access) = run(1);
         for number in 0..3 * MOST_PROGRAMS {
             let code_hash = B256::from(U256::from(number) << 40);
-            programs.learn(&tx, sender, &Access { code_hash, ..access.clone() });
+            programs.learn(Access { code_hash, ..access.clone() }.learned(&tx, sender));
             assert!(programs.programs.len() <= MOST_PROGRAMS);
+            assert!(programs.programs.len() > MOST_PROGRAMS / 2 || number < MOST_PROGRAMS);
         }
         let slot = |number: u64| ((TOKEN, U256::from(number) << 128), true);
         for run in 0..8 {
-            let slots = (0..100).map(|number| slot(run * 100 + number)).collect();
-            programs.learn(&tx, sender, &Access { slots, ..access.clone() });
+            let slots = (0..60).map(|number| slot(run * 60 + number)).collect();
+            programs.learn(Access { slots, ..access.clone() }.learned(&tx, sender));
         }
         let known = programs.get(ProgramId::new(&access.code_hash, &[1, 2, 3, 4])).unwrap();
-        assert!(known.learned.len() <= MOST);
+        assert_eq!(known.learned.len(), MOST);
+        // Too much to explain: it counts as a run.
+        let before = known.runs;
+        let slots = (0..5_000).map(slot).collect();
+        programs.learn(Access { slots, ..access.clone() }.learned(&tx, sender));
+        let known = programs.get(ProgramId::new(&access.code_hash, &[1, 2, 3, 4])).unwrap();
+        assert_eq!((known.runs, known.missed), (before + 1, 1));
     }
 }

@@ -129,6 +129,7 @@ impl<'a> Committed<'a> {
 
     /// All that was committed, for others to drop; what is left is the base.
     pub(crate) fn leave(&mut self) -> impl Send + 'static + use<> {
+        self.len = 0;
         (std::mem::take(&mut self.accounts), std::mem::take(&mut self.codes))
     }
 

@@ -2,8 +2,7 @@
 //! is learned from those that did, while blocks run, and only ever a hint: a wrong one costs time.
 
 use crate::{
-    access::{Access, Expected, Placed, ProgramId, Programs},
-    outcome::TxOutcome,
+    access::{Expected, Placed, ProgramId, Programs, Watched, make_room},
     state::StateKey,
     tx::Transaction,
 };
@@ -14,7 +13,7 @@ use alloy_primitives::{
 use std::time::Duration;
 
 /// Names of a transaction that are looked at.
-const MOST: usize = 12;
+const MOST: usize = 16;
 
 /// Transactions of a block that are watched at most, while nobody waits for them.
 const WATCHED: usize = 4;
@@ -37,6 +36,7 @@ const MOST_PATIENT: Duration = Duration::from_millis(100);
 /// What a call takes of which nothing is known, and the gas that a microsecond executes, more or less.
 const UNKNOWN: Duration = Duration::from_micros(20);
 const GAS_PER_MICRO: u64 = 2_500;
+const LEAST_GAS_PER_MICRO: u64 = 100;
 
 /// What a transaction calls, in short: target and selector.
 fn call_of(tx: &Transaction) -> u64 {
@@ -149,7 +149,9 @@ impl Forecast {
         // Whoever needs much gas knows.
         let unknown = || UNKNOWN.max(Duration::from_micros(tx.gas_limit / GAS_PER_MICRO / 4));
         let guessed = || if is_transfer { Duration::ZERO } else { unknown() };
-        TRANSFER + known.map_or_else(guessed, |known| known.took)
+        // Nothing takes longer than its gas can.
+        let most = UNKNOWN + Duration::from_micros(tx.gas_limit / LEAST_GAS_PER_MICRO);
+        TRANSFER + known.map_or_else(guessed, |known| known.took.min(most))
     }
 
     /// What is known of a transaction's call.
@@ -167,11 +169,12 @@ impl Forecast {
     }
 
     /// Remembers what a watched transaction looked at.
-    pub(crate) fn learn_access(&mut self, tx: &Transaction, sender: Address, access: &Access) {
-        self.programs.learn(tx, sender, access);
-        make_room(&mut self.calls, call_of(tx));
-        let new = Call { took: access.took, program: None };
-        self.calls.entry(call_of(tx)).or_insert(new).program = Some(ProgramId::new(&access.code_hash, &tx.input));
+    pub(crate) fn learn_access(&mut self, tx: &Transaction, watched: Watched) {
+        let (program, took) = (ProgramId::of(&watched.program), watched.took);
+        self.programs.learn(watched);
+        make_room(&mut self.calls, call_of(tx), MOST_REMEMBERED);
+        let new = Call { took, program: None };
+        self.calls.entry(call_of(tx)).or_insert(new).program = Some(program);
     }
 
     /// A transaction looked at a slot that another one had changed; `None` where either was not expected there. If both were, it is the
@@ -180,15 +183,10 @@ impl Forecast {
         &mut self,
         by: (&Transaction, Address),
         of: (&Transaction, Address),
-        outcome: &TxOutcome,
+        changed: &HashSet<StateKey>,
     ) -> Option<()> {
         let placed = [by, of].map(|(tx, sender)| Some((self.call(tx)?.program?, tx, sender)));
         let [Some(by), Some(of)] = placed else { return None };
-        let slots = outcome
-            .changes
-            .iter()
-            .flat_map(|change| change.storage.iter().map(|slot| StateKey::Slot(change.address, slot.slot)));
-        let changed: HashSet<_> = slots.collect();
         let looked = self.programs.conflict(of, |key| changed.contains(key));
         let wrote = self.programs.conflict(by, |key| looked.contains(key));
         for key in &wrote {
@@ -198,7 +196,7 @@ impl Forecast {
     }
 
     fn heat(&mut self, name: u64, by: u32) {
-        make_room(&mut self.names, name);
+        make_room(&mut self.names, name, MOST_REMEMBERED);
         let left = self.names.entry(name).or_default();
         *left = (*left + by).min(ALL);
     }
@@ -225,7 +223,7 @@ impl Forecast {
         for Expected { owner, key, .. } in &contested {
             if met.get(key).is_some_and(|(count, written)| *count > 1 && *written) {
                 names[places[*owner]].add_name(name_of(key));
-                make_room(&mut self.names, name_of(key));
+                make_room(&mut self.names, name_of(key), MOST_REMEMBERED);
                 self.names.entry(name_of(key)).or_insert(1);
             }
         }
@@ -242,7 +240,7 @@ impl Forecast {
         if took.is_zero() || known.is_some_and(is_near) {
             return;
         }
-        make_room(&mut self.calls, call_of(tx));
+        make_room(&mut self.calls, call_of(tx), MOST_REMEMBERED);
         let learn = |Call { took: known, .. }: &mut Call| {
             *known = if took < *known { (*known + took) / 2 } else { (*known * 7 + took) / 8 };
         };
@@ -287,25 +285,14 @@ impl Forecast {
     /// Adds what another block taught meanwhile.
     pub(crate) fn merge(&mut self, other: Self) {
         for (name, left) in other.names {
-            make_room(&mut self.names, name);
+            make_room(&mut self.names, name, MOST_REMEMBERED);
             self.names.entry(name).and_modify(|own| *own = left.max(*own)).or_insert(left);
         }
         for (call, known) in other.calls {
-            make_room(&mut self.calls, call);
+            make_room(&mut self.calls, call, MOST_REMEMBERED);
             self.calls.entry(call).or_insert(known);
         }
         self.programs.merge(other.programs);
-    }
-}
-
-/// Forgets every other entry where a table is full and this one is new.
-fn make_room<T>(table: &mut HashMap<u64, T>, key: u64) {
-    if table.len() >= MOST_REMEMBERED && !table.contains_key(&key) {
-        let mut keeps = false;
-        table.retain(|_, _| {
-            keeps = !keeps;
-            keeps
-        });
     }
 }
 

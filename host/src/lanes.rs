@@ -142,10 +142,12 @@ impl<'a> Runner<'a> {
     pub(crate) fn expect(&mut self, keys: Vec<StateKey>, of: Numbered<'_>) {
         self.snapshot.reserve(keys.len().min(MAX_HINTS));
         for key in keys {
-            if self.snapshot.len() >= MAX_HINTS {
+            if self.hints_left == 0 {
                 return;
             }
+            let before = self.snapshot.len();
             self.ensure_hint(key, of);
+            self.hints_left -= self.snapshot.len() - before;
         }
     }
 

@@ -1,6 +1,6 @@
 //! What executing a transaction yields, whoever executed it.
 
-use crate::state::AccountInfo;
+use crate::state::{AccountInfo, StateKey};
 use alloy_primitives::{Address, B256, Bytes, U256};
 
 /// How a valid transaction ended: a fact for its receipt.
@@ -88,4 +88,15 @@ pub struct TxOutcome {
     pub contract_address: Option<Address>,
     /// Every touched account, each once, by address.
     pub changes: Vec<AccountChange>,
+}
+
+impl TxOutcome {
+    /// Every slot that it changes.
+    pub(crate) fn slots(&self) -> impl Iterator<Item = StateKey> {
+        let slots = |change: &AccountChange| {
+            let address = change.address;
+            change.storage.iter().map(move |slot| StateKey::Slot(address, slot.slot)).collect::<Vec<_>>()
+        };
+        self.changes.iter().flat_map(slots)
+    }
 }

@@ -1,13 +1,13 @@
-//! What an engine has learned of the blocks that it executed by a [`Schedule`](crate::parallel::Schedule), to be kept from run to run: names that conflicts were
-//! about, what calls take, and where programs look. Only ever a hint: a wrong one costs time, never a result.
+//! What an engine has learned of the blocks that it executed on a device or by a [`Schedule`](crate::parallel::Schedule), to be kept from
+//! run to run: names that conflicts were about, what calls take, and where programs look. Only ever a hint: a wrong one costs time, never a result.
 
 use crate::{
-    access::{DEPTH, Formula, Known, Learned, Program, ProgramId, Slot, Step, WORDS, Word},
+    access::{DEPTH, Formula, Known, Learned, MOST, Program, ProgramId, Slot, Step, WORDS, Word},
     forecast::{Call, Forecast},
 };
 use alloy_primitives::{FixedBytes, map::HashMap};
 use serde_json::{Value, json};
-use std::time::Duration;
+use std::{str::FromStr, time::Duration};
 
 /// What the first member of a profile says.
 const FORMAT: &str = "lockstep-profile/1";
@@ -32,19 +32,21 @@ fn bad(field: impl Into<String>, reason: impl Into<String>) -> ProfileError {
 }
 
 impl Profile {
-    /// From JSON: `format` is `lockstep-profile/1`; `names` are pairs of a name (the last eight bytes of an address, in hex) that
+    /// From JSON: `format` is `lockstep-profile/1`; `names` are pairs of a name (eight bytes of an address or a slot, in hex) that
     /// conflicts were about, and for how many blocks it is remembered (64 at most); `calls` are rows of a call (target and selector,
     /// folded into eight bytes, in hex), the nanoseconds that it takes, and, where that was watched, the place of what it runs among
     /// the programs. `programs` and `conflicts` may be missing.
     ///
     /// A program is an object: `code` and `selector`; `runs` that were watched; `gas` and `nanos` that one takes; how many keys the
     /// latest looked at that were `missed`; and `keys`, each a row of an account, how many of the runs looked there, whether one
-    /// wrote, whether conflicts were about it, and for a slot its base, the keys that it is hashed with, each with whether that comes first, and how far behind the
+    /// wrote, whether conflicts were about it, and for a slot its base, the keys that it is hashed with, each with
+    /// whether that comes first, and how far behind the
     /// last hash it lies. An account and a key are words: `sender`, `target`, `argument 2` (from 0 on, behind the selector), or a number
     /// in hex. `conflicts` are pairs of a code's hash and for how many blocks it is remembered that its slots were contested.
     ///
     /// # Errors
-    /// The first member that is not so; too many of a kind (65,536 are remembered).
+    /// The first member that is not so; too many of a kind (65,536 names and calls are remembered, 4,096 programs and conflicts, 32 keys
+    /// of a program).
     pub fn parse(json: &[u8]) -> Result<Self, ProfileError> {
         let value: Value = serde_json::from_slice(json).map_err(|error| bad("profile", error.to_string()))?;
         if value["format"] != FORMAT {
@@ -61,12 +63,12 @@ impl Profile {
         let rows_if_any = |field: &'static str| if value[field].is_null() { Ok(&none) } else { rows(field) };
         let mut programs = Vec::new();
         for (index, row) in rows_if_any("programs")?.iter().enumerate() {
-            let (program, known) = program_of(row).ok_or_else(|| bad(format!("programs[{index}]"), "not a program"))?;
+            let (program, known) = program_of(row, &format!("programs[{index}]"))?;
             programs.push(ProgramId::of(&program));
-            forecast.programs.put(program, known).ok_or_else(|| bad("programs", "too many, or too many keys"))?;
+            forecast.programs.put(program, known).ok_or_else(|| bad("programs", "too many"))?;
         }
         for (index, row) in rows_if_any("conflicts")?.iter().enumerate() {
-            let code = row[0].as_str().and_then(|code| code.parse().ok()).zip(count(&row[1]));
+            let code = hex(&row[0]).zip(count(&row[1]));
             let Some((code_hash, left)) = code else {
                 return Err(bad(format!("conflicts[{index}]"), "not a code's hash and a number below 2^32"));
             };
@@ -136,17 +138,31 @@ fn program_json((code_hash, selector): &Program, known: &Known) -> Value {
     })
 }
 
-fn program_of(value: &Value) -> Option<(Program, Known)> {
-    let selector: FixedBytes<4> = value["selector"].as_str()?.parse().ok()?;
-    let learned = value["keys"].as_array()?.iter().map(key_of).collect::<Option<_>>()?;
+fn program_of(value: &Value, field: &str) -> Result<(Program, Known), ProfileError> {
+    let of = |member: &str, reason: &'static str| bad(format!("{field}.{member}"), reason);
+    let number = |member| value[member].as_u64().ok_or_else(|| of(member, "no number below 2^64"));
+    let count = |member| count(&value[member]).ok_or_else(|| of(member, "no number below 2^32"));
+    let code_hash = hex(&value["code"]).ok_or_else(|| of("code", "no hash of 32 bytes in hex"))?;
+    let selector: FixedBytes<4> = hex(&value["selector"]).ok_or_else(|| of("selector", "no four bytes in hex"))?;
+    let rows = value["keys"].as_array().ok_or_else(|| of("keys", "no array"))?;
+    if rows.len() > MOST {
+        return Err(of("keys", "too many"));
+    }
+    let key = |(index, row)| key_of(row).ok_or_else(|| of(&format!("keys[{index}]"), "not a key"));
     let known = Known {
-        runs: count(&value["runs"])?,
-        gas: value["gas"].as_u64()?,
-        took: Duration::from_nanos(value["nanos"].as_u64()?),
-        missed: count(&value["missed"])?,
-        learned,
+        runs: count("runs")?,
+        gas: number("gas")?,
+        took: Duration::from_nanos(number("nanos")?),
+        missed: count("missed")?,
+        learned: rows.iter().enumerate().map(key).collect::<Result<_, _>>()?,
     };
-    Some(((value["code"].as_str()?.parse().ok()?, selector.0), known))
+    Ok(((code_hash, selector.0), known.plausible()))
+}
+
+/// Hex of the length that is asked for, or a number in hex.
+fn hex<T: FromStr>(value: &Value) -> Option<T> {
+    value.as_str()?.strip_prefix("0x").filter(|digits| !digits.is_empty())?;
+    value.as_str()?.parse().ok()
 }
 
 fn key_of(row: &Value) -> Option<Learned> {
@@ -154,7 +170,7 @@ fn key_of(row: &Value) -> Option<Learned> {
     let slot = match &row[4] {
         Value::Null => None,
         base => Some(Slot {
-            base: base.as_str()?.parse().ok()?,
+            base: hex(base)?,
             steps: row[5].as_array().filter(|steps| steps.len() <= DEPTH)?.iter().map(step).collect::<Option<_>>()?,
             behind: row[6].as_u64()?,
         }),
@@ -178,7 +194,7 @@ fn word_of(value: &Value) -> Option<Word> {
         "target" => Some(Word::Target),
         text => match text.strip_prefix("argument ") {
             Some(index) => index.parse().ok().filter(|index| *index < WORDS).map(Word::Argument),
-            None => text.parse().ok().map(Word::Constant),
+            None => hex(value).map(Word::Constant),
         },
     }
 }
@@ -195,6 +211,7 @@ fn count(value: &Value) -> Option<u32> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use alloy_primitives::B256;
 
     #[test]
     fn it_comes_back_as_it_went() {
@@ -212,6 +229,13 @@ mod tests {
     fn what_is_wrong_is_named() {
         let of =
             |names: &str, calls: &str| format!(r#"{{"format":"lockstep-profile/1","names":{names},"calls":{calls}}}"#);
+        let program = |selector: &str, runs: u64, keys: &str| {
+            let code = B256::repeat_byte(1);
+            format!(
+                r#"[],"programs":[{{"code":"{code}","selector":"{selector}","runs":{runs},"gas":1,"nanos":1,"missed":0,"keys":[{keys}]}}]"#
+            )
+        };
+        assert!(Profile::parse(of("[]", &program("0x01020304", 4_294_967_295, "")).as_bytes()).is_ok());
         for (text, field) in [
             ("{".to_owned(), "profile"),
             ("[]".to_owned(), "format"),
@@ -222,7 +246,17 @@ mod tests {
             (of("[]", "{}"), "calls"),
             (of("[]", r#"[["0x0000000000000001",1],["0x0000000000000001",-1]]"#), "calls[1]"),
             (of("[]", r#"[["0x0000000000000001",1,0]]"#), "calls[0]"),
-            (of("[]", r#"[],"programs":[{}]"#), "programs[0]"),
+            (of("[]", r#"[],"programs":[{}]"#), "programs[0].code"),
+            (of("[]", &program("0x01020304", 4_294_967_296, "")), "programs[0].runs"),
+            (of("[]", &program("0x010203", 4, "")), "programs[0].selector"),
+            (
+                of("[]", &program("0x01020304", 4, r#"["target",1,true,true],["argument 16",1,true,true]"#)),
+                "programs[0].keys[1]",
+            ),
+            (of("[]", &program("0x01020304", 4, r#"["",1,true,true]"#)), "programs[0].keys[0]"),
+            (of("[]", &program("0x01020304", 4, r#"["12",1,true,true]"#)), "programs[0].keys[0]"),
+            (of("[]", &program("0x01020304", 4, r#"["target",1,true,true,"",[],0]"#)), "programs[0].keys[0]"),
+            (of("[]", &program("0x01020304", 4, &[r#"["target",1,true,true]"#; 33].join(","))), "programs[0].keys"),
             (of("[]", r#"[],"conflicts":[["0x01",1]]"#), "conflicts[0]"),
         ] {
             assert_eq!(Profile::parse(text.as_bytes()).unwrap_err().field, field, "{text}");

@@ -136,6 +136,8 @@ pub struct ExecutionReport {
     pub served: u64,
     /// Transactions whose lanes fell back, or that revm takes long for, and whose result is what it made of them while lanes went on.
     pub beside: u64,
+    /// Transactions left to revm at their turn, for they are expected to look at what one before them changes.
+    pub foreseen: u64,
     /// What ran when, by its end: on a device and beside it, or on CPU threads, where each unit that ran counts, stale ones included. Empty
     /// for a block that one thread runs.
     pub timeline: Vec<Span>,
@@ -173,6 +175,7 @@ impl ExecutionReport {
         self.invocations += other.invocations;
         self.served += other.served;
         self.beside += other.beside;
+        self.foreseen += other.foreseen;
         self.longest_dispatch = self.longest_dispatch.max(other.longest_dispatch);
         self.steps += other.steps;
         self.add_coverage(other.coverage.as_deref());

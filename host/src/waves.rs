@@ -1,4 +1,5 @@
-//! Executes an ordered block in waves on a device: speculate, validate against the committed prefix, redo what is stale, fall back in place.
+//! Executes an ordered block in waves on a device: speculate, validate against the committed prefix, redo what is stale, fall back in
+//! place.
 
 use crate::{
     access::{Placed, ProgramId},
@@ -36,13 +37,13 @@ const LONG: Duration = Duration::from_millis(1);
 const MOST_LONG: usize = 4;
 
 /// Transactions of a block that are watched at most, and of one program.
-const WATCHED: usize = 32;
+const WATCHED: usize = 8;
 const WATCHED_OF_ONE: usize = 2;
 
 /// Transactions before a stale one that are looked at for who has changed what it looked at.
 const WRITERS: usize = 256;
 
-/// What uses less gas is never long.
+/// What uses less gas is never long. More is not watched.
 const LONG_GAS: u64 = 500_000;
 
 /// What the CPU has for a block beside the device.
@@ -71,6 +72,8 @@ struct Run<'a> {
     long: Vec<usize>,
     /// Those that are watched beside the device, for too little is known of what they run.
     watches: Vec<usize>,
+    /// Whether all that lanes look at should be known.
+    knows_all: bool,
     /// How often each transaction's result was thrown away.
     stale: Vec<u32>,
     revm: Revm<Committed<'a>>,
@@ -112,6 +115,7 @@ pub(crate) fn execute(
         beside: HashMap::default(),
         long: Vec::new(),
         watches: Vec::new(),
+        knows_all: false,
         stale: vec![0; txs.len()],
         revm,
         gas: BlockGas::default(),
@@ -127,6 +131,7 @@ pub(crate) fn execute(
         run.walk()?;
     }
     run.forecast().programs.fade();
+    run.report.timeline.sort_by_key(|span| span.to);
     Ok(run.outcomes)
 }
 
@@ -180,6 +185,8 @@ impl<'a> Run<'a> {
         let forecast = self.forecast.lock().unwrap_or_else(PoisonError::into_inner);
         let programs = &forecast.programs;
         let (mut indices, mut placed, mut unknown) = (Vec::new(), Vec::new(), false);
+        // Nobody is to wait for them.
+        let most = if self.pool.current_num_threads() < 2 { 0 } else { WATCHED };
         let mut watched: HashMap<ProgramId, usize> = HashMap::default();
         for (index, route) in self.routes.iter().enumerate() {
             let Route::Device(lane) = route else { continue };
@@ -188,7 +195,9 @@ impl<'a> Run<'a> {
                 continue;
             };
             unknown |= !programs.knows(program);
-            if self.watches.len() < WATCHED && programs.wants(program) {
+            let is_short =
+                lane.tx.gas_limit <= LONG_GAS && programs.get(program).is_none_or(|known| known.gas <= LONG_GAS);
+            if self.watches.len() < most && is_short && programs.wants(program) {
                 let runs = watched.entry(program).or_default();
                 if *runs < WATCHED_OF_ONE {
                     self.watches.push(index);
@@ -202,11 +211,15 @@ impl<'a> Run<'a> {
         let contested = programs.contested(&placed);
         for keys in contested.chunk_by(|one, other| one.owner == other.owner) {
             if keys.iter().any(|expected| written.contains(&expected.key)) {
+                self.report.foreseen += 1;
                 self.routes[indices[keys[0].owner]] = Route::Revm;
             }
             written.extend(keys.iter().filter(|expected| expected.writes).map(|expected| expected.key));
         }
-        (programs.expected(&placed), unknown)
+        let expected = programs.expected(&placed);
+        drop(forecast);
+        self.knows_all = !unknown;
+        (expected, unknown)
     }
 
     /// Leaves to CPU threads what is known to take them long: a lane would take many times that, and all would wait for it.
@@ -275,12 +288,14 @@ impl<'a> Run<'a> {
         };
         let from = begun.elapsed();
         let (watched, codes) = (Mutex::new(Vec::new()), self.codes);
+        let (served, long) = (self.report.served, self.long.clone());
         let results = self.pool.in_place_scope(|scope| {
             for index in self.watches.drain(..) {
                 let keep = &watched;
                 scope.spawn(move |_| {
                     let access = watch(env, &txs[index], senders[index], prefix, codes);
-                    keep.lock().unwrap_or_else(PoisonError::into_inner).extend(access.map(|access| (index, access)));
+                    let learned = access.map(|access| (index, access.learned(&txs[index], senders[index])));
+                    keep.lock().unwrap_or_else(PoisonError::into_inner).extend(learned);
                 });
             }
             let run_beside = &run_beside;
@@ -295,13 +310,20 @@ impl<'a> Run<'a> {
             self.report.timeline.push(span);
             results
         });
-        for (index, access) in watched.into_inner().unwrap_or_else(PoisonError::into_inner) {
-            self.forecast().learn_access(&txs[index], senders[index], &access);
+        for (index, watched) in watched.into_inner().unwrap_or_else(PoisonError::into_inner) {
+            self.forecast().learn_access(&txs[index], watched);
+        }
+        if self.knows_all && self.report.served > served {
+            self.forecast().programs.doubt(ready.iter().filter_map(lane).filter_map(program));
         }
         for (span, made) in beside.into_inner().unwrap_or_else(PoisonError::into_inner) {
             self.report.timeline.push(span);
             if let Some(made) = made {
-                self.learn(span.first, made.outcome(), span.to - span.from);
+                if long.contains(&span.first) {
+                    self.forecast().learn_cost(&self.txs[span.first], None, span.to - span.from);
+                } else {
+                    self.learn(span.first, made.outcome(), span.to - span.from);
+                }
                 self.beside.insert(span.first, made);
             }
         }
@@ -450,13 +472,7 @@ impl<'a> Run<'a> {
         let stale: HashSet<_> = result.stale_slots(self.revm.state()).collect();
         let mut forecast = self.forecast();
         let looked = forecast.programs.conflict(placed, |key| stale.contains(key));
-        let changes = |outcome: &TxOutcome| {
-            let mut slots = outcome
-                .changes
-                .iter()
-                .flat_map(|change| change.storage.iter().map(|slot| StateKey::Slot(change.address, slot.slot)));
-            slots.any(|slot| looked.contains(&slot))
-        };
+        let changes = |outcome: &TxOutcome| outcome.slots().any(|slot| looked.contains(&slot));
         let latest = self.outcomes.iter().enumerate().rev().take(WRITERS).find(|(_, outcome)| changes(outcome));
         if let Some((writer, _)) = latest.filter(|_| !looked.is_empty())
             && let Route::Device(lane) = &self.routes[writer]

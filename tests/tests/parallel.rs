@@ -141,6 +141,16 @@ fn starts_anew() -> Result<(), Failed> {
     ensure(report.cpu.txs > 0, || format!("{report:?}"))
 }
 
+/// Why a transfer may not stand is said before its target is looked at, which may be out of reach.
+fn invalid_first() -> Result<(), Failed> {
+    let mut calls = Calls::new(Fork::Cancun);
+    let tx = calls.call(Vec::new(), Vec::new(), 21_000);
+    tx.value = U256::MAX >> 1;
+    let target = tx.to.map(StateKey::Account);
+    check(&Block { calls, unreadable: target }, BackendKind::Cpu, &[1, 2], 1)?;
+    Ok(())
+}
+
 fn main() -> ExitCode {
     let mut suite = Suite::default();
     for threads in [1, 2, 3, 8] {
@@ -152,5 +162,6 @@ fn main() -> ExitCode {
     suite.test("cpu::variety", variety);
     suite.test("cpu::comparer", comparer);
     suite.test("cpu::starts_anew", starts_anew);
+    suite.test("cpu::invalid_first", invalid_first);
     suite.run()
 }

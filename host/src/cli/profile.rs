@@ -15,7 +15,11 @@ use std::{fs, io, path::Path};
 pub(super) fn on_threads(builder: EngineBuilder, path: &Path) -> Result<EngineBuilder, Exit> {
     let profile = match fs::read(path) {
         Ok(json) => Profile::parse(&json).map_err(|error| error.to_string()),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Profile::default()),
+        // It is written at the end, which is too late to say that it cannot be.
+        Err(error) if error.kind() == io::ErrorKind::NotFound => match path.parent() {
+            Some(folder) if !folder.as_os_str().is_empty() && !folder.is_dir() => Err(error.to_string()),
+            _ => Ok(Profile::default()),
+        },
         Err(error) => Err(error.to_string()),
     };
     let profile = profile.map_err(|reason| bad(path, reason))?;

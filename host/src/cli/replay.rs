@@ -269,7 +269,7 @@ fn block_json(
         "proven": proven, "mismatch": mismatch.map(|m| json!({"tx": m.tx, "field": m.field, "expected": m.expected, "actual": m.actual})),
         "device": route_json(report.device), "lanes": report.lanes, "dispatches": report.dispatches, "steps": report.steps,
         "fallbacks": fallbacks, "conflicts": report.conflicts, "waves": report.waves, "time_ms": time,
-        "served": report.served, "beside": report.beside, "caps": caps_json(report), "longest_dispatch_ms": milliseconds(report.longest_dispatch),
+        "served": report.served, "beside": report.beside, "foreseen": report.foreseen, "caps": caps_json(report), "longest_dispatch_ms": milliseconds(report.longest_dispatch),
         "timeline": report.timeline.iter().map(span_json).collect::<Vec<_>>(),
     })
 }

@@ -228,6 +228,7 @@ impl<'a> Replica<'a> {
 
     /// Nobody else runs anything of the block, and this all of it by [`Self::run_in_turn`].
     pub(crate) fn run_alone(&mut self) {
+        debug_assert!(self.prefix().is_empty() && self.units.is_empty(), "somebody ran already");
         self.alone = true;
     }
 
@@ -308,7 +309,8 @@ impl<'a> Replica<'a> {
     }
 
     /// Runs a unit on top of those that wait, where it waits too, and says what of it is left. It breaks off when somebody else was
-    /// faster (it looks before each transaction, at each call, and now and then in loops), and when it takes longer than `patience` while nobody commits anything, unless it is its turn.
+    /// faster (it looks before each transaction, at each call, and now and then in loops), and when it takes longer than `patience` while
+    /// nobody commits anything, unless it is its turn.
     pub(crate) fn speculate(
         &mut self,
         range: Range<usize>,
@@ -362,6 +364,7 @@ impl<'a> Replica<'a> {
             let ran = self.run(&txs[index], senders[index]);
             high |= self.evm.ctx.journaled_state.database.high;
             let Ok((executed, flipped, remade)) = ran else {
+                self.evm.ctx.chain.hashed = None;
                 self.evm.ctx.chain.needs.truncate(needs);
                 self.evm.ctx.chain.slots.truncate(slots);
                 break;

@@ -267,8 +267,11 @@ impl<'s, 'b, 'a> Worker<'s, 'b, 'a> {
         Self { shared, number, replica, seen: 0, beside: None, seen_beside: 0, make, busy: None, spans: Vec::new() }
     }
 
-    /// Something ran since then.
+    /// So many ran since then.
     fn ran(&mut self, first: usize, txs: usize, since: Instant) {
+        if txs == 0 {
+            return;
+        }
         let (begun, to) = (self.shared.begun, Instant::now());
         let (from, to) = (since - begun, to - begun);
         self.spans.push(Span { runner: Runner::Cpu, thread: self.number, first, txs, from, to });
@@ -538,10 +541,11 @@ impl<'s, 'b, 'a> Worker<'s, 'b, 'a> {
     fn learn(&self, by: usize, outcome: &TxOutcome, unit: Range<usize>) {
         let Shared { txs, senders, names, .. } = self.shared;
         let others = &names[by..(by + COMMON).min(names.len())];
+        let changed = outcome.slots().collect();
         let mut queue = self.shared.queue();
         let placed = |index: usize| (&txs[index], senders[index]);
         for index in unit {
-            if queue.forecast.conflict_at(placed(by), placed(index), outcome).is_none() {
+            if queue.forecast.conflict_at(placed(by), placed(index), &changed).is_none() {
                 queue.forecast.conflict(&names[by], &names[index], others);
             }
         }
@@ -687,10 +691,10 @@ impl<'s, 'b, 'a> Worker<'s, 'b, 'a> {
             Left::Nothing => range.len(),
             Left::AtTurn(left) | Left::Other(left) | Left::All(_, left) => left.start - range.start,
         };
-        // One that broke off ran, too.
-        self.ran(range.start, done.max(1), begun);
+        self.ran(range.start, done, begun);
         for (index, access) in self.replica.take_accesses() {
-            shared.queue().forecast.learn_access(&shared.txs[index], shared.senders[index], &access);
+            let watched = access.learned(&shared.txs[index], shared.senders[index]);
+            shared.queue().forecast.learn_access(&shared.txs[index], watched);
         }
         match left {
             Left::Nothing => {}

@@ -1,6 +1,7 @@
 //! What a unit looks at, noted by the instructions that look.
 
 use crate::{
+    access::MOST_HASHED,
     commit::Committed,
     evm::{
         Source,
@@ -141,7 +142,7 @@ impl KeepsHashes for ReplicaContext<'_> {
 
     fn hash(&mut self, input: &[u8; 64]) -> B256 {
         let hash = self.chain.hashes.of(input);
-        if let Some(hashed) = self.chain.hashed.as_mut().filter(|hashed| hashed.len() < MOST) {
+        if let Some(hashed) = self.chain.hashed.as_mut().filter(|hashed| hashed.len() < MOST_HASHED) {
             hashed.push((*input, hash));
         }
         hash

@@ -65,16 +65,16 @@ impl Replica<'_> {
         let beneficiary_price =
             if spec.is_enabled_in(SpecId::LONDON) { price.saturating_sub(block.basefee.into()) } else { price };
         let Journal { database, inner, .. } = &mut self.evm.ctx.journaled_state;
-        // Both are warm in any case, so that they may stay loaded for revm.
+        // Both are warm in any case, so that they may stay loaded for revm, which looks at the target only once the sender may pay.
+        let RevmAccountInfo { balance, nonce, code_hash, .. } = inner.load_account(database, sender)?.data.info;
+        if code_hash != KECCAK256_EMPTY || nonce != tx.nonce || nonce == u64::MAX || balance < most {
+            return Ok(None);
+        }
         let target = &inner.load_account(database, to)?.data.info;
         if target.code_hash != KECCAK256_EMPTY || target.balance.checked_add(tx.value).is_none() {
             return Ok(None);
         }
         let mut from = inner.load_account_mut(database, sender)?.data;
-        let RevmAccountInfo { balance, nonce, code_hash, .. } = from.account().info;
-        if code_hash != KECCAK256_EMPTY || nonce != tx.nonce || nonce == u64::MAX || balance < most {
-            return Ok(None);
-        }
         from.set_balance(balance - U256::from(price) * U256::from(gas_used));
         from.bump_nonce();
         // There is enough, and room for it.

@@ -4,6 +4,9 @@ use super::{Executed, Replica};
 use crate::{access::Access, block::BlockEnv, evm::RevmCache, state::StateRef, tx::Transaction};
 use alloy_primitives::Address;
 
+/// Looks at slots from which on a run is not looked into: nobody is to wait for that.
+const MOST_NOTED: usize = 512;
+
 /// Where what a run did begins in what its replica notes.
 pub(super) struct Watched {
     slots: usize,
@@ -23,8 +26,11 @@ impl Replica<'_> {
         let hashed = self.evm.ctx.chain.hashed.take()?;
         let state = &self.evm.ctx.journaled_state.inner.state;
         let to = tx.to.filter(|_| executed.is_call && !self.evm.ctx.chain.is_full())?;
-        let outcome = &executed.outcome;
-        let read = self.evm.ctx.chain.slots[since.slots..].iter().map(|slot| (*slot, false));
+        let (outcome, noted) = (&executed.outcome, &self.evm.ctx.chain.slots[since.slots..]);
+        if noted.len() > MOST_NOTED {
+            return None;
+        }
+        let read = noted.iter().map(|slot| (*slot, false));
         let written = outcome
             .changes
             .iter()
@@ -97,7 +103,7 @@ mod tests {
         assert_eq!(access.slots, [((to, slot_of(sender)), true)].into());
         assert!(access.gas > 21_000);
         let mut programs = Programs::default();
-        programs.learn(&tx, sender, &access);
+        programs.learn(access.learned(&tx, sender));
         // Somebody else's is foretold.
         let other = fixture::sender(2);
         let program = ProgramId::new(&code_hash, &tx.input);
