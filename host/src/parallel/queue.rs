@@ -37,7 +37,7 @@ pub(super) struct Entry {
 #[derive(Default)]
 pub(super) struct Queue {
     /// The next transaction that nobody has taken.
-    pub(super) next: usize,
+    next: usize,
     pub(super) log: Vec<Arc<Entry>>,
     pub(super) gas: BlockGas,
     pub(super) error: Option<ExecuteError>,
@@ -65,7 +65,7 @@ pub(super) struct Queue {
     /// Where the unit begins whose turn it is and which another thread is running, too.
     raced: Option<usize>,
     /// Whether somebody has a transaction, or was given it.
-    pub(super) taken: Vec<bool>,
+    taken: Vec<bool>,
     /// What each thread has been given, and the end of the last of it.
     given: Vec<VecDeque<Range<usize>>>,
     ends: Vec<usize>,
@@ -175,15 +175,32 @@ impl Queue {
         self.log.get(seen..).unwrap_or_default().to_vec()
     }
 
+    /// What comes first, for the thread that does the rest alone: about so many transactions, if they are to be had. Empty where
+    /// another one is about to commit it.
+    pub(super) fn take_alone(&mut self, committed: usize, most: usize) -> Range<usize> {
+        let mut end = committed;
+        while end < committed + most {
+            if let Some(range) = self.at_turn(end).or_else(|| self.take_held(end)) {
+                end = range.end;
+            } else if self.taken.get(end) == Some(&false) {
+                self.take_from_all(end..end + 1);
+                end += 1;
+            } else {
+                break;
+            }
+        }
+        committed..end
+    }
+
     /// What must run now, whoever it was for: its turn has come.
-    pub(super) fn at_turn(&mut self, committed: usize) -> Option<Range<usize>> {
+    fn at_turn(&mut self, committed: usize) -> Option<Range<usize>> {
         if let Some(returned) = self.returned.remove(&committed) {
             return Some(committed..returned.end);
         }
         self.given.iter_mut().find_map(|given| given.pop_front_if(|range| range.start == committed))
     }
 
-    pub(super) fn take_from_all(&mut self, range: Range<usize>) {
+    fn take_from_all(&mut self, range: Range<usize>) {
         self.taken[range].fill(true);
         while self.taken.get(self.next) == Some(&true) {
             self.next += 1;

@@ -454,27 +454,17 @@ impl<'s, 'b, 'a> Worker<'s, 'b, 'a> {
             if committed >= shared.txs.len() {
                 return;
             }
-            let mut queue = shared.queue();
-            let mut next = queue.at_turn(committed).or_else(|| queue.take_held(committed));
-            if next.is_none() && queue.next == committed {
-                let most = committed + shared.schedule.largest_unit.max(1);
-                let untaken = queue.taken[committed..].iter().take_while(|taken| !**taken).count();
-                let range = committed..most.min(committed + untaken);
-                queue.take_from_all(range.clone());
-                next = Some(range);
-            }
-            drop(queue);
-            match next {
-                Some(range) => {
-                    if !self.run_in_turn(range) {
-                        return;
-                    }
+            let range = shared.queue().take_alone(committed, shared.schedule.largest_unit.max(1));
+            if !range.is_empty() {
+                if !self.run_in_turn(range) {
+                    return;
                 }
-                // Another thread is about to commit it.
-                None => match shared.interrupts {
-                    Some(interrupts) => interrupts.at(self.number, true),
-                    None => std::thread::yield_now(),
-                },
+                continue;
+            }
+            // Another thread is about to commit it.
+            match shared.interrupts {
+                Some(interrupts) => interrupts.at(self.number, true),
+                None => std::thread::yield_now(),
             }
         }
     }
