@@ -3,6 +3,7 @@
 
 use crate::{
     keccak::{self, keccak256_batch},
+    lower::address_word,
     state::StateKey,
     tx::Transaction,
 };
@@ -39,7 +40,7 @@ pub(crate) fn selector(input: &[u8]) -> [u8; 4] {
     selector
 }
 
-/// Runs of a program that are watched, and how many of them a formula must have explained something in to be believed: half.
+/// Runs of a program that are watched.
 const RUNS: u32 = 4;
 
 /// Slots and accounts of a program that are remembered.
@@ -130,14 +131,19 @@ impl Known {
     pub(crate) fn plausible(mut self) -> Self {
         let runs = self.runs.min(RUNS);
         for learned in &mut self.learned {
-            learned.hits = if learned.hits >= self.runs.div_ceil(2) { learned.hits.min(runs) } else { 0 };
+            learned.hits = if learned.hits >= half(self.runs) { learned.hits.min(runs) } else { 0 };
         }
         Self { runs, ..self }
     }
 
     fn believes(&self, learned: &Learned) -> bool {
-        learned.hits >= self.runs.div_ceil(2)
+        learned.hits >= half(self.runs)
     }
+}
+
+/// Of so many runs a formula must have explained something in as many to be believed.
+const fn half(runs: u32) -> u32 {
+    runs.div_ceil(2)
 }
 
 /// Slots and accounts, and hashes, that are kept of a watched run; more cannot be explained in a moment, nor remembered.
@@ -172,8 +178,8 @@ impl Words<'_> {
 
     fn get(&self, word: Word) -> Option<U256> {
         match word {
-            Word::Sender => Some(U256::from_be_slice(self.sender.as_slice())),
-            Word::Target => self.tx.to.map(|to| U256::from_be_slice(to.as_slice())),
+            Word::Sender => Some(address_word(&self.sender)),
+            Word::Target => self.tx.to.as_ref().map(address_word),
             Word::Argument(index) => self.argument(index),
             Word::Constant(word) => Some(word),
         }
@@ -186,10 +192,6 @@ impl Words<'_> {
         let argument = || (0..WORDS).find(|index| word > U256::ONE && self.argument(*index) == Some(word));
         named.or_else(|| argument().map(Word::Argument)).unwrap_or(Word::Constant(word))
     }
-}
-
-fn word_of(address: &Address) -> U256 {
-    U256::from_be_slice(address.as_slice())
 }
 
 impl Access {
@@ -229,9 +231,9 @@ impl Access {
     fn formulas(&self, words: &Words<'_>) -> Vec<(Formula, bool)> {
         let slots = self.slots.iter().map(|((address, slot), writes)| {
             let slot = Some(self.explain(*slot, words));
-            (Formula { account: words.name(word_of(address)), slot }, *writes)
+            (Formula { account: words.name(address_word(address)), slot }, *writes)
         });
-        let account = |address| (Formula { account: words.name(word_of(address)), slot: None }, false);
+        let account = |address| (Formula { account: words.name(address_word(address)), slot: None }, false);
         slots.chain(self.accounts.iter().map(account)).collect()
     }
 }

@@ -140,7 +140,8 @@ fn image(value: U256) -> [u32; 8] {
     std::array::from_fn(|i| u32::from_le_bytes([bytes[4 * i], bytes[4 * i + 1], bytes[4 * i + 2], bytes[4 * i + 3]]))
 }
 
-fn address_word(address: &Address) -> U256 {
+/// An address as a word of the EVM.
+pub(crate) fn address_word(address: &Address) -> U256 {
     U256::from_be_slice(address.as_slice())
 }
 

@@ -2,7 +2,7 @@
 //! measured chunk by chunk; and which calls go to the CPU in any case, by what calls like them did before.
 
 use super::Call;
-use crate::router::Route;
+use crate::{access::selector, router::Route};
 use alloy_primitives::{Address, map::HashMap};
 
 /// What the latest chunk weighs against those before it.
@@ -40,9 +40,7 @@ struct Seen {
 }
 
 fn program(call: &Call) -> Program {
-    let mut selector = [0; 4];
-    selector.iter_mut().zip(&call.input).for_each(|(to, from)| *to = *from);
-    (call.to, selector)
+    (call.to, selector(&call.input))
 }
 
 impl Balance {
