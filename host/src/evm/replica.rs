@@ -117,6 +117,8 @@ pub(crate) struct Executed {
     pub(crate) is_call: bool,
     /// What it took on an interpreter; zero for a transfer.
     pub(crate) took: Duration,
+    /// Needs and slots that were noted of it.
+    noted: (usize, usize),
 }
 
 impl Executed {
@@ -162,6 +164,16 @@ impl Unit {
         self.executed.iter().map(Executed::took).sum()
     }
 
+    /// Which of its transactions noted what comes after so much else that it noted.
+    fn looked(&self, before: usize, noted: impl Fn((usize, usize)) -> usize) -> usize {
+        let mut end = 0;
+        let ended = |executed: &&Executed| {
+            end += noted(executed.noted);
+            end <= before
+        };
+        self.range.start + self.executed.iter().take_while(ended).count()
+    }
+
     fn changes(&self) -> impl Iterator<Item = &AccountChange> {
         self.executed.iter().flat_map(|executed| &executed.outcome.changes)
     }
@@ -178,6 +190,8 @@ pub(crate) struct Replica<'a> {
     gone: Vec<Address>,
     /// What units took that were taken back.
     wasted: Duration,
+    /// Transactions that looked at what others changed.
+    misled: Vec<usize>,
     gives_way: bool,
     /// Transactions that are to be watched, and what they looked at.
     watches: Arc<[usize]>,
@@ -219,6 +233,7 @@ impl<'a> Replica<'a> {
             done: Vec::new(),
             gone: Vec::new(),
             wasted: Duration::ZERO,
+            misled: Vec::new(),
             gives_way: false,
             watches: Arc::default(),
             accesses: Vec::new(),
@@ -292,6 +307,11 @@ impl<'a> Replica<'a> {
         std::mem::take(&mut self.wasted)
     }
 
+    /// Transactions that looked at what others changed since this was asked last, as far as that is told; some more than once.
+    pub(crate) fn take_misled(&mut self) -> Vec<usize> {
+        std::mem::take(&mut self.misled)
+    }
+
     /// The transactions of the unit whose turn comes first.
     pub(crate) fn first(&self) -> Option<Range<usize>> {
         self.units.front().map(|unit| unit.range.clone())
@@ -363,7 +383,7 @@ impl<'a> Replica<'a> {
             let since = self.watches.contains(&index).then(|| self.watch());
             let ran = self.run(&txs[index], senders[index]);
             high |= self.evm.ctx.journaled_state.database.high;
-            let Ok((executed, flipped, remade)) = ran else {
+            let Ok((mut executed, flipped, remade)) = ran else {
                 self.evm.ctx.chain.hashed = None;
                 self.evm.ctx.chain.needs.truncate(needs);
                 self.evm.ctx.chain.slots.truncate(slots);
@@ -373,6 +393,8 @@ impl<'a> Replica<'a> {
                 let access = self.watched(&since, &txs[index], &executed);
                 self.accesses.extend(access.map(|access| (index, access)));
             }
+            let notes = &self.evm.ctx.chain;
+            executed.noted = (notes.needs.len() - needs, notes.slots.len() - slots);
             unit.range.end = index + 1;
             unit.flipped.extend(flipped);
             unit.failed = self.evm.ctx.chain.is_full() || (rewards && self.looks_at_beneficiary(needs));
@@ -517,7 +539,7 @@ impl<'a> Replica<'a> {
             changed.unwrap_or_else(held).is_some_and(|info| info.has_code())
         });
         let outcome = TxOutcome { changes, ..outcome(result) };
-        Ok((Executed { outcome, reward, is_call, took: start.elapsed() }, flipped, remade))
+        Ok((Executed { outcome, reward, is_call, took: start.elapsed(), noted: (0, 0) }, flipped, remade))
     }
 
     /// Whether the first unit, whose turn it is, stands.
@@ -584,7 +606,7 @@ impl<'a> Replica<'a> {
 
     /// Into the prefix, with the beneficiary paid. What `moved` is told of from where it is now.
     fn commit(&mut self, executed: Executed, moved: bool) -> Result<Executed, TxError> {
-        let Executed { mut outcome, reward, is_call, took } = executed;
+        let Executed { mut outcome, reward, .. } = executed;
         let beneficiary = self.beneficiary;
         for change in &mut outcome.changes {
             if change.kind == AccountChangeKind::Touched && (moved || change.address == beneficiary) {
@@ -640,7 +662,7 @@ impl<'a> Replica<'a> {
                 account.status -= AccountStatus::LoadedAsNotExisting;
             }
         }
-        Ok(Executed { outcome, reward, is_call, took })
+        Ok(Executed { outcome, ..executed })
     }
 
     /// By how much the waiting units raise the nonce of an account.
@@ -652,6 +674,7 @@ impl<'a> Replica<'a> {
 
     /// Brings in what another thread committed next: the units that are stale by that, which are taken back.
     pub(crate) fn bring(&mut self, outcome: &TxOutcome) -> Vec<Range<usize>> {
+        self.misled.clear();
         let stale = if self.units.is_empty() { Stale::None } else { self.stale_by(outcome) };
         let stale = self.take_back(stale);
         let mark = self.units.front().map_or(usize::MAX, |unit| unit.mark);

@@ -494,8 +494,8 @@ impl<'s, 'b, 'a> Worker<'s, 'b, 'a> {
             }
             for (index, executed) in entry.executed.iter().enumerate() {
                 let stale = self.replica.bring(&executed.outcome);
-                if let Some(first) = stale.first() {
-                    self.learn(entry.first + index, &executed.outcome, first.clone());
+                if !stale.is_empty() {
+                    self.learn(entry.first + index, &executed.outcome);
                 }
                 self.put_back(stale);
             }
@@ -527,14 +527,17 @@ impl<'s, 'b, 'a> Worker<'s, 'b, 'a> {
         Ok(false)
     }
 
-    /// A unit was stale by a transaction.
-    fn learn(&self, by: usize, outcome: &TxOutcome, unit: Range<usize>) {
+    /// Some of what waits was stale by a transaction.
+    fn learn(&mut self, by: usize, outcome: &TxOutcome) {
         let Shared { txs, senders, names, .. } = self.shared;
         let others = &names[by..(by + COMMON).min(names.len())];
         let changed = outcome.slots().collect();
         let mut queue = self.shared.queue();
         let placed = |index: usize| (&txs[index], senders[index]);
-        for index in unit {
+        let mut misled = self.replica.take_misled();
+        misled.sort_unstable();
+        misled.dedup();
+        for index in misled {
             if queue.forecast.conflict_at(placed(by), placed(index), &changed).is_none() {
                 queue.forecast.conflict(&names[by], &names[index], others);
             }

@@ -86,16 +86,17 @@ impl Replica<'_> {
             if account.transaction_id.get() < mark {
                 continue;
             }
-            for slot in &change.storage {
-                if account.storage.get(&slot.slot).is_some_and(|held| held.transaction_id.get() >= mark) {
-                    stale = stale.and(self.stale_by_slot(change.address, slot.slot));
-                }
+            let created = account.is_created();
+            let is_seen = |slot: &U256| account.storage.get(slot).is_some_and(|held| held.transaction_id.get() >= mark);
+            let seen: Vec<_> = change.storage.iter().map(|slot| slot.slot).filter(is_seen).collect();
+            for slot in seen {
+                stale = stale.and(self.stale_by_slot(change.address, slot));
             }
             if is_nothing(change) || (!is_remade(change) && change.before == Some(change.after)) {
                 continue;
             }
             // Who looks at a nonce needs the balance, too.
-            if !change.is_plain() || account.is_created() {
+            if !change.is_plain() || created {
                 return Stale::All;
             }
             let before = change.before.unwrap_or_default().balance;
@@ -105,10 +106,17 @@ impl Replica<'_> {
         stale
     }
 
-    fn stale_by_slot(&self, address: Address, slot: U256) -> Stale {
+    fn stale_by_slot(&mut self, address: Address, slot: U256) -> Stale {
         let slots = self.evm.ctx.chain.slots.iter().enumerate();
-        let seen = slots.filter(|(_, seen)| **seen == (address, slot));
-        Stale::of(seen.map(|(at, _)| self.units.partition_point(|unit| unit.slots <= at) - 1).collect())
+        let seen: Vec<_> = slots.filter(|(_, seen)| **seen == (address, slot)).map(|(at, _)| at).collect();
+        let mut places = Vec::with_capacity(seen.len());
+        for at in seen {
+            let place = self.units.partition_point(|unit| unit.slots <= at) - 1;
+            let unit = &self.units[place];
+            self.misled.push(unit.looked(at - unit.slots, |(_, slots)| slots));
+            places.push(place);
+        }
+        Stale::of(places)
     }
 
     /// The units that looked at a balance which moves `by` so much; where it `falls`, those for which too little is left.
@@ -137,7 +145,14 @@ impl Replica<'_> {
                 },
             }
         }
-        Stale::of(broken.into_iter().map(|at| self.unit_of_need(at)).collect())
+        let mut places = Vec::with_capacity(broken.len());
+        for at in broken {
+            let place = self.unit_of_need(at);
+            let unit = &self.units[place];
+            self.misled.push(unit.looked(at - unit.needs, |(needs, _)| needs));
+            places.push(place);
+        }
+        Stale::of(places)
     }
 
     fn unit_of_need(&self, at: usize) -> usize {

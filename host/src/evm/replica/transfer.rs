@@ -93,7 +93,7 @@ impl Replica<'_> {
             changes,
         };
         let reward = U256::from(beneficiary_price * u128::from(gas_used));
-        Ok(Some((Executed { outcome, reward, is_call: false, took: Duration::ZERO }, flipped)))
+        Ok(Some((Executed { outcome, reward, is_call: false, took: Duration::ZERO, noted: (0, 0) }, flipped)))
     }
 }
 
