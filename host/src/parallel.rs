@@ -8,6 +8,7 @@ mod model;
 mod opening;
 mod progress;
 mod queue;
+mod track;
 mod worker;
 
 use crate::{
@@ -208,7 +209,6 @@ fn on_threads(
         // revm cannot be sent to another thread, so it is made there. Without it the others do all.
         let Some(mut replica) = make() else { return };
         replica.reserve(txs.len());
-        replica.watch_all_of(&shared.watches);
         let mut presence = Presence::new(shared, number);
         let mut worker = Worker::new(shared, number, replica, &make);
         worker.work();

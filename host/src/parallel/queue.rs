@@ -1,9 +1,12 @@
 //! Who runs what next, and what has been committed.
 
-use super::worker::Shared;
+use super::{
+    track::{RUN_AHEAD, Room, TRACKS},
+    worker::Shared,
+};
 use crate::{
     error::ExecuteError,
-    evm::{BlockGas, Executed, Replica},
+    evm::{BlockGas, Executed},
     forecast::{Forecast, Names},
 };
 use alloy_primitives::map::{HashMap, HashSet};
@@ -26,8 +29,8 @@ const HICCUP: Duration = Duration::from_micros(100);
 
 /// What one thread committed at once.
 pub(super) struct Entry {
-    /// Whose replica has it already.
-    pub(super) by: Option<usize>,
+    /// Whose track has it already.
+    pub(super) by: usize,
     /// The first of its transactions.
     pub(super) first: usize,
     pub(super) executed: Vec<Executed>,
@@ -54,21 +57,27 @@ pub(super) struct Queue {
     /// Who does the rest alone, for the block is behind.
     pub(super) alone: Option<usize>,
     pub(super) forecast: Forecast,
-    /// Who took the last transaction with a name that something is known of.
+    threads: usize,
+    /// On which track the last transaction is with a name that something is known of.
     takers: HashMap<u64, (usize, usize)>,
     /// Units that were stale, or stood on one, by where they begin: whoever comes next runs them again.
     returned: BTreeMap<usize, Returned>,
     /// Where units began that were stale.
     pub(super) stale: HashSet<usize>,
-    /// Units that are run or wait in a replica, by where they begin: their end, and whose replica.
+    /// Units that are run or wait, by where they begin: their end, and on which track.
     held: BTreeMap<usize, (usize, usize)>,
     /// Where the unit begins whose turn it is and which another thread is running, too.
     raced: Option<usize>,
     /// Whether somebody has a transaction, or was given it.
     taken: Vec<bool>,
-    /// What each thread has been given, and the end of the last of it.
+    /// What each track has been given, and the end of the last of it.
     given: Vec<VecDeque<Range<usize>>>,
     ends: Vec<usize>,
+}
+
+/// Whether anything more may wait on a track.
+fn has_room(room: Room, shared: &Shared<'_>) -> bool {
+    room.ahead.is_some_and(|ahead| ahead < shared.schedule.ahead)
 }
 
 /// A unit to run again.
@@ -81,7 +90,8 @@ struct Returned {
 /// What a thread is to do next.
 pub(super) enum Next {
     AtTurn(Range<usize>),
-    Ahead(Range<usize>),
+    /// On one of the thread's tracks.
+    Ahead(usize, Range<usize>),
     Nothing,
 }
 
@@ -91,44 +101,76 @@ impl Queue {
             forecast,
             last: Some(Instant::now()),
             taken: vec![false; txs],
-            given: vec![VecDeque::new(); threads],
-            ends: vec![0; threads],
+            threads,
+            given: vec![VecDeque::new(); TRACKS * threads],
+            ends: vec![0; TRACKS * threads],
             ..Self::default()
         }
     }
 
-    /// The next unit for a thread, behind its own that wait in its replica, or at its turn. A transaction that will conflict
-    /// with one that another thread has under way is given to that thread, which runs it on top of the other.
-    pub(super) fn take(&mut self, shared: &Shared<'_>, thread: usize, replica: &Replica<'_>, committed: usize) -> Next {
-        let next = self.next_of(shared, thread, replica, committed);
-        if let Next::Ahead(range) = &next {
-            self.held.insert(range.start, (range.end, thread));
+    /// A track of a thread among those of all.
+    pub(super) fn id(&self, thread: usize, track: usize) -> usize {
+        track * self.threads + thread
+    }
+
+    /// The next unit for a thread, behind those that wait on one of its tracks, or at its turn. A transaction that will conflict with
+    /// one that another track has under way is given to that track, which runs it on top of the other.
+    pub(super) fn take(
+        &mut self,
+        shared: &Shared<'_>,
+        thread: usize,
+        rooms: [Room; RUN_AHEAD],
+        committed: usize,
+    ) -> Next {
+        if let Some(range) = self.at_turn(committed) {
+            return Next::AtTurn(range);
+        }
+        if self.next == committed && committed < shared.txs.len() {
+            return Next::AtTurn(self.unit(committed, shared, thread, committed));
+        }
+        let next = self.ahead(shared, thread, rooms, committed);
+        if let Next::Ahead(track, range) = &next {
+            let id = self.id(thread, *track);
+            self.held.insert(range.start, (range.end, id));
         }
         next
     }
 
-    fn next_of(&mut self, shared: &Shared<'_>, thread: usize, replica: &Replica<'_>, committed: usize) -> Next {
-        let Shared { txs, names, schedule, .. } = shared;
-        if let Some(range) = self.at_turn(committed) {
-            return Next::AtTurn(range);
+    fn ahead(&mut self, shared: &Shared<'_>, thread: usize, rooms: [Room; RUN_AHEAD], committed: usize) -> Next {
+        // What it was given for the second is to be begun with, and fills what the first leaves.
+        let given = self.given[self.id(thread, 1)].front();
+        let planned = usize::from(given.is_some_and(|range| range.start >= rooms[1].behind));
+        for track in [planned, 1 - planned] {
+            if let Some(range) = self.ahead_on(shared, self.id(thread, track), rooms[track], committed) {
+                return Next::Ahead(track, range);
+            }
         }
-        if self.next == committed && committed < txs.len() {
-            return Next::AtTurn(self.unit(committed, shared, thread, committed));
-        }
-        // Behind its own that wait.
-        let behind = replica.end();
-        if replica.ahead().is_none_or(|ahead| ahead >= schedule.ahead) {
+        // Better a conflict, perhaps, than nothing.
+        let behind = rooms[0].behind;
+        let other = self.given.iter_mut().max_by_key(|given| given.len()).filter(|_| has_room(rooms[0], shared));
+        let Some(range) = other.and_then(|other| other.pop_back_if(|range| range.start >= behind)) else {
             return Next::Nothing;
+        };
+        self.ends[thread] = self.ends[thread].max(range.end);
+        Next::Ahead(0, range)
+    }
+
+    /// The next unit for a track.
+    fn ahead_on(&mut self, shared: &Shared<'_>, id: usize, room: Room, committed: usize) -> Option<Range<usize>> {
+        let Shared { txs, names, .. } = shared;
+        let Room { behind, .. } = room;
+        if !has_room(room, shared) {
+            return None;
         }
-        let given = self.given[thread].front().map_or(usize::MAX, |range| range.start);
+        let given = self.given[id].front().map_or(usize::MAX, |range| range.start);
         let again = self.returned.range(behind..given.max(behind)).find(|(_, returned)| !returned.at_turn);
         if let Some(start) = again.map(|(start, _)| *start)
             && let Some(returned) = self.returned.remove(&start)
         {
-            return Next::Ahead(start..returned.end);
+            return Some(start..returned.end);
         }
-        if let Some(range) = self.given[thread].pop_front_if(|range| range.start >= behind) {
-            return Next::Ahead(range);
+        if let Some(range) = self.given[id].pop_front_if(|range| range.start >= behind) {
+            return Some(range);
         }
         let mut index = self.next.max(behind);
         while index < txs.len() {
@@ -136,37 +178,31 @@ impl Queue {
                 index += 1;
                 continue;
             }
-            match self.rival(index, thread, names, committed) {
+            match self.rival(index, id, names, committed) {
                 Some(rival) if self.given[rival].len() < GIVEN && self.ends[rival] <= index => {
                     self.give(index..index + 1, rival, names);
                     self.given[rival].push_back(index..index + 1);
                 }
-                _ => return Next::Ahead(self.unit(index, shared, thread, committed)),
+                _ => return Some(self.unit(index, shared, id, committed)),
             }
         }
-        // Better a conflict, perhaps, than nothing.
-        let other = self.given.iter_mut().max_by_key(|given| given.len());
-        let Some(range) = other.and_then(|other| other.pop_back_if(|range| range.start >= behind)) else {
-            return Next::Nothing;
-        };
-        self.ends[thread] = self.ends[thread].max(range.end);
-        Next::Ahead(range)
+        None
     }
 
-    /// As much from a transaction on as a thread should run at once, and nobody else has taken or should.
-    fn unit(&mut self, index: usize, shared: &Shared<'_>, thread: usize, committed: usize) -> Range<usize> {
+    /// As much from a transaction on as a track should run at once, and nobody else has taken or should.
+    fn unit(&mut self, index: usize, shared: &Shared<'_>, id: usize, committed: usize) -> Range<usize> {
         let Shared { txs, names, costs, schedule, .. } = shared;
         let mut left = schedule.unit.saturating_sub(costs[index]);
         let mut end = index + 1;
         while end < (index + schedule.largest_unit).min(txs.len())
             && !self.taken[end]
             && costs[end] <= left
-            && self.rival(end, thread, names, committed).is_none()
+            && self.rival(end, id, names, committed).is_none()
         {
             left -= costs[end];
             end += 1;
         }
-        self.give(index..end, thread, names);
+        self.give(index..end, id, names);
         index..end
     }
 
@@ -209,25 +245,26 @@ impl Queue {
 
     /// Gives a thread a chain of transactions before the block begins.
     pub(super) fn plan(&mut self, chain: &[usize], thread: usize, names: &[Names]) {
+        let id = self.id(thread, 1);
         for index in chain.iter().copied() {
-            self.given[thread].push_back(index..index + 1);
-            self.give(index..index + 1, thread, names);
+            self.given[id].push_back(index..index + 1);
+            self.give(index..index + 1, id, names);
         }
     }
 
-    /// A thread no longer has a unit that it held; if nobody else did it meanwhile, it is to run again, and this says so.
-    pub(super) fn put_back(&mut self, thread: usize, range: Range<usize>, at_turn: bool) -> bool {
-        let again = self.claim(thread, range.start);
+    /// A track no longer has a unit that it held; if nobody else did it meanwhile, it is to run again, and this says so.
+    pub(super) fn put_back(&mut self, id: usize, range: Range<usize>, at_turn: bool) -> bool {
+        let again = self.claim(id, range.start);
         if again {
             self.returned.insert(range.start, Returned { end: range.end, at_turn });
         }
         again
     }
 
-    /// A thread has run no more than this much of the unit that it took; the rest, up to its end, is left.
-    pub(super) fn cut(&mut self, thread: usize, ran: Range<usize>, end: usize, at_turn: bool) {
+    /// On a track no more than this much was run of the unit that it took; the rest, up to its end, is left.
+    pub(super) fn cut(&mut self, id: usize, ran: Range<usize>, end: usize, at_turn: bool) {
         match self.held.get_mut(&ran.start) {
-            Some(held) if held.1 == thread => held.0 = ran.end,
+            Some(held) if held.1 == id => held.0 = ran.end,
             _ => return,
         }
         if ran.is_empty() {
@@ -238,9 +275,9 @@ impl Queue {
         }
     }
 
-    /// Whether a thread holds a unit, which from then on nobody else can have.
-    pub(super) fn claim(&mut self, thread: usize, start: usize) -> bool {
-        let holds = self.held.get(&start).is_some_and(|(_, holder)| *holder == thread);
+    /// Whether a track holds a unit, which from then on nobody else can have.
+    pub(super) fn claim(&mut self, id: usize, start: usize) -> bool {
+        let holds = self.held.get(&start).is_some_and(|(_, holder)| *holder == id);
         if holds {
             self.held.remove(&start);
         }
@@ -250,7 +287,8 @@ impl Queue {
     /// Who holds the unit whose turn it is, if a thread may run it, too.
     pub(super) fn rival_at(&self, committed: usize, thread: usize) -> Option<usize> {
         let (_, holder) = self.held.get(&committed).filter(|_| self.raced != Some(committed))?;
-        (*holder != thread).then_some(*holder)
+        let holder = holder % self.threads;
+        (holder != thread).then_some(holder)
     }
 
     pub(super) fn race(&mut self, committed: usize) {
@@ -271,23 +309,23 @@ impl Queue {
         self.spent > done + LOSS + done / LOSS_SHARE
     }
 
-    /// Another thread that has a transaction under way which this one had better not run beside.
-    fn rival(&self, index: usize, thread: usize, names: &[Names], committed: usize) -> Option<usize> {
+    /// Another track that has a transaction under way which this one had better not run beside.
+    fn rival(&self, index: usize, id: usize, names: &[Names], committed: usize) -> Option<usize> {
         names[index].iter().filter(|name| self.forecast.is_hot(*name)).find_map(|name| {
             let (taker, taken) = *self.takers.get(&name)?;
-            (taker != thread && taken >= committed).then_some(taker)
+            (taker != id && taken >= committed).then_some(taker)
         })
     }
 
-    fn give(&mut self, range: Range<usize>, thread: usize, names: &[Names]) {
-        self.ends[thread] = self.ends[thread].max(range.end);
+    fn give(&mut self, range: Range<usize>, id: usize, names: &[Names]) {
+        self.ends[id] = self.ends[id].max(range.end);
         self.take_from_all(range.clone());
         if self.forecast.is_empty() {
             return;
         }
         for index in range {
             for name in names[index].iter().filter(|name| self.forecast.is_hot(*name)) {
-                self.takers.insert(name, (thread, index));
+                self.takers.insert(name, (id, index));
             }
         }
     }

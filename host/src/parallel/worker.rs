@@ -3,6 +3,7 @@
 use super::{
     Block, Interrupts, Progress, Schedule,
     queue::{Entry, Next, Queue},
+    track::{RUN_AHEAD, TRACKS, Track},
 };
 use crate::{
     block::BlockEnv,
@@ -121,7 +122,7 @@ impl<'b> Shared<'b> {
     }
 
     /// Appends what a thread has committed: the transactions from the first that is not yet.
-    fn publish(&self, thread: usize, by: Option<usize>, executed: Vec<Executed>, gas: BlockGas) {
+    fn publish(&self, thread: usize, by: usize, executed: Vec<Executed>, gas: BlockGas) {
         let mut queue = self.queue();
         queue.gas = gas;
         let first = self.committed();
@@ -243,13 +244,9 @@ impl Drop for Presence<'_, '_> {
 pub(super) struct Worker<'s, 'b, 'a> {
     shared: &'s Shared<'b>,
     number: usize,
-    replica: Replica<'a>,
-    /// Entries of the log that the replica stands on.
-    seen: usize,
-    /// Another, for what must run at its turn while units wait in the first; and what it stands on.
-    beside: Option<Replica<'a>>,
-    seen_beside: usize,
-    /// Makes it.
+    /// At least one.
+    tracks: Vec<Track<'a>>,
+    /// Makes what others need.
     make: &'s dyn Fn() -> Option<Replica<'a>>,
     /// Who was waited for in vain, and how often he had looked for something to do by then.
     busy: Option<(usize, usize)>,
@@ -261,10 +258,11 @@ impl<'s, 'b, 'a> Worker<'s, 'b, 'a> {
     pub(super) fn new(
         shared: &'s Shared<'b>,
         number: usize,
-        replica: Replica<'a>,
+        mut replica: Replica<'a>,
         make: &'s dyn Fn() -> Option<Replica<'a>>,
     ) -> Self {
-        Self { shared, number, replica, seen: 0, beside: None, seen_beside: 0, make, busy: None, spans: Vec::new() }
+        replica.watch_all_of(&shared.watches);
+        Self { shared, number, tracks: vec![Track::new(number, replica)], make, busy: None, spans: Vec::new() }
     }
 
     /// So many ran since then.
@@ -284,7 +282,7 @@ impl<'s, 'b, 'a> Worker<'s, 'b, 'a> {
 
     /// What its replicas have read and written, for others to drop.
     pub(super) fn end(self) -> impl Send + 'static + use<> {
-        (self.replica.leave(), self.beside.map(Replica::leave))
+        self.tracks.into_iter().map(|track| track.replica.leave()).collect::<Vec<_>>()
     }
 
     /// Until the block is done.
@@ -298,12 +296,12 @@ impl<'s, 'b, 'a> Worker<'s, 'b, 'a> {
             if committed >= shared.txs.len() {
                 return;
             }
-            if let Some(range) = self.replica.first()
-                && range.start == committed
-            {
-                match self.replica.first_stands(shared.txs, shared.senders) {
-                    Ok(true) if shared.queue().claim(self.number, committed) => {
-                        if !self.commit_first(range) {
+            let has_turn = |track: &Track<'_>| track.replica.first().is_some_and(|first| first.start == committed);
+            if let Some(at) = self.tracks.iter().position(has_turn) {
+                let track = &mut self.tracks[at];
+                match track.replica.first_stands(shared.txs, shared.senders) {
+                    Ok(true) if shared.queue().claim(track.id, committed) => {
+                        if !self.commit_first(at, committed) {
                             return;
                         }
                         continue;
@@ -312,8 +310,8 @@ impl<'s, 'b, 'a> Worker<'s, 'b, 'a> {
                     Ok(true) => {}
                     // What cannot be read is told of by the transaction that needs it.
                     Ok(false) | Err(_) => {
-                        let stale = self.replica.take_back_first();
-                        self.put_back(stale);
+                        let stale = track.replica.take_back_first();
+                        self.put_back(at, stale);
                         continue;
                     }
                 }
@@ -332,7 +330,9 @@ impl<'s, 'b, 'a> Worker<'s, 'b, 'a> {
                 drop(queue);
                 return self.alone(owner);
             }
-            let next = queue.take(shared, self.number, &self.replica, shared.committed());
+            let rooms: [_; RUN_AHEAD] =
+                std::array::from_fn(|at| self.tracks.get(at).map(Track::room).unwrap_or_default());
+            let next = queue.take(shared, self.number, rooms, shared.committed());
             drop(queue);
             self.pause();
             match next {
@@ -341,9 +341,8 @@ impl<'s, 'b, 'a> Worker<'s, 'b, 'a> {
                         return;
                     }
                 }
-                Next::Ahead(range) => {
-                    self.speculate(range);
-                    if self.replica.gives_way() && !self.run_first() {
+                Next::Ahead(at, range) => {
+                    if self.speculate(at, range) && !self.run_first() {
                         return;
                     }
                 }
@@ -393,22 +392,17 @@ impl<'s, 'b, 'a> Worker<'s, 'b, 'a> {
     /// Runs the unit whose turn it is, which another thread holds: who is done first commits it. `false` where the block ends with it.
     fn race(&mut self, start: usize) -> bool {
         let shared = self.shared;
-        let Some(beside) = self.stand(Some(start)) else { return true };
+        let Some(at) = self.stand(Some(start)) else { return true };
         let begun = Instant::now();
-        let left = self.standing(beside).speculate(
-            start..start + 1,
-            shared.txs,
-            shared.senders,
-            &shared.progress,
-            Duration::ZERO,
-        );
+        let replica = &mut self.tracks[at].replica;
+        let left = replica.speculate(start..start + 1, shared.txs, shared.senders, &shared.progress, Duration::ZERO);
         self.ran(start, 1, begun);
         self.pause();
         let mut queue = shared.queue();
         let range = if shared.committed() == start { queue.take_held(start) } else { None };
         let mut gas = queue.gas;
         drop(queue);
-        let replica = self.standing(beside);
+        let replica = &mut self.tracks[at].replica;
         let Some(range) = range else {
             replica.take_back_all();
             replica.take_wasted();
@@ -422,12 +416,12 @@ impl<'s, 'b, 'a> Worker<'s, 'b, 'a> {
             // At its turn it tells why.
             replica.take_back_all();
             replica.take_wasted();
-            return self.finish(range, beside, Vec::new(), gas);
+            return self.finish(range, at, Vec::new(), gas);
         }
         match replica.commit_first() {
             Ok((done, _)) => {
                 done.iter().for_each(|executed| gas.add(tx, executed.outcome.gas_used));
-                self.finish(range, beside, done, gas)
+                self.finish(range, at, done, gas)
             }
             Err(error) => self.fail(start, error),
         }
@@ -440,10 +434,11 @@ impl<'s, 'b, 'a> Worker<'s, 'b, 'a> {
     /// The rest of the block by one thread, each transaction at its turn; the others let it have what they hold.
     fn alone(&mut self, owner: usize) {
         let shared = self.shared;
-        let waiting = self.replica.take_back_all();
         let mut queue = shared.queue();
-        for range in waiting {
-            queue.put_back(self.number, range, true);
+        for track in &mut self.tracks {
+            for range in track.replica.take_back_all() {
+                queue.put_back(track.id, range, true);
+            }
         }
         drop(queue);
         if self.number != owner {
@@ -469,72 +464,85 @@ impl<'s, 'b, 'a> Worker<'s, 'b, 'a> {
         }
     }
 
-    /// Brings in what others have committed, and says how much that is.
+    /// Brings in what others have committed, and says how much that is. A track in which nothing waits is brought up to that when it is
+    /// needed, but for the first.
     fn catch_up(&mut self) -> usize {
         let shared = self.shared;
         if shared.committed() == usize::MAX {
             return usize::MAX;
         }
         let queue = shared.queue();
-        let news = queue.news(self.seen);
+        let news: [_; TRACKS] = std::array::from_fn(|at| match self.tracks.get(at) {
+            Some(track) if at == 0 || track.replica.first().is_some() => queue.news(track.seen),
+            _ => Vec::new(),
+        });
         let committed = shared.committed();
         drop(queue);
-        self.seen += news.len();
-        for entry in news {
-            if entry.by == Some(self.number) {
-                continue;
-            }
-            match self.has_run(&entry) {
-                Ok(true) => continue,
-                Ok(false) => {}
-                Err(error) => {
-                    self.fail(entry.first, error);
+        for (at, news) in news.into_iter().enumerate() {
+            for entry in news {
+                if !self.bring(at, &entry) {
                     return usize::MAX;
                 }
-            }
-            for (index, executed) in entry.executed.iter().enumerate() {
-                let stale = self.replica.bring(&executed.outcome);
-                if !stale.is_empty() {
-                    self.learn(entry.first + index, &executed.outcome);
-                }
-                self.put_back(stale);
             }
         }
         committed
     }
 
-    /// Whether another thread was faster with the first unit, which is committed here, too. If it does not stand, it is taken back.
-    fn has_run(&mut self, entry: &Entry) -> Result<bool, TxError> {
+    /// Brings in what was committed next; `false` where the block ends with it.
+    fn bring(&mut self, at: usize, entry: &Entry) -> bool {
+        let track = &mut self.tracks[at];
+        track.seen += 1;
+        if entry.by == track.id {
+            return true;
+        }
+        match self.has_run(at, entry) {
+            Ok(true) => return true,
+            Ok(false) => {}
+            Err(error) => return self.fail(entry.first, error),
+        }
+        for (index, executed) in entry.executed.iter().enumerate() {
+            let stale = self.tracks[at].replica.bring(&executed.outcome);
+            if !stale.is_empty() {
+                self.learn(at, entry.first + index, &executed.outcome);
+            }
+            self.put_back(at, stale);
+        }
+        true
+    }
+
+    /// Whether somebody else was faster with the first unit, which is committed here, too. If it does not stand, it is taken back.
+    fn has_run(&mut self, at: usize, entry: &Entry) -> Result<bool, TxError> {
         let shared = self.shared;
         let end = entry.first + entry.executed.len();
-        while let Some(first) = self.replica.first().filter(|first| first.start < end) {
+        while let Some(first) = self.tracks[at].replica.first().filter(|first| first.start < end) {
+            let replica = &mut self.tracks[at].replica;
             let stands = first == (entry.first..end)
-                && matches!(self.replica.first_stands(shared.txs, shared.senders), Ok(true));
+                && matches!(replica.first_stands(shared.txs, shared.senders), Ok(true));
             if stands {
-                let (executed, stale) = self.replica.commit_first()?;
+                let (executed, stale) = replica.commit_first()?;
                 shared.progress.take(executed.iter().map(Executed::took).sum());
                 let outcomes = executed.iter().map(|executed| &executed.outcome);
                 debug_assert!(
                     outcomes.eq(entry.executed.iter().map(|executed| &executed.outcome)),
                     "{first:?} differs"
                 );
-                self.put_back(stale);
+                self.put_back(at, stale);
                 return Ok(true);
             }
-            let stale = self.replica.take_back_first();
-            self.put_back(stale);
+            let stale = replica.take_back_first();
+            self.put_back(at, stale);
         }
         Ok(false)
     }
 
     /// Some of what waits was stale by a transaction.
-    fn learn(&mut self, by: usize, outcome: &TxOutcome) {
+    fn learn(&mut self, at: usize, by: usize, outcome: &TxOutcome) {
         let Shared { txs, senders, names, .. } = self.shared;
         let others = &names[by..(by + COMMON).min(names.len())];
         let changed = outcome.slots().collect();
         let mut queue = self.shared.queue();
         let placed = |index: usize| (&txs[index], senders[index]);
-        let mut misled = self.replica.take_misled();
+        let mut misled = self.tracks[at].replica.take_misled();
         misled.sort_unstable();
         misled.dedup();
         for index in misled {
@@ -545,19 +553,20 @@ impl<'s, 'b, 'a> Worker<'s, 'b, 'a> {
     }
 
     /// These were stale, or stood on one that was.
-    fn put_back(&mut self, stale: Vec<Range<usize>>) {
+    fn put_back(&mut self, at: usize, stale: Vec<Range<usize>>) {
         if stale.is_empty() {
             return;
         }
         self.pause();
         let mut queue = self.shared.queue();
-        let wasted = self.replica.take_wasted();
+        let Track { id, replica, .. } = &mut self.tracks[at];
+        let wasted = replica.take_wasted();
         queue.wasted += wasted;
         self.shared.progress.take(wasted);
         for range in stale {
             // What was stale twice waits for its turn.
             let at_turn = !queue.stale.insert(range.start);
-            queue.conflicts += u64::from(queue.put_back(self.number, range, at_turn));
+            queue.conflicts += u64::from(queue.put_back(*id, range, at_turn));
         }
         if self.shared.interrupts.is_some_and(|interrupts| interrupts.gives_up(queue.conflicts)) {
             queue.alone.get_or_insert(self.number);
@@ -570,80 +579,74 @@ impl<'s, 'b, 'a> Worker<'s, 'b, 'a> {
     }
 
     /// Commits the unit whose turn it is; `false` where the block ends with it.
-    fn commit_first(&mut self, range: Range<usize>) -> bool {
+    fn commit_first(&mut self, at: usize, start: usize) -> bool {
         let mut gas = self.shared.queue().gas;
-        let (executed, stale) = match self.replica.commit_first() {
+        let (executed, stale) = match self.tracks[at].replica.commit_first() {
             Ok(done) => done,
-            Err(error) => return self.fail(range.start, error),
+            Err(error) => return self.fail(start, error),
         };
-        self.put_back(stale);
-        for (index, executed) in range.zip(&executed) {
+        self.put_back(at, stale);
+        for (index, executed) in (start..).zip(&executed) {
             let tx = &self.shared.txs[index];
             if let Err(error) = gas.check(self.shared.env, tx) {
                 return self.fail(index, error.into());
             }
             gas.add(tx, executed.outcome.gas_used);
         }
-        self.publish(Some(self.number), executed, gas);
+        self.publish(at, executed, gas);
         true
     }
 
-    /// Brings a replica in which nothing waits up to what is committed, and says whether it is the one beside; `None` where it is not
-    /// needed any more, for that is no longer just `only` so much.
-    fn stand(&mut self, only: Option<usize>) -> Option<bool> {
-        let shared = self.shared;
-        let is_over = || only.is_some_and(|only| shared.committed() != only);
-        let waits = self.replica.first().is_some();
-        if waits && self.beside.is_none() {
-            self.beside = (self.make)();
-        }
-        match &mut self.beside {
-            Some(replica) if waits => {
-                let news = shared.queue().news(self.seen_beside);
-                for entry in news {
-                    if is_over() {
-                        return None;
-                    }
-                    for executed in &entry.executed {
-                        replica.bring(&executed.outcome);
-                    }
-                    self.seen_beside += 1;
-                }
-                (!is_over()).then_some(true)
-            }
-            _ => {
-                self.catch_up();
-                let waiting = self.replica.take_back_all();
-                self.put_back(waiting);
-                (!is_over()).then_some(false)
-            }
-        }
+    /// Adds a track, if another replica can be made.
+    fn add_track(&mut self) -> bool {
+        let Some(mut replica) = (self.tracks.len() < TRACKS).then(self.make).flatten() else { return false };
+        replica.watch_all_of(&self.shared.watches);
+        let id = self.shared.queue().id(self.number, self.tracks.len());
+        self.tracks.push(Track::new(id, replica));
+        true
     }
 
-    /// The replica that stands: the one beside, or the first.
-    fn standing(&mut self, beside: bool) -> &mut Replica<'a> {
-        match &mut self.beside {
-            Some(replica) if beside => replica,
-            _ => &mut self.replica,
+    /// Brings a track in which nothing waits up to what is committed, and says which; `None` where it is not needed any more, for that is
+    /// no longer just `only` so much.
+    fn stand(&mut self, only: Option<usize>) -> Option<usize> {
+        let mut free = self.tracks.iter().position(|track| track.replica.first().is_none());
+        if free.is_none() && self.add_track() {
+            free = Some(self.tracks.len() - 1);
         }
+        let at = free.unwrap_or_default();
+        let waiting = self.tracks[at].replica.take_back_all();
+        self.put_back(at, waiting);
+        self.follow(at, only).then_some(at)
+    }
+
+    /// Brings a track up to what is committed, in which nothing waits. `false` where that is no longer just `only` so much, or the block
+    /// ends with it.
+    fn follow(&mut self, at: usize, only: Option<usize>) -> bool {
+        let shared = self.shared;
+        let goes_on = || only.is_none_or(|only| shared.committed() == only);
+        let news = shared.queue().news(self.tracks[at].seen);
+        news.iter().all(|entry| goes_on() && self.bring(at, entry)) && goes_on()
     }
 
     /// Runs and commits the unit whose turn it is; `false` where the block ends with it.
     fn run_in_turn(&mut self, range: Range<usize>) -> bool {
         let gas = self.shared.queue().gas;
-        let beside = self.stand(None) == Some(true);
-        self.finish(range, beside, Vec::new(), gas)
+        match self.stand(None) {
+            Some(at) => self.finish(range, at, Vec::new(), gas),
+            None => false,
+        }
     }
 
-    /// The rest of the unit whose turn it is, of which so much is done, on the replica that stands; `false` where the block ends with it.
-    fn finish(&mut self, range: Range<usize>, beside: bool, mut done: Vec<Executed>, mut gas: BlockGas) -> bool {
+    /// The rest of the unit whose turn it is, of which so much is done, on a track in which nothing waits; `false` where the block ends
+    /// with it.
+    fn finish(&mut self, range: Range<usize>, at: usize, mut done: Vec<Executed>, mut gas: BlockGas) -> bool {
         let shared = self.shared;
         shared.progress.runs(self.number, true);
         let (from, begun) = (done.len(), Instant::now());
         for index in range.start + done.len()..range.end {
             let tx = &shared.txs[index];
             let ran = gas.check(shared.env, tx).map_err(TxError::from);
-            match ran.and_then(|()| self.standing(beside).run_in_turn(tx, shared.senders[index])) {
+            match ran.and_then(|()| self.tracks[at].replica.run_in_turn(tx, shared.senders[index])) {
                 Ok(executed) => {
                     gas.add(tx, executed.outcome.gas_used);
                     done.push(executed);
@@ -652,18 +655,15 @@ impl<'s, 'b, 'a> Worker<'s, 'b, 'a> {
             }
         }
         self.ran(range.start + from, range.end - range.start - from, begun);
-        if beside {
-            self.seen_beside += 1;
-        }
         shared.progress.runs(self.number, false);
         shared.progress.add(done.iter().map(Executed::took).sum());
-        self.publish((!beside).then_some(self.number), done, gas);
+        self.publish(at, done, gas);
         true
     }
 
-    fn publish(&mut self, by: Option<usize>, executed: Vec<Executed>, gas: BlockGas) {
+    fn publish(&mut self, at: usize, executed: Vec<Executed>, gas: BlockGas) {
         self.pause();
-        self.shared.publish(self.number, by, executed, gas);
+        self.shared.publish(self.number, self.tracks[at].id, executed, gas);
     }
 
     fn fail(&self, index: usize, error: TxError) -> bool {
@@ -671,21 +671,33 @@ impl<'s, 'b, 'a> Worker<'s, 'b, 'a> {
         false
     }
 
-    /// Runs a unit ahead of its turn, on top of what waits.
-    fn speculate(&mut self, range: Range<usize>) {
+    /// Runs a unit ahead of its turn, on top of what waits in a track. Whether it broke off so that this thread runs what comes first.
+    fn speculate(&mut self, at: usize, range: Range<usize>) -> bool {
         let (shared, number) = (self.shared, self.number);
+        if at == self.tracks.len() && !self.add_track() {
+            let mut queue = shared.queue();
+            let id = queue.id(number, at);
+            queue.cut(id, range.start..range.start, range.end, true);
+            return false;
+        }
+        if self.tracks[at].replica.first().is_none() && !self.follow(at, None) {
+            return false;
+        }
         let begun = Instant::now();
         let patience = shared.patience[range.clone()].iter().sum::<Duration>() + STALL;
         shared.progress.runs(number, true);
-        let left = self.replica.speculate(range.clone(), shared.txs, shared.senders, &shared.progress, patience);
-        shared.progress.runs(number, false);
-        shared.progress.add(self.replica.took_from(range.start));
+        let Track { id, replica, .. } = &mut self.tracks[at];
+        let id = *id;
+        let left = replica.speculate(range.clone(), shared.txs, shared.senders, &shared.progress, patience);
+        shared.progress.runs(self.number, false);
+        shared.progress.add(replica.took_from(range.start));
+        let (gives_way, accesses) = (replica.gives_way(), replica.take_accesses());
         let done = match &left {
             Left::Nothing => range.len(),
             Left::AtTurn(left) | Left::Other(left) | Left::All(_, left) => left.start - range.start,
         };
         self.ran(range.start, done, begun);
-        for (index, access) in self.replica.take_accesses() {
+        for (index, access) in accesses {
             let watched = access.learned(&shared.txs[index], shared.senders[index]);
             shared.queue().forecast.learn_access(&shared.txs[index], watched);
         }
@@ -694,16 +706,17 @@ impl<'s, 'b, 'a> Worker<'s, 'b, 'a> {
             Left::AtTurn(left) => {
                 let mut queue = shared.queue();
                 queue.wasted += begun.elapsed();
-                queue.cut(number, range.start..left.start, left.end, true);
+                queue.cut(id, range.start..left.start, left.end, true);
             }
-            Left::Other(left) => shared.queue().cut(number, range.start..left.start, left.end, false),
+            Left::Other(left) => shared.queue().cut(id, range.start..left.start, left.end, false),
             Left::All(waited, left) => {
                 let mut queue = shared.queue();
-                queue.cut(number, range.start..left.start, left.end, true);
+                queue.cut(id, range.start..left.start, left.end, true);
                 for range in waited {
-                    queue.put_back(number, range, true);
+                    queue.put_back(id, range, true);
                 }
             }
         }
+        gives_way
     }
 }
