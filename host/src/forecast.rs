@@ -1,6 +1,8 @@
 //! Which transactions of a block will get in each other's way, by what they name: target, sender, addresses among their arguments. It
 //! is learned from those that did, while blocks run, and only ever a hint: a wrong one costs time.
 
+mod hot;
+
 use crate::{
     access::{Expected, Placed, ProgramId, Programs, Watched, make_room},
     state::StateKey,
@@ -10,6 +12,7 @@ use alloy_primitives::{
     Address,
     map::{HashMap, HashSet},
 };
+use hot::HotNames;
 use std::time::Duration;
 
 /// Names of a transaction that are looked at.
@@ -75,7 +78,7 @@ impl Names {
         self.add_name(name);
     }
 
-    fn add_name(&mut self, name: u64) {
+    pub(crate) fn add_name(&mut self, name: u64) {
         if self.len < MOST && !self.contains(name) {
             self.names[self.len] = name;
             self.len += 1;
@@ -117,8 +120,7 @@ const ALL: u32 = 64;
 /// What is known of blocks to come.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Forecast {
-    /// Names that conflicts were about, and for how many blocks they are remembered.
-    names: HashMap<u64, u32>,
+    names: HotNames,
     /// Calls of a target by a selector.
     calls: HashMap<u64, Call>,
     /// What they run, and where that looks.
@@ -133,14 +135,14 @@ impl Forecast {
 
     /// Whether two that name it had better not run at once.
     pub(crate) fn is_hot(&self, name: u64) -> bool {
-        self.names.contains_key(&name)
+        self.names.contains(name)
     }
 
     /// Two transactions got in each other's way. Of the names that they share the one that the fewest of `others` have is blamed.
     pub(crate) fn conflict(&mut self, one: &Names, other: &Names, others: &[Names]) {
         let count = |name: &u64| others.iter().filter(|names| names.contains(*name)).count();
         let Some(blamed) = one.iter().filter(|name| other.contains(*name)).min_by_key(count) else { return };
-        self.heat(blamed, ONE);
+        self.names.change(blamed, |left| left + ONE);
     }
 
     /// What a transaction will take.
@@ -190,15 +192,9 @@ impl Forecast {
         let looked = self.programs.conflict(of, |key| changed.contains(key));
         let wrote = self.programs.conflict(by, |key| looked.contains(key));
         for key in &wrote {
-            self.heat(name_of(key), ONE);
+            self.names.change(name_of(key), |left| left + ONE);
         }
         (!wrote.is_empty()).then_some(())
-    }
-
-    fn heat(&mut self, name: u64, by: u32) {
-        make_room(&mut self.names, name, MOST_REMEMBERED);
-        let left = self.names.entry(name).or_default();
-        *left = (*left + by).min(ALL);
     }
 
     /// Adds to the names of transactions the slots that they will meet at, by what is known.
@@ -223,8 +219,7 @@ impl Forecast {
         for Expected { owner, key, .. } in &contested {
             if met.get(key).is_some_and(|(count, written)| *count > 1 && *written) {
                 names[places[*owner]].add_name(name_of(key));
-                make_room(&mut self.names, name_of(key), MOST_REMEMBERED);
-                self.names.entry(name_of(key)).or_insert(1);
+                self.names.change(name_of(key), |left| left);
             }
         }
     }
@@ -249,15 +244,16 @@ impl Forecast {
 
     /// Every name that conflicts were about, in order, and for how many blocks it is remembered.
     pub(crate) fn names(&self) -> impl Iterator<Item = (u64, u32)> {
-        let mut names: Vec<_> = self.names.iter().map(|(name, left)| (*name, *left)).collect();
+        let mut names: Vec<_> = self.names.iter().collect();
         names.sort_unstable();
         names.into_iter()
     }
 
     /// `None` where there are too many already.
     pub(crate) fn put_name(&mut self, name: u64, left: u32) -> Option<()> {
-        self.names.insert(name, left.clamp(1, ALL));
-        (self.names.len() <= MOST_REMEMBERED).then_some(())
+        let fits = self.names.len() < MOST_REMEMBERED || self.is_hot(name);
+        self.names.change(name, |_| left);
+        fits.then_some(())
     }
 
     /// Every call of which something is known, in order.
@@ -275,18 +271,14 @@ impl Forecast {
 
     /// A block is over.
     pub(crate) fn fade(&mut self) {
-        self.names.retain(|_, left| {
-            *left -= 1;
-            *left > 0
-        });
+        self.names.fade();
         self.programs.fade();
     }
 
     /// Adds what another block taught meanwhile.
     pub(crate) fn merge(&mut self, other: Self) {
-        for (name, left) in other.names {
-            make_room(&mut self.names, name, MOST_REMEMBERED);
-            self.names.entry(name).and_modify(|own| *own = left.max(*own)).or_insert(left);
+        for (name, left) in other.names.iter() {
+            self.names.change(name, |own| own.max(left));
         }
         for (call, known) in other.calls {
             make_room(&mut self.calls, call, MOST_REMEMBERED);
@@ -296,143 +288,9 @@ impl Forecast {
     }
 }
 
-/// How a block is divided before it begins, by what is known.
-#[derive(Debug)]
-pub(crate) struct Plan {
-    /// Transactions, in order, each of which must run after the one before it: what takes so long that a thread should begin with it. The
-    /// longest first, no more than there are threads.
-    pub(crate) chains: Vec<Vec<usize>>,
-}
-
-impl Plan {
-    /// `None` where nearly all of the block has one name that conflicts were about, or threads would have to hand over all the time, so
-    /// that one thread does it best.
-    pub(crate) fn of(names: &[Names], costs: &[Duration], known: &Forecast, threads: usize) -> Option<Self> {
-        let all: Duration = costs.iter().sum();
-        let roots = roots(names, known);
-        let mut chains = vec![(Duration::ZERO, 0); names.len()];
-        for (root, cost) in roots.iter().zip(costs) {
-            chains[*root] = (chains[*root].0 + *cost, chains[*root].1 + 1);
-        }
-        let is_all = |cost: Duration| (all - cost) * ALONE < all;
-        if costs_by_name(names, costs, known).into_values().any(|(cost, count)| count > 1 && is_all(cost)) {
-            return None;
-        }
-        // Two thirds of what a thread has to do on average: begun last, that much would be waited for.
-        let share = all * 2 / 3 / threads as u32;
-        let mut long: Vec<_> = (0..names.len()).filter(|root| chains[*root].0 >= share).collect();
-        // What hangs together by many names, not all by one, is better found out.
-        long.retain(|root| chains[*root].1 == 1 || !is_all(chains[*root].0));
-        long.sort_by_key(|root| std::cmp::Reverse(chains[*root].0));
-        long.truncate(threads - 1);
-        let is_long: Vec<_> = roots.iter().map(|root| long.iter().position(|long| long == root)).collect();
-        let turns = is_long.windows(2).filter(|pair| pair[0] != pair[1]).count();
-        let longest = long.iter().map(|root| chains[*root].0).max().unwrap_or_default().max(all / threads as u32);
-        // Where it is another thread's turn nearly every time, all come one by one, and handing over may take longer than is gained.
-        if 4 * turns >= 3 * names.len() && turns as u32 * TURN > all - longest {
-            return None;
-        }
-        let members = |root| (0..names.len()).filter(|index| roots[*index] == root).collect();
-        Some(Self { chains: long.into_iter().map(members).collect() })
-    }
-}
-
-/// What it takes to hand over a transaction that comes alone, and to take back the turn.
-const TURN: Duration = Duration::from_micros(5);
-
-/// The part of a block that must be left beside what hangs together for a second thread to pay: one in so many.
-const ALONE: u32 = 6;
-
-/// What the transactions that have each hot name take together, and how many they are.
-fn costs_by_name(names: &[Names], costs: &[Duration], known: &Forecast) -> HashMap<u64, (Duration, usize)> {
-    let mut sums: HashMap<u64, (Duration, usize)> = HashMap::default();
-    for (names, cost) in names.iter().zip(costs).filter(|_| !known.is_empty()) {
-        for name in names.iter().filter(|name| known.is_hot(*name)) {
-            let (sum, count) = sums.entry(name).or_default();
-            (*sum, *count) = (*sum + *cost, *count + 1);
-        }
-    }
-    sums
-}
-
-/// Of each transaction the first one of those that share a hot name with it, directly or by others.
-fn roots(names: &[Names], known: &Forecast) -> Vec<usize> {
-    let mut roots: Vec<usize> = (0..names.len()).collect();
-    if known.is_empty() {
-        return roots;
-    }
-    let mut last: HashMap<u64, usize> = HashMap::default();
-    for (index, names) in names.iter().enumerate() {
-        for name in names.iter().filter(|name| known.is_hot(*name)) {
-            if let Some(other) = last.insert(name, index) {
-                let (one, other) = (root(&mut roots, index), root(&mut roots, other));
-                roots[one.max(other)] = one.min(other);
-            }
-        }
-    }
-    (0..names.len()).for_each(|index| roots[index] = root(&mut roots, index));
-    roots
-}
-
-fn root(roots: &mut [usize], mut index: usize) -> usize {
-    while roots[index] != index {
-        roots[index] = roots[roots[index]];
-        index = roots[index];
-    }
-    index
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn names(of: &[&[u64]]) -> Vec<Names> {
-        let each = |own: &&[u64]| {
-            let mut names = Names::default();
-            own.iter().for_each(|name| names.add(&name.to_be_bytes()));
-            names
-        };
-        of.iter().map(each).collect()
-    }
-
-    fn knowing(hot: &[u64]) -> Forecast {
-        let mut known = Forecast::default();
-        hot.iter().for_each(|name| known.put_name(*name, 1).unwrap());
-        known
-    }
-
-    fn plan(of: &[&[u64]], micros: &[u64], hot: &[u64]) -> Option<Vec<Vec<usize>>> {
-        let costs: Vec<_> = micros.iter().map(|micros| Duration::from_micros(*micros)).collect();
-        Plan::of(&names(of), &costs, &knowing(hot), 2).map(|plan| plan.chains)
-    }
-
-    #[test]
-    fn one_name_for_nearly_all_is_one_thread_s() {
-        let all: &[&[u64]] = &[&[1, 9], &[2, 9], &[3, 9], &[4]];
-        assert_eq!(plan(all, &[10, 10, 10, 1], &[9]), None);
-        // Not if nothing is known of it, or if much is left.
-        assert_eq!(plan(all, &[10, 10, 10, 1], &[]), Some(vec![]));
-        assert_eq!(plan(all, &[10, 10, 10, 10], &[9]), Some(vec![vec![0, 1, 2]]));
-    }
-
-    #[test]
-    fn what_hangs_together_by_many_names_is_found_out() {
-        let chain: &[&[u64]] = &[&[1, 2], &[2, 3], &[3, 4], &[4, 5]];
-        assert_eq!(plan(chain, &[10; 4], &[1, 2, 3, 4, 5]), Some(vec![]));
-    }
-
-    #[test]
-    fn what_is_handed_over_every_time_must_be_worth_it() {
-        let pairs: &[&[u64]] = &[&[1, 8], &[2, 9], &[3, 8], &[4, 9], &[5, 8], &[6, 9]];
-        assert_eq!(plan(pairs, &[6; 6], &[8, 9]), None);
-        assert_eq!(plan(pairs, &[60; 6], &[8, 9]), Some(vec![vec![0, 2, 4]]));
-    }
-
-    #[test]
-    fn the_longest_begins_first() {
-        let own: &[&[u64]] = &[&[1], &[2], &[3], &[4]];
-        assert_eq!(plan(own, &[10, 10, 10, 90], &[]), Some(vec![vec![3]]));
-    }
 
     #[test]
     fn patience_is_for_what_is_known_and_has_an_end() {

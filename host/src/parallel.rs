@@ -2,6 +2,7 @@
 //! kept up with what the others commit, and commits them in order. What is stale by then runs again in its place.
 
 mod ahead;
+mod division;
 mod interrupt;
 #[cfg(test)]
 mod model;

@@ -243,10 +243,10 @@ impl Queue {
         }
     }
 
-    /// Gives a thread a chain of transactions before the block begins.
-    pub(super) fn plan(&mut self, chain: &[usize], thread: usize, names: &[Names]) {
+    /// Gives a thread transactions to begin with, in order.
+    pub(super) fn plan(&mut self, first: &[usize], thread: usize, names: &[Names]) {
         let id = self.id(thread, 1);
-        for index in chain.iter().copied() {
+        for index in first.iter().copied() {
             self.given[id].push_back(index..index + 1);
             self.give(index..index + 1, id, names);
         }

@@ -2,6 +2,7 @@
 
 use super::{
     Block, Interrupts, Progress, Schedule,
+    division::Division,
     queue::{Entry, Next, Queue},
     track::{RUN_AHEAD, TRACKS, Track},
 };
@@ -9,7 +10,7 @@ use crate::{
     block::BlockEnv,
     error::{ExecuteError, TxError},
     evm::{BlockGas, Executed, Left, Replica},
-    forecast::{Call, Forecast, Names, Plan},
+    forecast::{Call, Forecast, Names},
     outcome::TxOutcome,
     report::{Runner, Span},
     tx::Transaction,
@@ -76,12 +77,13 @@ impl<'b> Shared<'b> {
         let Block { env, txs, senders, calls, costs, .. } = *block;
         let mut names: Vec<_> = txs.iter().zip(senders).map(|(tx, sender)| Names::of(tx, sender)).collect();
         known.expect(&mut names, txs, senders, calls);
-        let plan = Plan::of(&names, costs, known, count)?;
+        let division = Division::of(&names, costs, known, count)?;
         let patience = calls.iter().map(|call| Forecast::patience(call.as_ref())).collect();
         let watches = known.watches(txs, calls).into();
         let mut queue = Queue::new(txs.len(), count, std::mem::take(known));
-        for (chain, thread) in plan.chains.iter().zip((0..count).rev()) {
-            queue.plan(chain, thread, &names);
+        // The calling one is the first, and has what comes first.
+        for (first, thread) in division.first.iter().zip((1..count).rev()) {
+            queue.plan(first, thread, &names);
         }
         Some(Self {
             env,
