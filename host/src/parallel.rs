@@ -7,6 +7,7 @@ mod interrupt;
 #[cfg(test)]
 mod model;
 mod opening;
+mod pace;
 mod progress;
 mod queue;
 mod track;
@@ -241,7 +242,7 @@ fn on_threads(
     *known = queue.forecast;
     match queue.error {
         Some(error) => Some(Err(error)),
-        None => done.map(Ok),
+        None => done.filter(|_| !queue.abandoned).map(Ok),
     }
 }
 
@@ -256,6 +257,9 @@ fn put(forecast: &Mutex<Forecast>, known: Forecast) {
 fn gather(shared: &Shared<'_>, report: &mut ExecutionReport) -> Vec<TxOutcome> {
     let mut queue = shared.queue();
     let log = std::mem::take(&mut queue.log);
+    if queue.abandoned {
+        return Vec::new();
+    }
     drop(queue);
     // They hold parts of it.
     shared.wait_for_others(0);

@@ -1,6 +1,7 @@
 //! Who runs what next, and what has been committed.
 
 use super::{
+    pace::Pace,
     track::{RUN_AHEAD, Room, TRACKS},
     worker::Shared,
 };
@@ -56,7 +57,10 @@ pub(super) struct Queue {
     pub(super) wasted: Duration,
     /// Who does the rest alone, for the block is behind.
     pub(super) alone: Option<usize>,
+    /// One thread is to do all.
+    pub(super) abandoned: bool,
     pub(super) forecast: Forecast,
+    pub(super) pace: Pace,
     threads: usize,
     /// On which track the last transaction is with a name that something is known of.
     takers: HashMap<u64, (usize, usize)>,
@@ -96,9 +100,10 @@ pub(super) enum Next {
 }
 
 impl Queue {
-    pub(super) fn new(txs: usize, threads: usize, forecast: Forecast) -> Self {
+    pub(super) fn new(txs: usize, threads: usize, forecast: Forecast, pace: Pace) -> Self {
         Self {
             forecast,
+            pace,
             last: Some(Instant::now()),
             taken: vec![false; txs],
             threads,
@@ -191,15 +196,16 @@ impl Queue {
 
     /// As much from a transaction on as a track should run at once, and nobody else has taken or should.
     fn unit(&mut self, index: usize, shared: &Shared<'_>, id: usize, committed: usize) -> Range<usize> {
-        let Shared { txs, names, costs, schedule, .. } = shared;
-        let mut left = schedule.unit.saturating_sub(costs[index]);
+        let Shared { txs, names, calls, costs, schedule, .. } = shared;
+        let cost = |index: usize| self.pace.cost(calls[index].as_ref(), costs[index]);
+        let mut left = schedule.unit.saturating_sub(cost(index));
         let mut end = index + 1;
         while end < (index + schedule.largest_unit).min(txs.len())
             && !self.taken[end]
-            && costs[end] <= left
+            && cost(end) <= left
             && self.rival(end, id, names, committed).is_none()
         {
-            left -= costs[end];
+            left -= cost(end);
             end += 1;
         }
         self.give(index..end, id, names);

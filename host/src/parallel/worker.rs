@@ -3,6 +3,7 @@
 use super::{
     Block, Interrupts, Progress, Schedule,
     division::Division,
+    pace::Pace,
     queue::{Entry, Next, Queue},
     track::{RUN_AHEAD, TRACKS, Track},
 };
@@ -33,6 +34,9 @@ const COMMON: usize = 64;
 const PATIENCE: Duration = Duration::from_micros(100);
 /// How long nothing may be committed while all run what they do not know ahead of its turn.
 const STALL: Duration = Duration::from_micros(500);
+
+/// The part of a block that is soon done again by one thread, from the beginning, when it should not have been divided: one in so many.
+const EARLY: usize = 16;
 
 /// Looks between two at the clock.
 const SPINS: usize = 64;
@@ -80,7 +84,7 @@ impl<'b> Shared<'b> {
         let division = Division::of(&names, costs, known, count)?;
         let patience = calls.iter().map(|call| Forecast::patience(call.as_ref())).collect();
         let watches = known.watches(txs, calls).into();
-        let mut queue = Queue::new(txs.len(), count, std::mem::take(known));
+        let mut queue = Queue::new(txs.len(), count, std::mem::take(known), Pace::new(calls, costs));
         // The calling one is the first, and has what comes first.
         for (first, thread) in division.first.iter().zip((1..count).rev()) {
             queue.plan(first, thread, &names);
@@ -132,8 +136,19 @@ impl<'b> Shared<'b> {
             return;
         }
         let committed = first + executed.len();
-        if queue.is_behind(self.progress.done()) && self.interrupts.is_none() {
+        for (index, executed) in (first..).zip(&executed) {
+            queue.pace.ran(self.calls[index].as_ref(), self.costs[index], executed.took);
+        }
+        // Later too much has run ahead.
+        let pays = 2 * committed > self.txs.len() || queue.pace.pays(self.turns.len(), self.schedule.handover);
+        if (queue.is_behind(self.progress.done()) || !pays) && self.interrupts.is_none() {
             queue.alone.get_or_insert(thread);
+            if committed * EARLY < self.txs.len() {
+                queue.abandoned = true;
+                self.progress.advance(usize::MAX);
+                drop(queue);
+                return self.news.notify_all();
+            }
         }
         queue.log.push(Arc::new(Entry { by, first, executed }));
         self.progress.advance(committed);
