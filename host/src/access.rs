@@ -409,11 +409,24 @@ impl Programs {
         self.keys(txs, is_contested, |_, learned| learned.contested)
     }
 
-    /// A transaction looked at something that another one had changed. If it was expected there, that is remembered.
-    pub(crate) fn conflict(&mut self, tx: Placed<'_>, changed: impl Fn(&StateKey) -> bool) -> Vec<StateKey> {
+    /// A transaction looked at something that another one had changed. If it was expected there, that is remembered, but for what is
+    /// `named` by the transaction's words alone, which others can tell sooner.
+    pub(crate) fn conflict(
+        &mut self,
+        tx: Placed<'_>,
+        changed: impl Fn(&StateKey) -> bool,
+        named: impl Fn(U256) -> bool,
+    ) -> Vec<StateKey> {
         let mut keys = self.keys(&[tx], |_| true, |_, _| true);
         keys.retain(|expected| changed(&expected.key));
         let Some(((code_hash, _), known)) = self.programs.get_mut(&tx.0) else { return Vec::new() };
+        let words = Words { tx: tx.1, sender: tx.2 };
+        let is_named = |slot: &Slot| {
+            let is_named =
+                |step: &Step| !matches!(step.key, Word::Constant(_)) && words.get(step.key).is_some_and(&named);
+            !slot.steps.is_empty() && slot.steps.iter().all(is_named)
+        };
+        keys.retain(|expected| !known.learned[expected.formula].formula.slot.as_ref().is_some_and(is_named));
         keys.iter().for_each(|expected| known.learned[expected.formula].contested = true);
         let code_hash = *code_hash;
         if !keys.is_empty() && (self.contested.len() < MOST_PROGRAMS || self.contested.contains_key(&code_hash)) {
@@ -576,9 +589,11 @@ mod tests {
         assert_eq!(programs.contested(&txs), []);
         let balance = |number: u8| hashed(address_word(fixture::sender(number)), U256::from(2).to_be_bytes()).1;
         let key = |number: u8| StateKey::Slot(TOKEN, balance(number).into());
-        assert_eq!(programs.conflict(txs[0], |key| *key == StateKey::Slot(TOKEN, U256::from(77))), []);
+        assert_eq!(programs.conflict(txs[0], |key| *key == StateKey::Slot(TOKEN, U256::from(77)), |_| false), []);
         assert_eq!(programs.contested(&txs), [], "nobody was expected there");
-        assert_eq!(programs.conflict(txs[0], |changed| *changed == key(90)), [key(90)]);
+        assert_eq!(programs.conflict(txs[0], |changed| *changed == key(90), |_| true), []);
+        assert_eq!(programs.contested(&txs), [], "names tell");
+        assert_eq!(programs.conflict(txs[0], |changed| *changed == key(90), |_| false), [key(90)]);
         let contested = programs.contested(&txs);
         let at: Vec<_> = contested.iter().map(|expected| (expected.owner, expected.key, expected.writes)).collect();
         assert_eq!(at, [(0, key(90), true), (1, key(91), true)]);

@@ -9,7 +9,7 @@ use crate::{
     tx::Transaction,
 };
 use alloy_primitives::{
-    Address,
+    Address, U256,
     map::{HashMap, HashSet},
 };
 use hot::HotNames;
@@ -65,8 +65,7 @@ impl Names {
         }
         let arguments = tx.input.get(4..).unwrap_or_default();
         for word in arguments.as_chunks::<32>().0.iter().take(WORDS) {
-            // Amounts and offsets are shorter, hashes longer.
-            if word[..12] == [0; 12] && word[12..16] != [0; 4] {
+            if is_address(word) {
                 names.add(&word[12..]);
             }
         }
@@ -92,6 +91,11 @@ impl Names {
     fn contains(&self, name: u64) -> bool {
         self.names[..self.len].contains(&name)
     }
+}
+
+/// Whether a word may be an address: amounts and offsets are shorter, hashes longer.
+fn is_address(word: &[u8; 32]) -> bool {
+    word[..12] == [0; 12] && word[12..16] != [0; 4]
 }
 
 /// The name of a slot, in short.
@@ -189,8 +193,9 @@ impl Forecast {
     ) -> Option<()> {
         let placed = [by, of].map(|(tx, sender)| Some((self.call(tx)?.program?, tx, sender)));
         let [Some(by), Some(of)] = placed else { return None };
-        let looked = self.programs.conflict(of, |key| changed.contains(key));
-        let wrote = self.programs.conflict(by, |key| looked.contains(key));
+        let named = |word: U256| is_address(&word.to_be_bytes());
+        let looked = self.programs.conflict(of, |key| changed.contains(key), named);
+        let wrote = self.programs.conflict(by, |key| looked.contains(key), named);
         for key in &wrote {
             self.names.change(name_of(key), |left| left + ONE);
         }

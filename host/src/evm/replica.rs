@@ -104,6 +104,9 @@ fn reward(context: &ReplicaContext<'_>, result: &FrameResult) -> U256 {
     U256::from(price * u128::from(used))
 }
 
+/// Notes from which on those of units that are gone are dropped.
+const LEAST_SPENT: usize = 1 << 12;
+
 /// Accounts that room is made for before they are needed.
 const MOST_RESERVED: usize = 1 << 14;
 
@@ -134,7 +137,7 @@ struct Unit {
     range: Range<usize>,
     executed: Vec<Executed>,
     flipped: Vec<Address>,
-    /// The first of its transactions' marks, and where what was noted of it begins.
+    /// The first of its transactions' marks, and where what was noted of it begins. What comes before the first one's is spent.
     mark: usize,
     entries: usize,
     needs: usize,
@@ -558,18 +561,7 @@ impl<'a> Replica<'a> {
     /// The beneficiary could not be read.
     pub(crate) fn commit_first(&mut self) -> Result<(Vec<Executed>, Vec<Range<usize>>), TxError> {
         let Some(unit) = self.units.pop_front() else { return Ok(Default::default()) };
-        let (entries, needs, slots) = self.units.front().map_or_else(
-            || (self.done.len(), self.evm.ctx.chain.needs.len(), self.evm.ctx.chain.slots.len()),
-            |next| (next.entries, next.needs, next.slots),
-        );
-        self.done.drain(..entries);
-        self.evm.ctx.chain.needs.drain(..needs);
-        self.evm.ctx.chain.slots.drain(..slots);
-        for unit in &mut self.units {
-            unit.entries -= entries;
-            unit.needs -= needs;
-            unit.slots -= slots;
-        }
+        self.drop_spent();
         let mut stale = Stale::None;
         let mut done = Vec::with_capacity(unit.executed.len());
         for executed in unit.executed {
@@ -588,6 +580,29 @@ impl<'a> Replica<'a> {
         let stale = self.take_back(stale);
         self.forget();
         Ok((done, stale))
+    }
+
+    /// Drops what was noted of units that are gone, when that is much of it.
+    fn drop_spent(&mut self) {
+        let notes = &mut self.evm.ctx.chain;
+        let Some(first) = self.units.front() else {
+            self.done.clear();
+            notes.needs.clear();
+            return notes.slots.clear();
+        };
+        let (entries, needs, slots) = (first.entries, first.needs, first.slots);
+        let noted = self.done.len() + notes.needs.len() + notes.slots.len();
+        if 2 * (entries + needs + slots) < noted.max(LEAST_SPENT) {
+            return;
+        }
+        self.done.drain(..entries);
+        notes.needs.drain(..needs);
+        notes.slots.drain(..slots);
+        for unit in &mut self.units {
+            unit.entries -= entries;
+            unit.needs -= needs;
+            unit.slots -= slots;
+        }
     }
 
     /// Drops all that was read, if that has a balance that may overflow. Nothing may wait.

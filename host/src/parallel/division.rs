@@ -39,16 +39,18 @@ impl Division {
         // What hangs together by many names, not all by one, is better found out.
         let may_begin = |root: &usize| chains.len[*root] == 1 || !is_all(chains.cost[*root]);
         // Two thirds of what a thread has to do on average: begun last, that much would be waited for.
-        let share = all * 2 / 3 / threads as u32;
-        let mut long: Vec<_> = (0..names.len()).filter(|root| chains.cost[*root] >= share).filter(may_begin).collect();
+        let third = all / 3 / threads as u32;
+        let takes = |root: &usize, thirds: u32| chains.cost[*root] >= thirds * third;
+        let mut long: Vec<_> = (0..names.len()).filter(|root| takes(root, 2)).filter(may_begin).collect();
         long.sort_by_key(|root| Reverse(chains.cost[*root]));
         long.truncate(threads - 1);
         // Then what would be waited for in the end.
         let mut ran = chains.run(&long, threads);
         let least = all / threads as u32 / LESS + LEAST;
-        let could = |ran: &Ran| ran.took >= all / threads as u32 + least;
-        for root in chains.longest(if could(&ran) { TRIED } else { 0 }) {
-            if !could(&ran) || long.contains(&root) || !may_begin(&root) {
+        let late = |ran: &Ran| ran.took.saturating_sub(all / threads as u32);
+        for root in chains.longest(if late(&ran) >= least { TRIED } else { 0 }) {
+            // Nothing shorter than what is waited for makes up for it.
+            if chains.cost[root] < late(&ran).max(least) || long.contains(&root) || !may_begin(&root) {
                 continue;
             }
             long.push(root);
@@ -59,16 +61,18 @@ impl Division {
                 long.pop();
             }
         }
-        let thread: Vec<_> = chains.roots.iter().map(|root| ran.begins[*root]).collect();
-        let turns = thread.windows(2).filter(|pair| pair[0] != pair[1]).count();
+        // One that is not begun with goes from the one to the other, too.
+        let is_heavy = |root: &usize| long.contains(root) || (chains.len[*root] > 1 && takes(root, 1));
+        let parts: Vec<_> = chains.roots.iter().map(|root| is_heavy(root).then_some(root)).collect();
+        let turns = parts.windows(2).filter(|pair| pair[0] != pair[1]).count();
         let longest = long.iter().map(|root| chains.cost[*root]).max().unwrap_or_default().max(all / threads as u32);
-        // Where it is another thread's turn nearly every time, all come one by one, and handing over may take longer than is gained.
-        if 4 * turns >= 3 * names.len() && turns as u32 * TURN > all - longest {
+        // Where it is another thread's turn all the time, handing over may take longer than is gained.
+        if turns as u32 * TURN > all - longest {
             return None;
         }
         let mut first = vec![Vec::new(); threads - 1];
-        for (index, thread) in thread.into_iter().enumerate() {
-            thread.into_iter().for_each(|thread| first[thread].push(index));
+        for (index, root) in chains.roots.iter().enumerate() {
+            ran.begins[*root].into_iter().for_each(|thread| first[thread].push(index));
         }
         Some(Self { first })
     }

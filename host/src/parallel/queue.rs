@@ -162,7 +162,7 @@ impl Queue {
 
     /// The next unit for a track.
     fn ahead_on(&mut self, shared: &Shared<'_>, id: usize, room: Room, committed: usize) -> Option<Range<usize>> {
-        let Shared { txs, names, .. } = shared;
+        let Shared { txs, names, schedule, .. } = shared;
         let Room { behind, .. } = room;
         if !has_room(room, shared) {
             return None;
@@ -178,7 +178,7 @@ impl Queue {
             return Some(range);
         }
         let mut index = self.next.max(behind);
-        while index < txs.len() {
+        while index < txs.len().min(committed + schedule.ahead) {
             if self.taken[index] {
                 index += 1;
                 continue;

@@ -136,9 +136,8 @@ impl<'b> Shared<'b> {
             return;
         }
         let committed = first + executed.len();
-        for (index, executed) in (first..).zip(&executed) {
-            queue.pace.ran(self.calls[index].as_ref(), self.costs[index], executed.took);
-        }
+        let expected = self.calls[first..committed].iter().zip(&self.costs[first..committed]);
+        queue.pace.ran(expected.zip(&executed).map(|((call, cost), executed)| (call, *cost, executed.took)));
         // Later too much has run ahead.
         let pays = 2 * committed > self.txs.len() || queue.pace.pays(self.turns.len(), self.schedule.handover);
         if (queue.is_behind(self.progress.done()) || !pays) && self.interrupts.is_none() {
@@ -533,8 +532,8 @@ impl<'s, 'b, 'a> Worker<'s, 'b, 'a> {
         let end = entry.first + entry.executed.len();
         while let Some(first) = self.tracks[at].replica.first().filter(|first| first.start < end) {
             let replica = &mut self.tracks[at].replica;
-            let stands = first == (entry.first..end)
-                && matches!(replica.first_stands(shared.txs, shared.senders), Ok(true));
+            let stands =
+                first == (entry.first..end) && matches!(replica.first_stands(shared.txs, shared.senders), Ok(true));
             if stands {
                 let (executed, stale) = replica.commit_first()?;
                 shared.progress.take(executed.iter().map(Executed::took).sum());

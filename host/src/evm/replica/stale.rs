@@ -67,10 +67,23 @@ impl Moves {
         self.nonces = self.nonces.wrapping_add(change.after.nonce.wrapping_sub(before.nonce));
     }
 
-    fn of(units: &[&Unit]) -> AddressMap<Self> {
+    /// Of all accounts that a unit changed.
+    fn of(unit: &Unit) -> AddressMap<Self> {
         let mut moves: AddressMap<Self> = AddressMap::default();
-        for change in units.iter().flat_map(|unit| unit.changes()) {
+        for change in unit.changes() {
             moves.entry(change.address).or_default().add(change);
+        }
+        moves
+    }
+
+    /// Of the accounts that some units changed, what others did to them.
+    fn of_others(out: &[Unit], stay: &[Unit]) -> AddressMap<Self> {
+        let none = |change: &AccountChange| (change.address, Self::default());
+        let mut moves: AddressMap<Self> = out.iter().flat_map(Unit::changes).map(none).collect();
+        for change in stay.iter().flat_map(Unit::changes) {
+            if let Some(moves) = moves.get_mut(&change.address) {
+                moves.add(change);
+            }
         }
         moves
     }
@@ -107,7 +120,8 @@ impl Replica<'_> {
     }
 
     fn stale_by_slot(&mut self, address: Address, slot: U256) -> Stale {
-        let slots = self.evm.ctx.chain.slots.iter().enumerate();
+        let spent = self.units.front().map_or(0, |first| first.slots);
+        let slots = self.evm.ctx.chain.slots.iter().enumerate().skip(spent);
         let seen: Vec<_> = slots.filter(|(_, seen)| **seen == (address, slot)).map(|(at, _)| at).collect();
         let mut places = Vec::with_capacity(seen.len());
         for at in seen {
@@ -121,7 +135,7 @@ impl Replica<'_> {
 
     /// The units that looked at a balance which moves `by` so much; where it `falls`, those for which too little is left.
     pub(super) fn stale_by_balance(&mut self, change: &AccountChange, by: U256, falls: bool) -> Stale {
-        let Some(mark) = self.units.front().map(|unit| unit.mark) else { return Stale::None };
+        let Some((mark, spent)) = self.units.front().map(|first| (first.mark, first.needs)) else { return Stale::None };
         let Some(held) = self.evm.ctx.journaled_state.inner.state.get(&change.address) else { return Stale::None };
         if held.transaction_id.get() < mark {
             return Stale::None;
@@ -133,7 +147,7 @@ impl Replica<'_> {
         }
         let missing = if falls { U256::ZERO.wrapping_sub(by) } else { U256::ZERO };
         let mut broken = Vec::new();
-        for (at, (address, need)) in self.evm.ctx.chain.needs.iter_mut().enumerate() {
+        for (at, (address, need)) in self.evm.ctx.chain.needs.iter_mut().enumerate().skip(spent) {
             if *address != change.address {
                 continue;
             }
@@ -212,7 +226,7 @@ impl Replica<'_> {
             if !unit.flipped.is_empty() || !unit.changes().all(|change| change.is_plain() || is_nothing(change)) {
                 return None;
             }
-            let moves = Moves::of(&[unit]);
+            let moves = Moves::of(unit);
             self.without(at, &moves, &mut stale)?;
         }
         Some(stale)
@@ -271,15 +285,13 @@ impl Replica<'_> {
         let mut places = stale.iter();
         let (out, stay): (Vec<_>, Vec<_>) =
             std::mem::take(&mut self.units).into_iter().partition(|_| places.next().is_some_and(|stale| *stale));
-        let moves = Moves::of(&stay.iter().collect::<Vec<_>>());
+        let moves = Moves::of_others(&out, &stay);
         self.units = stay.into();
         // What the journal says of balances and nonces is of the time when it was written.
         let Journal { database, inner, .. } = &mut self.evm.ctx.journaled_state;
-        for change in out.iter().flat_map(Unit::changes) {
-            let Some(account) = inner.state.get_mut(&change.address) else { continue };
-            let Ok(Some(held)) = database.state.account(&change.address) else { continue };
-            let none = Moves::default();
-            let moved = moves.get(&change.address).unwrap_or(&none);
+        for (address, moved) in moves {
+            let Some(account) = inner.state.get_mut(&address) else { continue };
+            let Ok(Some(held)) = database.state.account(&address) else { continue };
             account.info.balance = held.balance.wrapping_add(moved.up).wrapping_sub(moved.down);
             account.info.nonce = held.nonce.wrapping_add(moved.nonces);
         }
@@ -294,7 +306,8 @@ impl Replica<'_> {
         self.evm.ctx.chain.slots.clear();
         let Journal { database, inner, .. } = &mut self.evm.ctx.journaled_state;
         let mut gone = Vec::new();
-        for entry in self.done.drain(..).rev() {
+        let spent = self.units.front().map_or(self.done.len(), |first| first.entries);
+        for entry in self.done.drain(spent..).rev() {
             if let JournalEntry::AccountCreated { address, .. } | JournalEntry::AccountDestroyed { address, .. } =
                 &entry
             {
@@ -305,6 +318,7 @@ impl Replica<'_> {
                 entry.revert(&mut inner.state, None, true);
             }
         }
+        self.done.clear();
         let mut ranges = Vec::with_capacity(self.units.len());
         for unit in self.units.drain(..) {
             self.wasted += unit.took();
