@@ -162,7 +162,7 @@ impl Queue {
 
     /// The next unit for a track.
     fn ahead_on(&mut self, shared: &Shared<'_>, id: usize, room: Room, committed: usize) -> Option<Range<usize>> {
-        let Shared { txs, names, schedule, .. } = shared;
+        let Shared { txs, names, .. } = shared;
         let Room { behind, .. } = room;
         if !has_room(room, shared) {
             return None;
@@ -177,8 +177,10 @@ impl Queue {
         if let Some(range) = self.given[id].pop_front_if(|range| range.start >= behind) {
             return Some(range);
         }
+        // What nobody has begun is for the first, which has read the most.
+        let is_first = id < self.threads;
         let mut index = self.next.max(behind);
-        while index < txs.len().min(committed + schedule.ahead) {
+        while is_first && index < txs.len() {
             if self.taken[index] {
                 index += 1;
                 continue;
