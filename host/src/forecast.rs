@@ -2,6 +2,7 @@
 //! is learned from those that did, while blocks run, and only ever a hint: a wrong one costs time.
 
 mod hot;
+mod partners;
 
 use crate::{
     access::{Expected, Placed, ProgramId, Programs, Watched, make_room},
@@ -13,6 +14,7 @@ use alloy_primitives::{
     map::{HashMap, HashSet},
 };
 use hot::HotNames;
+use partners::Partners;
 use std::time::Duration;
 
 /// Names of a transaction that are looked at.
@@ -54,6 +56,9 @@ fn call_of(tx: &Transaction) -> u64 {
 pub(crate) struct Names {
     names: [u64; MOST],
     len: usize,
+    /// Its call, if others had better run behind it; and the one that it had better run behind.
+    leads: Option<u64>,
+    follows: Option<u64>,
 }
 
 impl Names {
@@ -82,6 +87,16 @@ impl Names {
             self.names[self.len] = name;
             self.len += 1;
         }
+    }
+
+    /// Its call, if others had better run behind it.
+    pub(crate) const fn leads(&self) -> Option<u64> {
+        self.leads
+    }
+
+    /// The call that it had better run behind.
+    pub(crate) const fn follows(&self) -> Option<u64> {
+        self.follows
     }
 
     pub(crate) fn iter(&self) -> impl Iterator<Item = u64> {
@@ -125,6 +140,7 @@ const ALL: u32 = 64;
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Forecast {
     names: HotNames,
+    partners: Partners,
     /// Calls of a target by a selector.
     calls: HashMap<u64, Call>,
     /// What they run, and where that looks.
@@ -132,9 +148,9 @@ pub(crate) struct Forecast {
 }
 
 impl Forecast {
-    /// Whether nothing is known of names.
+    /// Whether nothing is known of who gets in whose way.
     pub(crate) fn is_empty(&self) -> bool {
-        self.names.is_empty()
+        self.names.is_empty() && self.partners.is_empty()
     }
 
     /// Whether two that name it had better not run at once.
@@ -142,11 +158,14 @@ impl Forecast {
         self.names.contains(name)
     }
 
-    /// Two transactions got in each other's way. Of the names that they share the one that the fewest of `others` have is blamed.
-    pub(crate) fn conflict(&mut self, one: &Names, other: &Names, others: &[Names]) {
+    /// A transaction got in another one's way. Of the names that they share the one that the fewest of `others` have is blamed; where
+    /// they share none, their calls are.
+    pub(crate) fn conflict(&mut self, by: (&Transaction, &Names), of: (&Transaction, &Names), others: &[Names]) {
         let count = |name: &u64| others.iter().filter(|names| names.contains(*name)).count();
-        let Some(blamed) = one.iter().filter(|name| other.contains(*name)).min_by_key(count) else { return };
-        self.names.change(blamed, |left| left + ONE);
+        match by.1.iter().filter(|name| of.1.contains(*name)).min_by_key(count) {
+            Some(blamed) => self.names.change(blamed, |left| left + ONE),
+            None => self.partners.meet(call_of(of.0), call_of(by.0), ONE),
+        }
     }
 
     /// What a transaction will take.
@@ -202,7 +221,7 @@ impl Forecast {
         (!wrote.is_empty()).then_some(())
     }
 
-    /// Adds to the names of transactions the slots that they will meet at, by what is known.
+    /// Adds to the names of transactions the slots that they will meet at, and the calls, by what is known.
     pub(crate) fn expect(
         &mut self,
         names: &mut [Names],
@@ -210,6 +229,13 @@ impl Forecast {
         senders: &[Address],
         calls: &[Option<Call>],
     ) {
+        if !self.partners.is_empty() {
+            for (names, tx) in names.iter_mut().zip(txs) {
+                let call = call_of(tx);
+                (names.leads, names.follows) =
+                    (Some(call).filter(|call| self.partners.leads(*call)), self.partners.before(call));
+            }
+        }
         if self.programs.is_calm() {
             return;
         }
@@ -261,6 +287,20 @@ impl Forecast {
         fits.then_some(())
     }
 
+    /// Every call that another one was in the way of, in order: which, and for how many blocks it is remembered.
+    pub(crate) fn partners(&self) -> impl Iterator<Item = (u64, u64, u32)> {
+        let mut partners: Vec<_> = self.partners.iter().collect();
+        partners.sort_unstable();
+        partners.into_iter()
+    }
+
+    /// `None` where there are too many already.
+    pub(crate) fn put_partner(&mut self, call: u64, by: u64, left: u32) -> Option<()> {
+        let fits = self.partners.len() < MOST_REMEMBERED || self.partners.before(call).is_some();
+        self.partners.meet(call, by, left);
+        fits.then_some(())
+    }
+
     /// Every call of which something is known, in order.
     pub(crate) fn calls(&self) -> impl Iterator<Item = (u64, Call)> {
         let mut calls: Vec<_> = self.calls.iter().map(|(call, known)| (*call, *known)).collect();
@@ -277,6 +317,7 @@ impl Forecast {
     /// A block is over.
     pub(crate) fn fade(&mut self) {
         self.names.fade();
+        self.partners.fade();
         self.programs.fade();
     }
 
@@ -284,6 +325,11 @@ impl Forecast {
     pub(crate) fn merge(&mut self, other: Self) {
         for (name, left) in other.names.iter() {
             self.names.change(name, |own| own.max(left));
+        }
+        for (call, by, left) in other.partners.iter() {
+            if self.partners.before(call).is_none() {
+                self.partners.meet(call, by, left);
+            }
         }
         for (call, known) in other.calls {
             make_room(&mut self.calls, call, MOST_REMEMBERED);

@@ -1,5 +1,5 @@
 //! What an engine has learned of the blocks that it executed on a device or by a [`Schedule`](crate::parallel::Schedule), to be kept from
-//! run to run: names that conflicts were about, what calls take, and where programs look. Only ever a hint: a wrong one costs time, never a result.
+//! run to run: names that conflicts were about, what calls take, which calls get in which others' way, and where programs look. Only ever a hint: a wrong one costs time, never a result.
 
 use crate::{
     access::{DEPTH, Formula, Known, Learned, MOST, Program, ProgramId, Slot, Step, WORDS, Word},
@@ -35,7 +35,8 @@ impl Profile {
     /// From JSON: `format` is `lockstep-profile/1`; `names` are pairs of a name (eight bytes of an address or a slot, in hex) that
     /// conflicts were about, and for how many blocks it is remembered (64 at most); `calls` are rows of a call (target and selector,
     /// folded into eight bytes, in hex), the nanoseconds that it takes, and, where that was watched, the place of what it runs among
-    /// the programs. `programs` and `conflicts` may be missing.
+    /// the programs. `partners`, `programs` and `conflicts` may be missing. A partner is a row of a call, one that got in its way though
+    /// they share no name, and for how many blocks that is remembered.
     ///
     /// A program is an object: `code` and `selector`; `runs` that were watched; `gas` and `nanos` that one takes; how many keys the
     /// latest looked at that were `missed`; and `keys`, each a row of an account, how many of the runs looked there, whether one
@@ -45,7 +46,7 @@ impl Profile {
     /// in hex. `conflicts` are pairs of a code's hash and for how many blocks it is remembered that its slots were contested.
     ///
     /// # Errors
-    /// The first member that is not so; too many of a kind (65,536 names and calls are remembered, 4,096 programs and conflicts, 32 keys
+    /// The first member that is not so; too many of a kind (65,536 names, calls and partners are remembered, 4,096 programs and conflicts, 32 keys
     /// of a program).
     pub fn parse(json: &[u8]) -> Result<Self, ProfileError> {
         let value: Value = serde_json::from_slice(json).map_err(|error| bad("profile", error.to_string()))?;
@@ -61,6 +62,12 @@ impl Profile {
             forecast.put_name(name, left).ok_or_else(|| bad("names", "too many"))?;
         }
         let rows_if_any = |field: &'static str| if value[field].is_null() { Ok(&none) } else { rows(field) };
+        for (index, row) in rows_if_any("partners")?.iter().enumerate() {
+            let (Some(call), Some(by), Some(left)) = (name(&row[0]), name(&row[1]), count(&row[2])) else {
+                return Err(bad(format!("partners[{index}]"), "not two calls of eight bytes and a number below 2^32"));
+            };
+            forecast.put_partner(call, by, left).ok_or_else(|| bad("partners", "too many"))?;
+        }
         let mut programs = Vec::new();
         for (index, row) in rows_if_any("programs")?.iter().enumerate() {
             let (program, known) = program_of(row, &format!("programs[{index}]"))?;
@@ -108,8 +115,11 @@ impl Profile {
             .collect();
         let programs: Vec<_> = self.0.programs.iter().map(|(program, known)| program_json(program, known)).collect();
         let conflicts: Vec<_> = self.0.programs.conflicts().collect();
-        json!({"format": FORMAT, "names": names, "calls": calls, "programs": programs, "conflicts": conflicts})
-            .to_string()
+        let partners: Vec<_> = self.0.partners().map(|(call, by, left)| json!([hex(call), hex(by), left])).collect();
+        json!({
+            "format": FORMAT, "names": names, "calls": calls, "partners": partners, "programs": programs, "conflicts": conflicts,
+        })
+        .to_string()
     }
 }
 
@@ -216,6 +226,7 @@ mod tests {
     #[test]
     fn it_comes_back_as_it_went() {
         let text = r#"{"calls":[["0x00000000000000ff",7,0],["0xffffffffffffffff",1000000000]],"format":"lockstep-profile/1","names":[["0x0000000000000001",2]],
+            "partners":[["0x0000000000000001","0x00000000000000ff",3]],
             "conflicts":[["0x0101010101010101010101010101010101010101010101010101010101010101",3]],
             "programs":[{"code":"0x0101010101010101010101010101010101010101010101010101010101010101","selector":"0x01020304","runs":4,"gas":50000,"nanos":900,
                 "missed":1,"keys":[["target",4,true,true,"0x2",[["sender",true],["argument 1",false]],1],["0x8",2,false,false]]}]}"#;
@@ -258,6 +269,7 @@ mod tests {
             (of("[]", &program("0x01020304", 4, r#"["target",1,true,true,"",[],0]"#)), "programs[0].keys[0]"),
             (of("[]", &program("0x01020304", 4, &[r#"["target",1,true,true]"#; 33].join(","))), "programs[0].keys"),
             (of("[]", r#"[],"conflicts":[["0x01",1]]"#), "conflicts[0]"),
+            (of("[]", r#"[],"partners":[["0x0000000000000001","0x1",1]]"#), "partners[0]"),
         ] {
             assert_eq!(Profile::parse(text.as_bytes()).unwrap_err().field, field, "{text}");
         }

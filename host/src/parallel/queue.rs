@@ -62,7 +62,7 @@ pub(super) struct Queue {
     pub(super) forecast: Forecast,
     pub(super) pace: Pace,
     threads: usize,
-    /// On which track the last transaction is with a name that something is known of.
+    /// On which track the last transaction is with a name, or the last call, that something is known of.
     takers: HashMap<u64, (usize, usize)>,
     /// Units that were stale, or stood on one, by where they begin: whoever comes next runs them again.
     returned: BTreeMap<usize, Returned>,
@@ -319,7 +319,8 @@ impl Queue {
 
     /// Another track that has a transaction under way which this one had better not run beside.
     fn rival(&self, index: usize, id: usize, names: &[Names], committed: usize) -> Option<usize> {
-        names[index].iter().filter(|name| self.forecast.is_hot(*name)).find_map(|name| {
+        let hot = names[index].iter().filter(|name| self.forecast.is_hot(*name));
+        hot.chain(names[index].follows()).find_map(|name| {
             let (taker, taken) = *self.takers.get(&name)?;
             (taker != id && taken >= committed).then_some(taker)
         })
@@ -332,7 +333,8 @@ impl Queue {
             return;
         }
         for index in range {
-            for name in names[index].iter().filter(|name| self.forecast.is_hot(*name)) {
+            let hot = names[index].iter().filter(|name| self.forecast.is_hot(*name));
+            for name in hot.chain(names[index].leads()) {
                 self.takers.insert(name, (id, index));
             }
         }

@@ -563,7 +563,7 @@ impl<'s, 'b, 'a> Worker<'s, 'b, 'a> {
         misled.dedup();
         for index in misled {
             if queue.forecast.conflict_at(placed(by), placed(index), &changed).is_none() {
-                queue.forecast.conflict(&names[by], &names[index], others);
+                queue.forecast.conflict((&txs[by], &names[by]), (&txs[index], &names[index]), others);
             }
         }
     }
