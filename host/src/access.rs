@@ -409,30 +409,36 @@ impl Programs {
         self.keys(txs, is_contested, |_, learned| learned.contested)
     }
 
-    /// A transaction looked at something that another one had changed. If it was expected there, that is remembered, but for what is
-    /// `named` by the transaction's words alone, which others can tell sooner.
-    pub(crate) fn conflict(
-        &mut self,
-        tx: Placed<'_>,
-        changed: impl Fn(&StateKey) -> bool,
-        named: impl Fn(U256) -> bool,
-    ) -> Vec<StateKey> {
+    /// Where a transaction was expected to look, of what others have `changed`.
+    pub(crate) fn looked(&self, tx: Placed<'_>, changed: impl Fn(&StateKey) -> bool) -> Vec<Expected> {
         let mut keys = self.keys(&[tx], |_| true, |_, _| true);
         keys.retain(|expected| changed(&expected.key));
-        let Some(((code_hash, _), known)) = self.programs.get_mut(&tx.0) else { return Vec::new() };
+        keys
+    }
+
+    /// Whether a slot is hashed with nothing but words that the transaction says and that satisfy this.
+    pub(crate) fn is_said(&self, tx: Placed<'_>, expected: &Expected, word: impl Fn(U256) -> bool) -> bool {
         let words = Words { tx: tx.1, sender: tx.2 };
-        let is_named = |slot: &Slot| {
-            let is_named =
-                |step: &Step| !matches!(step.key, Word::Constant(_)) && words.get(step.key).is_some_and(&named);
-            !slot.steps.is_empty() && slot.steps.iter().all(is_named)
-        };
-        keys.retain(|expected| !known.learned[expected.formula].formula.slot.as_ref().is_some_and(is_named));
+        let is_said = |step: &Step| !matches!(step.key, Word::Constant(_)) && words.get(step.key).is_some_and(&word);
+        let slot = self.get(tx.0).and_then(|known| known.learned.get(expected.formula)?.formula.slot.as_ref());
+        slot.is_some_and(|slot| !slot.steps.is_empty() && slot.steps.iter().all(is_said))
+    }
+
+    /// Transactions of a program got in each other's way there.
+    pub(crate) fn contest(&mut self, program: ProgramId, keys: &[Expected]) {
+        let Some(((code_hash, _), known)) = self.programs.get_mut(&program) else { return };
         keys.iter().for_each(|expected| known.learned[expected.formula].contested = true);
         let code_hash = *code_hash;
         if !keys.is_empty() && (self.contested.len() < MOST_PROGRAMS || self.contested.contains_key(&code_hash)) {
             let left = self.contested.entry(code_hash).or_default();
             *left = (*left + ONE).min(ALL);
         }
+    }
+
+    /// A transaction looked at something that another one had changed. If it was expected there, that is remembered.
+    pub(crate) fn conflict(&mut self, tx: Placed<'_>, changed: impl Fn(&StateKey) -> bool) -> Vec<StateKey> {
+        let keys = self.looked(tx, changed);
+        self.contest(tx.0, &keys);
         keys.into_iter().map(|expected| expected.key).collect()
     }
 
@@ -589,11 +595,15 @@ mod tests {
         assert_eq!(programs.contested(&txs), []);
         let balance = |number: u8| hashed(address_word(fixture::sender(number)), U256::from(2).to_be_bytes()).1;
         let key = |number: u8| StateKey::Slot(TOKEN, balance(number).into());
-        assert_eq!(programs.conflict(txs[0], |key| *key == StateKey::Slot(TOKEN, U256::from(77)), |_| false), []);
+        assert_eq!(programs.conflict(txs[0], |key| *key == StateKey::Slot(TOKEN, U256::from(77))), []);
         assert_eq!(programs.contested(&txs), [], "nobody was expected there");
-        assert_eq!(programs.conflict(txs[0], |changed| *changed == key(90), |_| true), []);
-        assert_eq!(programs.contested(&txs), [], "names tell");
-        assert_eq!(programs.conflict(txs[0], |changed| *changed == key(90), |_| false), [key(90)]);
+        let looked = programs.looked(txs[0], |changed| *changed == key(90));
+        assert!(
+            programs.is_said(txs[0], &looked[0], |word| word == U256::from_be_bytes(address_word(fixture::sender(90))))
+        );
+        assert!(!programs.is_said(txs[0], &looked[0], |_| false));
+        assert_eq!(programs.contested(&txs), [], "that was only asked");
+        assert_eq!(programs.conflict(txs[0], |changed| *changed == key(90)), [key(90)]);
         let contested = programs.contested(&txs);
         let at: Vec<_> = contested.iter().map(|expected| (expected.owner, expected.key, expected.writes)).collect();
         assert_eq!(at, [(0, key(90), true), (1, key(91), true)]);

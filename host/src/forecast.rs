@@ -10,7 +10,7 @@ use crate::{
     tx::Transaction,
 };
 use alloy_primitives::{
-    Address, U256,
+    Address,
     map::{HashMap, HashSet},
 };
 use hot::HotNames;
@@ -202,8 +202,8 @@ impl Forecast {
         self.calls.entry(call_of(tx)).or_insert(new).program = Some(program);
     }
 
-    /// A transaction looked at a slot that another one had changed; `None` where either was not expected there. If both were, it is the
-    /// slot that is remembered.
+    /// A transaction looked at a slot that another one had changed; `None` where either was not expected there, or both name whose slot it
+    /// is. Otherwise it is the slot that is remembered.
     pub(crate) fn conflict_at(
         &mut self,
         by: (&Transaction, Address),
@@ -212,13 +212,25 @@ impl Forecast {
     ) -> Option<()> {
         let placed = [by, of].map(|(tx, sender)| Some((self.call(tx)?.program?, tx, sender)));
         let [Some(by), Some(of)] = placed else { return None };
-        let named = |word: U256| is_address(&word.to_be_bytes());
-        let looked = self.programs.conflict(of, |key| changed.contains(key), named);
-        let wrote = self.programs.conflict(by, |key| looked.contains(key), named);
-        for key in &wrote {
-            self.names.change(name_of(key), |left| left + ONE);
+        let mut looked = self.programs.looked(of, |key| changed.contains(key));
+        let mut wrote = self.programs.looked(by, |key| looked.iter().any(|looked| looked.key == *key));
+        let is_named = |tx, key: &Expected| self.programs.is_said(tx, key, |word| is_address(&word.to_be_bytes()));
+        let named = |tx, keys: &[Expected]| -> HashSet<_> {
+            keys.iter().filter(|key| is_named(tx, key)).map(|expected| expected.key).collect()
+        };
+        let (by_one, by_other) = (named(of, &looked), named(by, &wrote));
+        let is_left = |expected: &Expected| !(by_one.contains(&expected.key) && by_other.contains(&expected.key));
+        looked.retain(is_left);
+        wrote.retain(is_left);
+        if wrote.is_empty() {
+            return None;
         }
-        (!wrote.is_empty()).then_some(())
+        self.programs.contest(of.0, &looked);
+        self.programs.contest(by.0, &wrote);
+        for expected in &wrote {
+            self.names.change(name_of(&expected.key), |left| left + ONE);
+        }
+        Some(())
     }
 
     /// Adds to the names of transactions the slots that they will meet at, and the calls, by what is known.

@@ -50,7 +50,7 @@ pub struct Schedule {
     pub unit: Duration,
     /// Transactions of a unit at most.
     pub largest_unit: usize,
-    /// Transactions of a thread that may wait for their turn.
+    /// Transactions that may wait for their turn on each of the journals of a thread, which are two.
     pub ahead: usize,
     /// For tests: lets every thread wait at random where it could meet others, by this seed.
     pub delays: Option<u64>,

@@ -1,5 +1,6 @@
 //! What an engine has learned of the blocks that it executed on a device or by a [`Schedule`](crate::parallel::Schedule), to be kept from
-//! run to run: names that conflicts were about, what calls take, which calls get in which others' way, and where programs look. Only ever a hint: a wrong one costs time, never a result.
+//! run to run: names that conflicts were about, what calls take, which get in others' way, and where programs look. Only ever a hint: a
+//! wrong one costs time, never a result.
 
 use crate::{
     access::{DEPTH, Formula, Known, Learned, MOST, Program, ProgramId, Slot, Step, WORDS, Word},
@@ -46,8 +47,8 @@ impl Profile {
     /// in hex. `conflicts` are pairs of a code's hash and for how many blocks it is remembered that its slots were contested.
     ///
     /// # Errors
-    /// The first member that is not so; too many of a kind (65,536 names, calls and partners are remembered, 4,096 programs and conflicts, 32 keys
-    /// of a program).
+    /// The first member that is not so; too many of a kind (65,536 names, calls and partners are remembered, 4,096 programs and
+    /// conflicts, 32 keys of a program).
     pub fn parse(json: &[u8]) -> Result<Self, ProfileError> {
         let value: Value = serde_json::from_slice(json).map_err(|error| bad("profile", error.to_string()))?;
         if value["format"] != FORMAT {

@@ -471,14 +471,14 @@ impl<'a> Run<'a> {
         let Some(placed) = placed(lane) else { return };
         let stale: HashSet<_> = result.stale_slots(self.revm.state()).collect();
         let mut forecast = self.forecast();
-        let looked = forecast.programs.conflict(placed, |key| stale.contains(key), |_| false);
+        let looked = forecast.programs.conflict(placed, |key| stale.contains(key));
         let changes = |outcome: &TxOutcome| outcome.slots().any(|slot| looked.contains(&slot));
         let latest = self.outcomes.iter().enumerate().rev().take(WRITERS).find(|(_, outcome)| changes(outcome));
         if let Some((writer, _)) = latest.filter(|_| !looked.is_empty())
             && let Route::Device(lane) = &self.routes[writer]
             && let Some(placed) = self::placed(lane)
         {
-            forecast.programs.conflict(placed, |key| looked.contains(key), |_| false);
+            forecast.programs.conflict(placed, |key| looked.contains(key));
         }
     }
 

@@ -40,7 +40,7 @@ impl HotNames {
         self.glance[word] & bit != 0 && self.left.contains_key(&name)
     }
 
-    /// Changes for how long a name is remembered; nothing is zero.
+    /// Changes for how many blocks a name is remembered: one at least, and zero is what was before for one that is not.
     pub(super) fn change(&mut self, name: u64, left: impl FnOnce(u32) -> u32) {
         make_room(&mut self.left, name, MOST_REMEMBERED);
         let held = self.left.entry(name).or_default();

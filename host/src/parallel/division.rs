@@ -5,7 +5,7 @@ use alloy_primitives::map::HashMap;
 use std::{cmp::Reverse, time::Duration};
 
 /// See the module.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Debug)]
 pub(super) struct Division {
     /// For each thread but one the transactions that it begins with, in order: long ones, and chains of those that must run one after the
     /// other.
@@ -18,7 +18,7 @@ const TURN: Duration = Duration::from_micros(5);
 /// The part of a block that must be left beside what hangs together for a second thread to pay: one in so many.
 const ALONE: u32 = 6;
 
-/// Of what a thread has to do on average, the part that it must be shortened by for something more to be begun with: one in so many, and so much.
+/// Of what a thread has to do on average, the part that must be saved for something more to be begun with: one in so many, and so much.
 const LESS: u32 = 64;
 const LEAST: Duration = Duration::from_micros(20);
 
@@ -26,7 +26,7 @@ const LEAST: Duration = Duration::from_micros(20);
 const TRIED: usize = 4;
 
 impl Division {
-    /// `None` where nearly all of the block has one name that conflicts were about, or threads would have to hand over all the time, so
+    /// For two threads or more. `None` where nearly all of the block has one name that conflicts were about, or threads would have to hand over all the time, so
     /// that one thread does it best.
     pub(super) fn of(names: &[Names], costs: &[Duration], known: &Forecast, threads: usize) -> Option<Self> {
         let hot = Hot::of(names, known);
@@ -248,6 +248,10 @@ mod tests {
         // One that is not so long, but comes late; and two.
         assert_eq!(first(own, &[100, 100, 100, 100, 100, 100, 0, 200], &[]), Some(vec![7]));
         assert_eq!(first(own, &[100, 100, 100, 100, 100, 100, 400, 200], &[]), Some(vec![6, 7]));
+        // Each of two has a thread of its own, where there are three.
+        let costs: Vec<_> = [10, 10, 10, 10, 0, 0, 100, 90].map(Duration::from_micros).into();
+        let division = Division::of(&names(own), &costs, &Forecast::default(), 3).unwrap();
+        assert_eq!(division.first, [vec![6], vec![7]]);
         // One that comes early is done by then.
         assert_eq!(first(own, &[200, 0, 100, 100, 100, 100, 100, 100], &[]), Some(vec![]));
     }

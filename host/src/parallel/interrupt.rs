@@ -24,6 +24,11 @@ pub(crate) trait Interrupts: Sync {
         true
     }
 
+    /// Whether a thread that has committed something finds that one thread had better do all, from the beginning.
+    fn abandons(&self, _thread: usize) -> bool {
+        false
+    }
+
     /// Whether one thread does the rest after so many conflicts. Where threads are interrupted, the clock does not tell.
     fn gives_up(&self, _conflicts: u64) -> bool {
         false
@@ -64,6 +69,10 @@ impl Interrupts for Delays {
 
     fn is_patient(&self, thread: usize) -> bool {
         self.next(thread).is_multiple_of(4)
+    }
+
+    fn abandons(&self, thread: usize) -> bool {
+        self.next(thread).is_multiple_of(512)
     }
 
     fn gives_up(&self, conflicts: u64) -> bool {

@@ -287,6 +287,20 @@ fn rivals_on_two_threads() {
 
 /// One that is stale, another one of its sender that stays, and a payment to the sender that runs after the first is brought in, but
 /// before the second is committed. In threads it takes three and five interruptions.
+/// Of three transactions of a unit the second looked at what another one changes.
+#[test]
+fn who_looked_is_told() {
+    let own = [1, 2, 3].map(|number| (2, COUNTER.into(), 0, slot(number)));
+    let mut calls = vec![(1, COUNTER.into(), 0, slot(2))];
+    calls.extend(own);
+    let calls: Vec<_> = calls.iter().map(|(sender, to, value, input)| (*sender, *to, *value, &input[..])).collect();
+    let case = case(&calls);
+    let mut replica = Replica::new(&case.env, &case.state, &RevmCache::default()).unwrap();
+    replica.speculate(1..4, &case.txs, &case.senders, &Arc::new(Progress::new(1)), Duration::ZERO);
+    assert_eq!(replica.bring(&expected(&case).unwrap()[0]).first(), Some(&(1..4)));
+    assert_eq!(replica.take_misled(), [2]);
+}
+
 #[test]
 fn a_sender_of_two_is_paid() {
     let case = case(&[

@@ -1,5 +1,6 @@
 //! What transactions take against what was expected, while a block runs.
 
+use super::progress::nanos;
 use crate::forecast::{Call, TRANSFER};
 use std::time::Duration;
 
@@ -29,7 +30,7 @@ impl Calls {
         if self.ran < enough || self.expected.is_zero() {
             return WHOLE;
         }
-        let parts = self.took.as_nanos() as u64 * WHOLE / (self.expected.as_nanos() as u64).max(1);
+        let parts = nanos(self.took).saturating_mul(WHOLE) / nanos(self.expected).max(1);
         parts.clamp(1, MOST)
     }
 }
@@ -49,7 +50,7 @@ fn kind(call: Option<&Call>) -> usize {
 }
 
 fn scaled(expected: Duration, parts: u64) -> Duration {
-    Duration::from_nanos((expected.as_nanos() as u64).saturating_mul(parts) / WHOLE)
+    Duration::from_nanos(nanos(expected).saturating_mul(parts) / WHOLE)
 }
 
 impl Pace {
@@ -94,7 +95,7 @@ impl Pace {
             return true;
         }
         let left: Duration = self.calls.iter().zip(self.parts).map(|(calls, parts)| scaled(calls.left, parts)).sum();
-        left >= left / threads.max(1) as u32 + handover.saturating_mul(self.left)
+        left >= (left / threads.max(1) as u32).saturating_add(handover.saturating_mul(self.left))
     }
 }
 

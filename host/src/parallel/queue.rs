@@ -55,7 +55,7 @@ pub(super) struct Queue {
     done: Duration,
     /// What units took since then that must run again.
     pub(super) wasted: Duration,
-    /// Who does the rest alone, for the block is behind.
+    /// Who does the rest alone, for the block is behind, or threads do not pay.
     pub(super) alone: Option<usize>,
     /// One thread is to do all.
     pub(super) abandoned: bool,
@@ -114,8 +114,16 @@ impl Queue {
     }
 
     /// A track of a thread among those of all.
-    pub(super) fn id(&self, thread: usize, track: usize) -> usize {
+    pub(super) const fn id(&self, thread: usize, track: usize) -> usize {
         track * self.threads + thread
+    }
+
+    const fn thread_of(&self, id: usize) -> usize {
+        id % self.threads
+    }
+
+    const fn is_first(&self, id: usize) -> bool {
+        id < self.threads
     }
 
     /// The next unit for a thread, behind those that wait on one of its tracks, or at its turn. A transaction that will conflict with
@@ -156,7 +164,8 @@ impl Queue {
         let Some(range) = other.and_then(|other| other.pop_back_if(|range| range.start >= behind)) else {
             return Next::Nothing;
         };
-        self.ends[thread] = self.ends[thread].max(range.end);
+        let id = self.id(thread, 0);
+        self.ends[id] = self.ends[id].max(range.end);
         Next::Ahead(0, range)
     }
 
@@ -178,9 +187,8 @@ impl Queue {
             return Some(range);
         }
         // What nobody has begun is for the first, which has read the most.
-        let is_first = id < self.threads;
         let mut index = self.next.max(behind);
-        while is_first && index < txs.len() {
+        while self.is_first(id) && index < txs.len() {
             if self.taken[index] {
                 index += 1;
                 continue;
@@ -295,7 +303,7 @@ impl Queue {
     /// Who holds the unit whose turn it is, if a thread may run it, too.
     pub(super) fn rival_at(&self, committed: usize, thread: usize) -> Option<usize> {
         let (_, holder) = self.held.get(&committed).filter(|_| self.raced != Some(committed))?;
-        let holder = holder % self.threads;
+        let holder = self.thread_of(*holder);
         (holder != thread).then_some(holder)
     }
 

@@ -127,7 +127,8 @@ impl<'b> Shared<'b> {
         self.news.notify_all();
     }
 
-    /// Appends what a thread has committed: the transactions from the first that is not yet.
+    /// Appends what a thread has committed: the transactions from the first that is not yet. Or ends it all, where one thread had
+    /// better begin anew.
     fn publish(&self, thread: usize, by: usize, executed: Vec<Executed>, gas: BlockGas) {
         let mut queue = self.queue();
         queue.gas = gas;
@@ -138,16 +139,21 @@ impl<'b> Shared<'b> {
         let committed = first + executed.len();
         let expected = self.calls[first..committed].iter().zip(&self.costs[first..committed]);
         queue.pace.ran(expected.zip(&executed).map(|((call, cost), executed)| (call, *cost, executed.took)));
+        let behind = queue.is_behind(self.progress.done());
         // Later too much has run ahead.
         let pays = 2 * committed > self.txs.len() || queue.pace.pays(self.turns.len(), self.schedule.handover);
-        if (queue.is_behind(self.progress.done()) || !pays) && self.interrupts.is_none() {
+        let abandons = match self.interrupts {
+            Some(interrupts) => interrupts.abandons(thread),
+            None => !pays && committed * EARLY < self.txs.len(),
+        };
+        if abandons {
+            queue.abandoned = true;
+            self.progress.advance(usize::MAX);
+            drop(queue);
+            return self.news.notify_all();
+        }
+        if (behind || !pays) && self.interrupts.is_none() {
             queue.alone.get_or_insert(thread);
-            if committed * EARLY < self.txs.len() {
-                queue.abandoned = true;
-                self.progress.advance(usize::MAX);
-                drop(queue);
-                return self.news.notify_all();
-            }
         }
         queue.log.push(Arc::new(Entry { by, first, executed }));
         self.progress.advance(committed);
@@ -412,6 +418,8 @@ impl<'s, 'b, 'a> Worker<'s, 'b, 'a> {
         let begun = Instant::now();
         let replica = &mut self.tracks[at].replica;
         let left = replica.speculate(start..start + 1, shared.txs, shared.senders, &shared.progress, Duration::ZERO);
+        // Its holder tells what it looked at.
+        drop(replica.take_accesses());
         self.ran(start, 1, begun);
         self.pause();
         let mut queue = shared.queue();
@@ -450,10 +458,11 @@ impl<'s, 'b, 'a> Worker<'s, 'b, 'a> {
     /// The rest of the block by one thread, each transaction at its turn; the others let it have what they hold.
     fn alone(&mut self, owner: usize) {
         let shared = self.shared;
+        let waiting: Vec<_> = self.tracks.iter_mut().map(|track| (track.id, track.replica.take_back_all())).collect();
         let mut queue = shared.queue();
-        for track in &mut self.tracks {
-            for range in track.replica.take_back_all() {
-                queue.put_back(track.id, range, true);
+        for (id, ranges) in waiting {
+            for range in ranges {
+                queue.put_back(id, range, true);
             }
         }
         drop(queue);
