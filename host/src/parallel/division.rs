@@ -26,8 +26,8 @@ const LEAST: Duration = Duration::from_micros(20);
 const TRIED: usize = 4;
 
 impl Division {
-    /// For two threads or more. `None` where nearly all of the block has one name that conflicts were about, or threads would have to hand over all the time, so
-    /// that one thread does it best.
+    /// For two threads or more. `None` where nearly all of the block has one name that conflicts were about, or threads would have to hand
+    /// over all the time, so that one thread does it best.
     pub(super) fn of(names: &[Names], costs: &[Duration], known: &Forecast, threads: usize) -> Option<Self> {
         let hot = Hot::of(names, known);
         let chains = Chains::of(&hot, costs);
