@@ -128,9 +128,10 @@ impl<'a> Committed<'a> {
     }
 
     /// All that was committed, for others to drop; what is left is the base.
-    pub(crate) fn leave(&mut self) -> impl Send + 'static + use<> {
+    pub(crate) fn leave(&mut self) -> impl Iterator<Item = ()> + Send + 'static + use<> {
         self.len = 0;
-        (std::mem::take(&mut self.accounts), std::mem::take(&mut self.codes))
+        self.codes.clear();
+        std::mem::take(&mut self.accounts).into_values().map(drop)
     }
 
     /// Some of the base that is about to be asked for.

@@ -354,6 +354,7 @@ impl Engine {
             None if transactions.len() >= self.schedule.from && parallel::supports(env.fork) => {
                 let threads = Threads {
                     pool: &self.offload.pool,
+                    linger: &self.offload.linger,
                     codes: &self.bytecodes,
                     forecast: &self.forecast,
                     schedule: self.schedule,
@@ -485,7 +486,7 @@ impl Engine {
 
     /// [`evm::bundle_state`] of a block's outcomes, on the engine's threads.
     pub fn bundle_state(&self, outcomes: &[TxOutcome]) -> BundleState {
-        evm::bundle_state_on(&self.offload.pool, outcomes)
+        evm::bundle_state_on(&self.offload.pool, &self.offload.linger, outcomes)
     }
 
     fn lanes(&self) -> Option<Lanes<'_>> {

@@ -30,6 +30,7 @@ mod independent;
 pub mod intrinsic;
 pub mod keccak;
 mod lanes;
+mod linger;
 pub mod lower;
 pub mod memory;
 #[cfg(feature = "metrics")]

@@ -2,7 +2,9 @@
 
 use crate::{
     backend::{Backend, BackendError, BackendKind},
-    keccak, metrics,
+    keccak,
+    linger::Linger,
+    metrics,
     recover::{self, PARALLEL_FROM, RecoverError, RecoverRequest},
     report::Work,
     router::{self, Route, Router},
@@ -21,6 +23,7 @@ pub(crate) struct Offload {
     pub(crate) pool: ThreadPool,
     pub(crate) device: Option<Arc<dyn Backend>>,
     pub(crate) router: Option<Router>,
+    pub(crate) linger: Linger,
     /// With a router: what drives the device while `pool` has the CPU's part. Never the global pool, all of whose threads
     /// may be waiting for an answer from here.
     beside: Option<ThreadPool>,
@@ -36,7 +39,7 @@ impl Offload {
     ) -> Result<Self, ThreadPoolBuildError> {
         let threads = || ThreadPoolBuilder::new().num_threads(pool.current_num_threads()).build();
         let beside = router.map(|_| threads()).transpose()?;
-        Ok(Self { pool, device, router, beside })
+        Ok(Self { pool, device, router, linger: Linger::default(), beside })
     }
 
     /// The backend that was asked for, after `auto` has chosen.

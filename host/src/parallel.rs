@@ -19,6 +19,7 @@ use crate::{
     evm::{BlockGas, Executed, Replica, RevmCache, check_env},
     forecast::{Call, Forecast, TRANSFER},
     fork::Fork,
+    linger::{Leavings, Linger},
     outcome::TxOutcome,
     report::{ExecutionReport, lap},
     state::StateRef,
@@ -86,6 +87,7 @@ pub(crate) fn supports(fork: Fork) -> bool {
 /// On what a block runs.
 pub(crate) struct Threads<'a> {
     pub(crate) pool: &'a ThreadPool,
+    pub(crate) linger: &'a Linger,
     pub(crate) codes: &'a RevmCache,
     /// What is known, and what will be.
     pub(crate) forecast: &'a Mutex<Forecast>,
@@ -111,12 +113,14 @@ fn in_order(
         return one_by_one(block, &mut replica, None, known, report);
     }
     let ahead = Ahead::new(state, txs, senders);
-    threads.pool.in_place_scope(|scope| {
+    let outcomes = threads.pool.in_place_scope(|scope| {
         scope.spawn(|_| ahead.read());
         let outcomes = one_by_one(block, &mut replica, Some(&ahead), known, report);
         ahead.end();
         outcomes
-    })
+    });
+    threads.linger.leave(threads.pool, vec![replica.leave()]);
+    outcomes
 }
 
 fn one_by_one(
@@ -202,11 +206,11 @@ fn on_threads(
     report: &mut ExecutionReport,
 ) -> Option<Result<Vec<TxOutcome>, ExecuteError>> {
     let Block { env, txs, state, .. } = *block;
-    let Threads { pool, codes, schedule, interrupts, .. } = *threads;
+    let Threads { pool, linger, codes, schedule, interrupts, .. } = *threads;
     let delays = schedule.delays.map(|seed| Delays::new(seed, count));
     let interrupts = interrupts.or(delays.as_ref().map(|delays| delays as &dyn Interrupts));
     let make = || Replica::new(env, state, codes).ok();
-    let left = Mutex::new(Vec::new());
+    let left = Mutex::<Vec<Leavings>>::default();
     let work = |shared: &Shared<'_>, number: usize, last: &mut dyn FnMut()| {
         // revm cannot be sent to another thread, so it is made there. Without it the others do all.
         let Some(mut replica) = make() else { return };
@@ -217,11 +221,8 @@ fn on_threads(
         worker.tell();
         presence.leave();
         last();
-        // What others have read takes a while to drop, and nobody waits for that. The calling thread drops its own: what it
-        // asks of the allocator next would wait for who drops that.
-        if number > 0 {
-            left.lock().unwrap_or_else(PoisonError::into_inner).push(worker.end());
-        }
+        // What they have read takes a while to drop, and nobody waits for that.
+        left.lock().unwrap_or_else(PoisonError::into_inner).extend(worker.end());
     };
     let opening = Opening::default();
     let mut done = None;
@@ -236,8 +237,7 @@ fn on_threads(
             work(shared, 0, &mut || done = Some(gather(shared, report)));
         }
     });
-    let left = left.into_inner().unwrap_or_else(PoisonError::into_inner);
-    pool.spawn(|| drop(left));
+    linger.leave(pool, left.into_inner().unwrap_or_else(PoisonError::into_inner));
     let queue = opening.into_inner()?.queue.into_inner().unwrap_or_else(PoisonError::into_inner);
     *known = queue.forecast;
     match queue.error {

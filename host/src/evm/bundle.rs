@@ -2,6 +2,7 @@
 
 use super::{bytecode, revm_info};
 use crate::{
+    linger::Linger,
     outcome::{AccountChange, AccountChangeKind, SlotChange, TxOutcome},
     state::AccountInfo,
 };
@@ -151,23 +152,28 @@ pub(super) fn info(change: &AccountChange, previous: Option<&RevmAccountInfo>) -
 pub fn bundle_state(outcomes: &[TxOutcome]) -> BundleState {
     let changes = Changes::new(outcomes);
     let mut bundle = with_room(changes.accounts.len());
-    let accounts = changes.accounts.iter().filter_map(|account| changes.merged(account));
-    accounts.for_each(|account| add(&mut bundle, account));
+    for account in &changes.accounts {
+        changes.add(&mut bundle, account);
+    }
     bundle
 }
 
-/// [`bundle_state`] on the threads of a pool.
-pub(crate) fn bundle_state_on(pool: &ThreadPool, outcomes: &[TxOutcome]) -> BundleState {
-    let count = pool.current_num_threads();
-    let is_large = || outcomes.iter().map(|outcome| outcome.changes.len()).sum::<usize>() >= LARGE;
-    if count < 2 || !is_large() {
+/// [`bundle_state`] on the threads of a pool, some of which may have lingered.
+pub(crate) fn bundle_state_on(pool: &ThreadPool, linger: &Linger, outcomes: &[TxOutcome]) -> BundleState {
+    let (_wanted, awake) = linger.call();
+    let others = match outcomes.iter().map(|outcome| outcome.changes.len()).sum::<usize>() {
+        LARGE.. => pool.current_num_threads() - 1,
+        SMALL.. => awake,
+        _ => 0,
+    };
+    if others == 0 {
         return bundle_state(outcomes);
     }
     let mut changes = Changes::new(outcomes);
     // Those without slots are sooner told than handed over. Those with many take longest, so they are begun first.
     let (bare, rest) =
         std::mem::take(&mut changes.accounts).into_iter().partition::<Vec<_>, _>(|account| account.slots == 0);
-    let (mut large, small) = rest.into_iter().partition::<Vec<_>, _>(|account| account.slots > CHUNK);
+    let (mut large, small) = rest.into_iter().partition::<Vec<_>, _>(|account| account.slots > MANY);
     large.sort_unstable_by_key(|account| std::cmp::Reverse(account.slots));
     let mut bundle = with_room(bare.len() + large.len() + small.len());
     let (next_large, next) = (AtomicUsize::new(0), AtomicUsize::new(0));
@@ -175,33 +181,36 @@ pub(crate) fn bundle_state_on(pool: &ThreadPool, outcomes: &[TxOutcome]) -> Bund
         let chunk = || small.chunks(CHUNK).nth(next.fetch_add(1, Ordering::Relaxed));
         large.get(next_large.fetch_add(1, Ordering::Relaxed)).map(std::slice::from_ref).or_else(chunk)
     };
-    let merged = |accounts: &'_ [Account]| accounts.iter().filter_map(|account| changes.merged(account)).collect();
-    let mut others: Vec<Vec<Merged>> = vec![Vec::new(); count - 1];
+    let mut others: Vec<Vec<(Address, Merged)>> = vec![Vec::new(); others];
     pool.in_place_scope(|scope| {
         for other in &mut others {
-            let (take, merged) = (&take, &merged);
+            let (take, changes) = (&take, &changes);
             scope.spawn(move |_| {
                 while let Some(accounts) = take() {
-                    other.extend::<Vec<_>>(merged(accounts));
+                    other.extend(
+                        accounts.iter().filter_map(|account| Some((account.address, changes.merged(account)?))),
+                    );
                 }
             });
         }
-        for account in bare.iter().filter_map(|account| changes.merged(account)) {
-            add(&mut bundle, account);
-        }
+        bare.iter().for_each(|account| changes.add(&mut bundle, account));
         while let Some(accounts) = take() {
-            merged(accounts).into_iter().for_each(|account| add(&mut bundle, account));
+            accounts.iter().for_each(|account| changes.add(&mut bundle, account));
         }
     });
-    others.into_iter().flatten().for_each(|account| add(&mut bundle, account));
+    others.into_iter().flatten().for_each(|(address, merged)| add(&mut bundle, address, merged));
     bundle
 }
 
 /// Changes from which on another thread is sooner ready than one alone.
 const LARGE: usize = 4_000;
 
-/// Accounts that a thread takes at once.
-const CHUNK: usize = 128;
+/// And if it need not be woken.
+const SMALL: usize = 400;
+
+/// Accounts that a thread takes at once, and slots of an account that it takes alone.
+const CHUNK: usize = 16;
+const MANY: usize = 128;
 
 /// All changes of a block, by account.
 struct Changes<'o> {
@@ -219,8 +228,14 @@ struct Account {
     slots: usize,
 }
 
-/// An account, what takes it back, and its code if that is new.
-type Merged = (Address, BundleAccount, AccountRevert, Option<(B256, Bytecode)>);
+/// What a block made of an account, before it is written into a bundle: that is where its size is.
+#[derive(Clone)]
+enum Merged {
+    /// By changes that are all plain.
+    Plain { before: AccountInfo, after: AccountInfo, storage: StorageWithOriginalValues, revert: U256Map<RevertToSlot> },
+    /// The account, what takes it back, and its code if that is new.
+    Other(Box<(BundleAccount, AccountRevert, Option<(B256, Bytecode)>)>),
+}
 
 impl<'o> Changes<'o> {
     fn new(outcomes: &'o [TxOutcome]) -> Self {
@@ -260,40 +275,36 @@ impl<'o> Changes<'o> {
     }
 
     /// An account whose changes are all plain, without the states between.
-    fn plain(&self, account: &Account) -> Option<(BundleAccount, AccountRevert)> {
+    fn plain(&self, account: &Account) -> Option<Merged> {
         let (first, last) = (self.changes[account.first].0, self.changes[account.last].0);
-        let before = first.before?;
+        let (before, after) = (first.before?, last.after);
         let mut storage = StorageWithOriginalValues::default();
         if account.slots > 0 {
             storage.reserve(account.slots);
             self.of(account).flat_map(|change| &change.storage).for_each(|slot| add_slot(&mut storage, slot));
             fit(&mut storage);
         }
-        let previous = revm_info(&before);
-        let is_same = before == last.after;
-        if is_same && storage.is_empty() {
-            return None;
+        let is_changed = before != after || !storage.is_empty();
+        is_changed.then(|| Merged::Plain { before, after, revert: to_originals(&storage), storage })
+    }
+
+    /// Adds an account to a bundle, if anything of it has changed.
+    fn add(&self, bundle: &mut BundleState, account: &Account) {
+        if let Some(merged) = self.merged(account) {
+            add(bundle, account.address, merged);
         }
-        let revert = AccountRevert {
-            account: if is_same { AccountInfoRevert::DoNothing } else { AccountInfoRevert::RevertTo(previous.clone()) },
-            storage: to_originals(&storage),
-            previous_status: AccountStatus::Loaded,
-            wipe_storage: false,
-        };
-        let status = AccountStatus::Loaded.on_changed(is_bare(&before));
-        Some((BundleAccount::new(Some(previous), Some(told(&last.after, None)), storage, status), revert))
     }
 
     /// An account over the block; `None` where nothing has changed.
     fn merged(&self, account: &Account) -> Option<Merged> {
         if self.of(account).all(AccountChange::is_plain) {
-            return self.plain(account).map(|(bundled, revert)| (account.address, bundled, revert, None));
+            return self.plain(account);
         }
         let mut tracked = Tracked::new(self.changes[account.first].0, account.slots);
         self.of(account).for_each(|change| tracked.add(change));
         let transition = tracked.transition()?;
         let contract = transition.has_new_contract().map(|(hash, code)| (hash, code.clone()));
-        merged(transition).map(|(bundled, revert)| (account.address, bundled, revert, contract))
+        merged(transition).map(|(bundled, revert)| Merged::Other(Box::new((bundled, revert, contract))))
     }
 }
 
@@ -305,13 +316,33 @@ fn with_room(accounts: usize) -> BundleState {
     bundle
 }
 
-fn add(bundle: &mut BundleState, (address, account, revert, contract): Merged) {
-    bundle.state_size += account.size_hint();
-    bundle.reverts_size += revert.size_hint();
-    bundle.state.insert(address, account);
-    bundle.contracts.extend(contract);
-    if let Some(reverts) = bundle.reverts.last_mut() {
-        reverts.push((address, revert));
+/// Adds an account, of which nothing is in the bundle.
+fn add(bundle: &mut BundleState, address: Address, merged: Merged) {
+    let Some(reverts) = bundle.reverts.last_mut() else { return };
+    match merged {
+        Merged::Plain { before, after, storage, revert } => {
+            bundle.state_size += 1 + storage.len();
+            bundle.reverts_size += 1 + revert.len();
+            let to_before = || AccountInfoRevert::RevertTo(revm_info(&before));
+            let revert = AccountRevert {
+                account: if before == after { AccountInfoRevert::DoNothing } else { to_before() },
+                storage: revert,
+                previous_status: AccountStatus::Loaded,
+                wipe_storage: false,
+            };
+            reverts.push((address, revert));
+            let status = AccountStatus::Loaded.on_changed(is_bare(&before));
+            let account = || BundleAccount::new(Some(revm_info(&before)), Some(told(&after, None)), storage, status);
+            bundle.state.entry(address).or_insert_with(account);
+        }
+        Merged::Other(other) => {
+            let (account, revert, contract) = *other;
+            bundle.state_size += account.size_hint();
+            bundle.reverts_size += revert.size_hint();
+            bundle.state.insert(address, account);
+            bundle.contracts.extend(contract);
+            reverts.push((address, revert));
+        }
     }
 }
 
@@ -398,8 +429,8 @@ mod tests {
         let pool = rayon::ThreadPoolBuilder::new().num_threads(3).build().unwrap();
         for seed in 0..4 {
             let outcomes = outcomes(seed);
-            let (one, many) = (bundle_state(&outcomes), bundle_state_on(&pool, &outcomes));
-            assert!(one.state.values().any(|account| account.storage.len() > CHUNK) && !one.contracts.is_empty());
+            let (one, many) = (bundle_state(&outcomes), bundle_state_on(&pool, &Linger::default(), &outcomes));
+            assert!(one.state.values().any(|account| account.storage.len() > MANY) && !one.contracts.is_empty());
             assert_eq!(one, many);
         }
     }

@@ -20,6 +20,7 @@ use crate::{
     delegation::authority_of,
     error::{Invalid, TxError},
     forecast::TRANSFER,
+    linger::Leavings,
     outcome::{AccountChange, AccountChangeKind, TxOutcome},
     parallel::Progress,
     state::{AccountInfo, StateError, StateRef},
@@ -277,9 +278,9 @@ impl<'a> Replica<'a> {
     }
 
     /// What it has read and written, for others to drop: that takes a while.
-    pub(crate) fn leave(mut self) -> impl Send + 'static + use<> {
+    pub(crate) fn leave(mut self) -> Leavings {
         let Journal { database, inner, .. } = &mut self.evm.ctx.journaled_state;
-        (std::mem::take(&mut inner.state), database.state.leave())
+        Box::new(std::mem::take(&mut inner.state).into_values().map(drop).chain(database.state.leave()))
     }
 
     /// Watches these transactions, by their indices, if they run ahead of their turn.

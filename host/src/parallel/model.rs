@@ -9,6 +9,7 @@ use crate::{
     evm::{BlockGas, Left, Replica, Revm, RevmCache},
     fixture::{self, LOGGER, REVERTER, dynamic_fee, sender},
     forecast::Forecast,
+    linger::Linger,
     memory::MemoryState,
     outcome::TxOutcome,
     report::ExecutionReport,
@@ -249,12 +250,19 @@ fn check_to(
         ..Schedule::default()
     };
     let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
-    let codes = RevmCache::default();
+    let (codes, linger) = (RevmCache::default(), Linger::default());
     let expected = expected(case);
     let mut report = ExecutionReport::default();
     let orders = every_order_to(conflicts, threads, most, |order| {
         let forecast = Mutex::new(known.clone());
-        let on = Threads { pool: &pool, codes: &codes, forecast: &forecast, schedule, interrupts: Some(order) };
+        let on = Threads {
+            pool: &pool,
+            linger: &linger,
+            codes: &codes,
+            forecast: &forecast,
+            schedule,
+            interrupts: Some(order),
+        };
         let got = execute(&case.env, &case.txs, &case.senders, &case.state, &on, &mut report);
         assert_eq!(got, expected, "in the order {:?}", order.run().made);
     });
@@ -391,13 +399,14 @@ fn accounts_read_ahead() {
     let case = case(&txs);
     let expected = expected(&case);
     let pool = rayon::ThreadPoolBuilder::new().num_threads(2).build().unwrap();
-    let (codes, forecast) = (RevmCache::default(), Mutex::default());
+    let (codes, linger, forecast) = (RevmCache::default(), Linger::default(), Mutex::default());
     // What would have to be gained is never gained, whatever it is.
     for schedule in [
         Schedule { from: 1, least: Duration::MAX, ..Schedule::default() },
         Schedule { from: 1, handover: Duration::MAX, ..Schedule::default() },
     ] {
-        let on = Threads { pool: &pool, codes: &codes, forecast: &forecast, schedule, interrupts: None };
+        let on =
+            Threads { pool: &pool, linger: &linger, codes: &codes, forecast: &forecast, schedule, interrupts: None };
         let mut report = ExecutionReport::default();
         let got = execute(&case.env, &case.txs, &case.senders, &case.state, &on, &mut report);
         assert_eq!(got, expected);

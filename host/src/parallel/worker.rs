@@ -12,6 +12,7 @@ use crate::{
     error::{ExecuteError, TxError},
     evm::{BlockGas, Executed, Left, Replica},
     forecast::{Call, Forecast, Names},
+    linger::Leavings,
     outcome::TxOutcome,
     report::{Runner, Span},
     tx::Transaction,
@@ -303,8 +304,8 @@ impl<'s, 'b, 'a> Worker<'s, 'b, 'a> {
     }
 
     /// What its replicas have read and written, for others to drop.
-    pub(super) fn end(self) -> impl Send + 'static + use<> {
-        self.tracks.into_iter().map(|track| track.replica.leave()).collect::<Vec<_>>()
+    pub(super) fn end(self) -> impl Iterator<Item = Leavings> {
+        self.tracks.into_iter().map(|track| track.replica.leave())
     }
 
     /// Until the block is done.
