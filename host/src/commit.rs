@@ -7,7 +7,7 @@ use crate::{
 };
 use alloy_primitives::{
     Address, B256, Bytes, KECCAK256_EMPTY, U256, keccak256,
-    map::{AddressMap, B256Map, HashMap},
+    map::{AddressMap, B256Map, U256Map},
 };
 
 /// What is known about one account beyond the base.
@@ -17,7 +17,20 @@ struct Overlay {
     info: Option<AccountInfo>,
     /// Whether the base's storage is gone, so that an absent slot is zero.
     wiped: bool,
-    slots: HashMap<U256, U256>,
+    slots: U256Map<U256>,
+}
+
+/// Slots of an account from which on it has as many as are named in a block, more or less.
+const MANY: usize = 64;
+
+impl Overlay {
+    /// Moving them to a larger place takes as long as writing them.
+    fn make_room(&mut self, slots: usize) {
+        let len = self.slots.len();
+        if slots > 0 && len >= MANY && len + slots > self.slots.capacity() {
+            self.slots.reserve(3 * len);
+        }
+    }
 }
 
 /// An account of the base that was read ahead.
@@ -112,6 +125,7 @@ impl<'a> Committed<'a> {
             if removed {
                 continue;
             }
+            overlay.make_room(change.storage.len());
             overlay.slots.extend(change.storage.iter().map(|slot| (slot.slot, slot.value)));
             if let Some(code) = &change.code
                 && change.after.code_hash != KECCAK256_EMPTY
