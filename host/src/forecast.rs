@@ -130,6 +130,8 @@ pub(crate) struct Call {
     pub(crate) took: Duration,
     /// What it runs, if that was watched.
     pub(crate) program: Option<ProgramId>,
+    /// Whether what it takes has been measured here, and not only read.
+    pub(crate) measured: bool,
 }
 
 /// Blocks that a conflict is remembered for, and all conflicts about one name together.
@@ -188,7 +190,10 @@ impl Forecast {
     pub(crate) fn watches(&self, txs: &[Transaction], calls: &[Option<Call>]) -> Vec<usize> {
         let wants = |index: &usize| {
             let call = calls[*index].filter(|_| txs[*index].to.is_some() && !txs[*index].input.is_empty());
-            call.is_some_and(|call| call.program.is_none_or(|program| self.programs.wants(program)))
+            // What takes no time runs no code.
+            call.is_some_and(|call| {
+                !call.took.is_zero() && call.program.is_none_or(|program| self.programs.wants(program))
+            })
         };
         (0..txs.len()).filter(wants).take(WATCHED).collect()
     }
@@ -198,7 +203,7 @@ impl Forecast {
         let (program, took) = (ProgramId::of(&watched.program), watched.took);
         self.programs.learn(watched);
         make_room(&mut self.calls, call_of(tx), MOST_REMEMBERED);
-        let new = Call { took, program: None };
+        let new = Call { took, program: None, measured: true };
         self.calls.entry(call_of(tx)).or_insert(new).program = Some(program);
     }
 
@@ -272,17 +277,21 @@ impl Forecast {
         known.map_or(Duration::ZERO, |known| (2 * known.took).min(MOST_PATIENT))
     }
 
-    /// Remembers what a transaction took, if that was not known already, more or less; zero is no time. Once it may have been interrupted.
+    /// Remembers what a transaction took, if that was not known already, more or less; zero if it was a transfer. Once it may have been
+    /// interrupted.
     pub(crate) fn learn_cost(&mut self, tx: &Transaction, known: Option<&Call>, took: Duration) {
-        let is_near = |known: &Call| took.abs_diff(known.took) <= known.took / 8;
-        if took.is_zero() || known.is_some_and(is_near) {
+        let is_near = |known: &Call| known.measured && took.abs_diff(known.took) <= known.took / 8;
+        // Nothing is expected of what has no input.
+        let is_expected = took.is_zero() && tx.input.is_empty() && known.is_none();
+        if is_expected || known.is_some_and(is_near) {
             return;
         }
         make_room(&mut self.calls, call_of(tx), MOST_REMEMBERED);
-        let learn = |Call { took: known, .. }: &mut Call| {
+        let learn = |Call { took: known, measured, .. }: &mut Call| {
+            *measured = true;
             *known = if took < *known { (*known + took) / 2 } else { (*known * 7 + took) / 8 };
         };
-        self.calls.entry(call_of(tx)).and_modify(learn).or_insert(Call { took, program: None });
+        self.calls.entry(call_of(tx)).and_modify(learn).or_insert(Call { took, program: None, measured: true });
     }
 
     /// Every name that conflicts were about, in order, and for how many blocks it is remembered.
@@ -361,12 +370,17 @@ mod tests {
         let mut known = Forecast::default();
         let patience = |known: &Forecast| Forecast::patience(known.call(&tx).as_ref());
         assert_eq!(patience(&known), Duration::ZERO);
+        // It calls nobody, as is found out.
+        known.learn_cost(&tx, None, Duration::ZERO);
+        let call = known.call(&tx);
+        assert_eq!((Forecast::cost(&tx, call.as_ref()), known.watches(&[tx.clone()], &[call])), (TRANSFER, vec![]));
+        known = Forecast::default();
         known.learn_cost(&tx, None, Duration::from_millis(2));
         assert_eq!(
             (known.call(&tx).map(|call| call.took), patience(&known)),
             (Some(Duration::from_millis(2)), Duration::from_millis(4))
         );
-        let long = Call { took: Duration::from_nanos(u64::MAX), program: None };
+        let long = Call { took: Duration::from_nanos(u64::MAX), program: None, measured: false };
         known.put_call(call_of(&tx), long).unwrap();
         assert_eq!(patience(&known), MOST_PATIENT);
     }

@@ -3,6 +3,7 @@
 
 mod ahead;
 mod division;
+mod in_order;
 mod interrupt;
 #[cfg(test)]
 mod model;
@@ -15,8 +16,8 @@ mod worker;
 
 use crate::{
     block::BlockEnv,
-    error::{ExecuteError, TxError},
-    evm::{BlockGas, Executed, Replica, RevmCache, check_env},
+    error::ExecuteError,
+    evm::{Replica, RevmCache, check_env},
     forecast::{Call, Forecast, TRANSFER},
     fork::Fork,
     linger::{Leavings, Linger},
@@ -25,8 +26,8 @@ use crate::{
     state::StateRef,
     tx::Transaction,
 };
-use ahead::Ahead;
 use alloy_primitives::Address;
+use in_order::InOrder;
 use interrupt::Delays;
 pub(crate) use interrupt::Interrupts;
 use opening::Opening;
@@ -76,6 +77,14 @@ impl Schedule {
     pub fn on_threads() -> Self {
         Self { from: 8, ..Self::default() }
     }
+
+    /// Whether so many threads pay for so many transactions, whose calls will take so long on one. A transfer takes no longer than handing
+    /// over what it did.
+    fn pays(&self, threads: usize, txs: usize, in_calls: Duration) -> bool {
+        let handover = self.handover.saturating_mul(txs.try_into().unwrap_or(u32::MAX));
+        let divided = (in_calls / threads.max(1) as u32).saturating_add(handover);
+        threads >= 2 && txs >= self.from && in_calls >= divided.saturating_add(self.least)
+    }
 }
 
 /// Whether blocks of a fork can run so. Before Spurious Dragon an account may be empty or not exist, which a journal over several
@@ -96,61 +105,6 @@ pub(crate) struct Threads<'a> {
     pub(crate) interrupts: Option<&'a dyn Interrupts>,
 }
 
-/// Executes a block in order on the calling thread, while another one reads ahead.
-///
-/// # Errors
-/// As [`execute`].
-fn in_order(
-    block: &Block<'_, '_>,
-    threads: &Threads<'_>,
-    known: &mut Forecast,
-    report: &mut ExecutionReport,
-) -> Result<Vec<TxOutcome>, ExecuteError> {
-    let Block { env, txs, senders, state, .. } = *block;
-    let mut replica = Replica::new(env, state, threads.codes).map_err(ExecuteError::Block)?;
-    replica.reserve(txs.len());
-    if threads.pool.current_num_threads() < 2 || txs.len() < ahead::LEAST {
-        return one_by_one(block, &mut replica, None, known, report);
-    }
-    let ahead = Ahead::new(state, txs, senders);
-    let outcomes = threads.pool.in_place_scope(|scope| {
-        scope.spawn(|_| ahead.read());
-        let outcomes = one_by_one(block, &mut replica, Some(&ahead), known, report);
-        ahead.end();
-        outcomes
-    });
-    threads.linger.leave(threads.pool, vec![replica.leave()]);
-    outcomes
-}
-
-fn one_by_one(
-    block: &Block<'_, '_>,
-    replica: &mut Replica<'_>,
-    ahead: Option<&Ahead<'_>>,
-    known: &mut Forecast,
-    report: &mut ExecutionReport,
-) -> Result<Vec<TxOutcome>, ExecuteError> {
-    let Block { env, txs, senders, calls, .. } = *block;
-    let mut gas = BlockGas::default();
-    let mut outcomes = Vec::with_capacity(txs.len());
-    replica.run_alone();
-    for (index, (tx, sender)) in txs.iter().zip(senders).enumerate() {
-        if let Some(ahead) = ahead {
-            replica.knows(ahead.known(index));
-        }
-        let ran = gas.check(env, tx).map_err(TxError::from).and_then(|()| replica.run_in_turn(tx, *sender));
-        let Executed { outcome, is_call, took, .. } = ran.map_err(|error| ExecuteError::at(index, error))?;
-        known.learn_cost(tx, calls[index].as_ref(), took);
-        gas.add(tx, outcome.gas_used);
-        report.cpu.add(is_call, outcome.gas_used);
-        outcomes.push(outcome);
-        if replica.needs_prefix() {
-            replica.run_with_prefix(&outcomes);
-        }
-    }
-    Ok(outcomes)
-}
-
 /// Executes decoded transactions in order on all threads of a pool.
 ///
 /// # Errors
@@ -163,7 +117,7 @@ pub(crate) fn execute(
     threads: &Threads<'_>,
     report: &mut ExecutionReport,
 ) -> Result<Vec<TxOutcome>, ExecuteError> {
-    let Threads { pool, forecast, schedule, .. } = *threads;
+    let Threads { pool, forecast, schedule, interrupts, .. } = *threads;
     let mut clock = Instant::now();
     let count = pool.current_num_threads().min(txs.len());
     // Whether the environment can be had at all is found out once.
@@ -171,14 +125,18 @@ pub(crate) fn execute(
     let mut known = std::mem::take(&mut *forecast.lock().unwrap_or_else(PoisonError::into_inner));
     let calls: Vec<_> = txs.iter().map(|tx| known.call(tx)).collect();
     let costs: Vec<_> = txs.iter().zip(&calls).map(|(tx, call)| Forecast::cost(tx, call.as_ref())).collect();
-    // A transfer takes no longer than handing over what it did.
     let in_calls: Duration = costs.iter().map(|cost| *cost - TRANSFER).sum();
-    let handover = schedule.handover.saturating_mul(txs.len().try_into().unwrap_or(u32::MAX));
-    let divided = (in_calls / count.max(1) as u32).saturating_add(handover);
-    let worth = count >= 2 && txs.len() >= schedule.from && in_calls >= divided.saturating_add(schedule.least);
     let block = Block { env, txs, senders, state, calls: &calls, costs: &costs, begun: clock };
-    let done = if worth { on_threads(&block, count, threads, &mut known, report) } else { None };
-    let outcomes = done.unwrap_or_else(|| in_order(&block, threads, &mut known, report));
+    let pays = |in_calls: Duration| schedule.pays(count, txs.len(), in_calls);
+    let mut worth = pays(in_calls);
+    let doubtful = worth && interrupts.is_none() && InOrder::is_doubtful(&block, in_calls);
+    let mut begun = if doubtful { InOrder::new(&block, threads).ok() } else { None };
+    if let Some(begun) = &mut begun {
+        worth = pays(begun.try_out(&block, in_calls));
+    }
+    let done = if worth { on_threads(&block, count, threads, &mut begun, &mut known, report) } else { None };
+    let in_order = || begun.map_or_else(|| InOrder::new(&block, threads), Ok);
+    let outcomes = done.unwrap_or_else(|| in_order()?.finish(&block, threads, &mut known, report));
     lap(&mut report.time.fallback, &mut clock);
     known.fade();
     put(forecast, known);
@@ -197,11 +155,13 @@ struct Block<'a, 'b> {
     begun: Instant,
 }
 
-/// Executes a block on so many threads; `None` where one had better do it.
-fn on_threads(
-    block: &Block<'_, '_>,
+/// Executes a block on so many threads, from where it stands if it has `begun`; `None` where one had better do it, all of it if that is
+/// taken.
+fn on_threads<'a>(
+    block: &Block<'a, '_>,
     count: usize,
     threads: &Threads<'_>,
+    begun: &mut Option<InOrder<'a>>,
     known: &mut Forecast,
     report: &mut ExecutionReport,
 ) -> Option<Result<Vec<TxOutcome>, ExecuteError>> {
@@ -211,10 +171,14 @@ fn on_threads(
     let interrupts = interrupts.or(delays.as_ref().map(|delays| delays as &dyn Interrupts));
     let make = || Replica::new(env, state, codes).ok();
     let left = Mutex::<Vec<Leavings>>::default();
-    let work = |shared: &Shared<'_>, number: usize, last: &mut dyn FnMut()| {
-        // revm cannot be sent to another thread, so it is made there. Without it the others do all.
-        let Some(mut replica) = make() else { return };
+    let new = || {
+        let mut replica = make()?;
         replica.reserve(txs.len());
+        Some(replica)
+    };
+    let work = |shared: &Shared<'_>, number: usize, first: Option<Replica<'a>>, last: &mut dyn FnMut()| {
+        // revm cannot be sent to another thread, so it is made there. Without it the others do all.
+        let Some(replica) = first.or_else(new) else { return };
         let mut presence = Presence::new(shared, number);
         let mut worker = Worker::new(shared, number, replica, &make);
         worker.work();
@@ -230,11 +194,20 @@ fn on_threads(
         // Waking them takes as long as planning does.
         for number in 1..count {
             let (work, opening) = (&work, &opening);
-            scope.spawn(move |_| opening.wait().into_iter().for_each(|shared| work(shared, number, &mut || {})));
+            scope.spawn(move |_| opening.wait().into_iter().for_each(|shared| work(shared, number, None, &mut || {})));
         }
-        let opens = opening.open(|| Shared::plan(block, count, schedule, interrupts, known));
+        let mut first = None;
+        let opens = opening.open(|| {
+            let from = begun.as_ref().map_or(0, InOrder::len);
+            let shared = Shared::plan(block, from, count, schedule, interrupts, known)?;
+            first = begun.take().map(|begun| begun.hand_over(block)).map(|(replica, begun)| {
+                shared.begin(begun);
+                replica
+            });
+            Some(shared)
+        });
         if let Some(shared) = opens {
-            work(shared, 0, &mut || done = Some(gather(shared, report)));
+            work(shared, 0, first, &mut || done = Some(gather(shared, report)));
         }
     });
     linger.leave(pool, left.into_inner().unwrap_or_else(PoisonError::into_inner));

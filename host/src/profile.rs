@@ -94,7 +94,7 @@ impl Profile {
                 ));
             };
             let took = Duration::from_nanos(nanos);
-            forecast.put_call(call, Call { took, program }).ok_or_else(|| bad("calls", "too many"))?;
+            forecast.put_call(call, Call { took, program, measured: false }).ok_or_else(|| bad("calls", "too many"))?;
         }
         Ok(Self(forecast))
     }

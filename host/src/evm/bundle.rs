@@ -230,11 +230,24 @@ struct Account {
 
 /// What a block made of an account, before it is written into a bundle: that is where its size is.
 #[derive(Clone)]
+#[expect(clippy::large_enum_variant, reason = "nearly all are plain")]
 enum Merged {
     /// By changes that are all plain.
-    Plain { before: AccountInfo, after: AccountInfo, storage: StorageWithOriginalValues, revert: U256Map<RevertToSlot> },
-    /// The account, what takes it back, and its code if that is new.
-    Other(Box<(BundleAccount, AccountRevert, Option<(B256, Bytecode)>)>),
+    Plain {
+        before: AccountInfo,
+        after: AccountInfo,
+        storage: StorageWithOriginalValues,
+        revert: U256Map<RevertToSlot>,
+    },
+    Other(Box<Other>),
+}
+
+#[derive(Clone)]
+struct Other {
+    account: BundleAccount,
+    revert: AccountRevert,
+    /// Its code, if that is new.
+    contract: Option<(B256, Bytecode)>,
 }
 
 impl<'o> Changes<'o> {
@@ -304,7 +317,7 @@ impl<'o> Changes<'o> {
         self.of(account).for_each(|change| tracked.add(change));
         let transition = tracked.transition()?;
         let contract = transition.has_new_contract().map(|(hash, code)| (hash, code.clone()));
-        merged(transition).map(|(bundled, revert)| Merged::Other(Box::new((bundled, revert, contract))))
+        merged(transition).map(|(account, revert)| Merged::Other(Box::new(Other { account, revert, contract })))
     }
 }
 
@@ -336,7 +349,7 @@ fn add(bundle: &mut BundleState, address: Address, merged: Merged) {
             bundle.state.entry(address).or_insert_with(account);
         }
         Merged::Other(other) => {
-            let (account, revert, contract) = *other;
+            let Other { account, revert, contract } = *other;
             bundle.state_size += account.size_hint();
             bundle.reverts_size += revert.size_hint();
             bundle.state.insert(address, account);

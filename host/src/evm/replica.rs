@@ -126,6 +126,11 @@ pub(crate) struct Executed {
 }
 
 impl Executed {
+    /// One whose changes are all there.
+    pub(crate) const fn committed(outcome: TxOutcome, is_call: bool, took: Duration) -> Self {
+        Self { outcome, reward: U256::ZERO, is_call, took, noted: (0, 0) }
+    }
+
     /// What it took, if only by a guess.
     pub(crate) fn took(&self) -> Duration {
         self.took.max(TRANSFER)
@@ -254,6 +259,22 @@ impl<'a> Replica<'a> {
     /// Whether it can no longer run alone: it is to be told all that it has done by [`Self::run_with_prefix`].
     pub(crate) fn needs_prefix(&self) -> bool {
         self.alone && self.evm.ctx.journaled_state.database.high
+    }
+
+    /// [`Self::run_in_turn`] of what is short. What takes longer than that, more or less, or fails, leaves nothing of what is not in the
+    /// prefix: [`Self::run_with_prefix`] is to follow.
+    pub(crate) fn run_if_short(&mut self, tx: &Transaction, sender: Address, patience: Duration) -> Option<Executed> {
+        // As if others waited for something before it.
+        let progress = Arc::new(Progress::default());
+        let stop = Stop { progress, start: usize::MAX, patience, begun: Instant::now(), looks: 0, gives_way: false };
+        self.evm.ctx.chain.stop = Some(stop);
+        let ran = self.run_in_turn(tx, sender);
+        self.evm.ctx.chain.stop = None;
+        if ran.is_err() {
+            // It may have run, and not been committed.
+            self.state().clear();
+        }
+        ran.ok()
     }
 
     /// Goes on with a prefix that holds all of these, which are what it has done.

@@ -1,14 +1,14 @@
 //! Small blocks on two and three threads in every order in which the threads can meet, up to a number of interruptions (as CHESS does:
 //! Musuvathi and Qadeer, PLDI 2007). A thread is let go on from one meeting to the next, and no other runs meanwhile.
 
-use super::{Interrupts, Progress, Schedule, Threads, execute};
+use super::{Block, InOrder, Interrupts, Progress, Schedule, Threads, execute};
 use crate::{
     block::BlockEnv,
     commit::Committed,
     error::{ExecuteError, TxError},
     evm::{BlockGas, Left, Replica, Revm, RevmCache},
     fixture::{self, LOGGER, REVERTER, dynamic_fee, sender},
-    forecast::Forecast,
+    forecast::{Call, Forecast},
     linger::Linger,
     memory::MemoryState,
     outcome::TxOutcome,
@@ -20,7 +20,7 @@ use alloy_primitives::{Address, Bytes, TxKind, U256, address, hex, keccak256};
 use std::{
     panic::{AssertUnwindSafe, catch_unwind},
     sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError},
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 /// Adds one to the slot that its calldata name.
@@ -410,6 +410,38 @@ fn accounts_read_ahead() {
         let mut report = ExecutionReport::default();
         let got = execute(&case.env, &case.txs, &case.senders, &case.state, &on, &mut report);
         assert_eq!(got, expected);
+    }
+}
+
+/// What one thread has begun and several go on with, what is broken off there, and what it tells of calls that nothing was known of.
+#[test]
+fn what_is_doubtful_is_tried_first() {
+    let pool = rayon::ThreadPoolBuilder::new().num_threads(2).build().unwrap();
+    let (codes, linger, forecast) = (RevmCache::default(), Linger::default(), Mutex::default());
+    let schedule = Schedule { from: 1, least: Duration::ZERO, ..Schedule::default() };
+    let on = Threads { pool: &pool, linger: &linger, codes: &codes, forecast: &forecast, schedule, interrupts: None };
+    let (mut known, mut report) = (Forecast::default(), ExecutionReport::default());
+    let costs = [Duration::from_secs(1); 40];
+    // A sender's calls in a row; and with one among them that is much longer than is waited for.
+    let short: Vec<_> = (0..40).map(|_| (1, COUNTER.into(), 0, &[][..])).collect();
+    let short = case(&short);
+    let mut long = case(&[(1, COUNTER.into(), 0, &[]), (1, BURNER.into(), 0, &[]), (1, COUNTER.into(), 0, &[])]);
+    long.txs[1].gas_limit = 20_000_000;
+    for (case, most) in [(&short, 16), (&long, 1)] {
+        let calls = vec![None; case.txs.len()];
+        let (env, txs, senders, state) = (&case.env, &case.txs[..], &case.senders[..], &case.state);
+        let costs = &costs[..txs.len()];
+        let in_calls = costs.iter().sum();
+        let block = Block { env, txs, senders, state, calls: &calls, costs, begun: Instant::now() };
+        assert!(InOrder::is_doubtful(&block, in_calls));
+        let mut first = InOrder::new(&block, &on).unwrap();
+        let takes = first.try_out(&block, in_calls);
+        assert!(takes < in_calls / 2 && first.len() <= most, "{takes:?}, {} ran", first.len());
+        assert_eq!(first.finish(&block, &on, &mut known, &mut report), expected(case));
+        // Several threads go on with it.
+        assert_eq!(execute(env, txs, senders, state, &on, &mut report), expected(case));
+        let measured = vec![Some(Call { took: costs[0], program: None, measured: true }); txs.len()];
+        assert!(!InOrder::is_doubtful(&Block { calls: &measured, ..block }, in_calls));
     }
 }
 

@@ -106,7 +106,7 @@ mod tests {
     #[test]
     fn what_takes_less_than_expected_is_not_handed_over() {
         let (cost, handover) = (Duration::from_micros(20), Duration::from_micros(1));
-        let known = Call { took: cost, program: None };
+        let known = Call { took: cost, program: None, measured: true };
         let calls: Vec<_> = (0..400).map(|index| (index % 2 == 0).then_some(known)).collect();
         let mut pace = Pace::new(&calls, &[cost; 400]);
         assert!(pace.pays(2, handover));

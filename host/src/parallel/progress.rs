@@ -24,6 +24,13 @@ pub(crate) struct Progress {
     rescued: AtomicUsize,
 }
 
+impl Default for Progress {
+    /// Of nobody.
+    fn default() -> Self {
+        Self::new(0)
+    }
+}
+
 impl Progress {
     pub(super) fn new(threads: usize) -> Self {
         Self {

@@ -259,10 +259,17 @@ impl Queue {
         }
     }
 
+    /// The first track has done these, which come first.
+    pub(super) fn begin(&mut self, executed: Vec<Executed>, gas: BlockGas) {
+        self.take_from_all(0..executed.len());
+        self.gas = gas;
+        self.log.push(Arc::new(Entry { by: 0, first: 0, executed }));
+    }
+
     /// Gives a thread transactions to begin with, in order.
-    pub(super) fn plan(&mut self, first: &[usize], thread: usize, names: &[Names]) {
+    pub(super) fn plan(&mut self, first: impl Iterator<Item = usize>, thread: usize, names: &[Names]) {
         let id = self.id(thread, 1);
-        for index in first.iter().copied() {
+        for index in first {
             self.given[id].push_back(index..index + 1);
             self.give(index..index + 1, id, names);
         }

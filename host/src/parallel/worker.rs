@@ -3,6 +3,7 @@
 use super::{
     Block, Interrupts, Progress, Schedule,
     division::Division,
+    in_order::Begun,
     pace::Pace,
     queue::{Entry, Next, Queue},
     track::{RUN_AHEAD, TRACKS, Track},
@@ -71,9 +72,10 @@ pub(super) struct Shared<'b> {
 }
 
 impl<'b> Shared<'b> {
-    /// What so many threads share of a block; `None` where one had better do it. What is `known` goes into it.
+    /// What so many threads share of a block, of which so much has run; `None` where one had better do it. What is `known` goes into it.
     pub(super) fn plan(
         block: &Block<'_, 'b>,
+        from: usize,
         count: usize,
         schedule: Schedule,
         interrupts: Option<&'b dyn Interrupts>,
@@ -88,7 +90,7 @@ impl<'b> Shared<'b> {
         let mut queue = Queue::new(txs.len(), count, std::mem::take(known), Pace::new(calls, costs));
         // The calling one is the first, and has what comes first.
         for (first, thread) in division.first.iter().zip((1..count).rev()) {
-            queue.plan(first, thread, &names);
+            queue.plan(first.iter().copied().filter(|index| *index >= from), thread, &names);
         }
         Some(Self {
             env,
@@ -109,6 +111,21 @@ impl<'b> Shared<'b> {
             begun: block.begun,
             timeline: Mutex::default(),
         })
+    }
+
+    /// The calling thread has begun already.
+    pub(super) fn begin(&self, begun: Begun) {
+        let Begun { executed, gas, span } = begun;
+        if executed.is_empty() {
+            return;
+        }
+        let mut queue = self.queue();
+        let expected = self.calls.iter().zip(self.costs);
+        queue.pace.ran(expected.zip(&executed).map(|((call, cost), executed)| (call, *cost, executed.took)));
+        self.progress.advance(executed.len());
+        queue.begin(executed, gas);
+        drop(queue);
+        self.timeline.lock().unwrap_or_else(PoisonError::into_inner).push(span);
     }
 
     pub(super) fn queue(&self) -> MutexGuard<'_, Queue> {
