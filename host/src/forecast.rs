@@ -373,7 +373,10 @@ mod tests {
         // It calls nobody, as is found out.
         known.learn_cost(&tx, None, Duration::ZERO);
         let call = known.call(&tx);
-        assert_eq!((Forecast::cost(&tx, call.as_ref()), known.watches(&[tx.clone()], &[call])), (TRANSFER, vec![]));
+        assert_eq!(
+            (Forecast::cost(&tx, call.as_ref()), known.watches(std::slice::from_ref(&tx), &[call])),
+            (TRANSFER, vec![])
+        );
         known = Forecast::default();
         known.learn_cost(&tx, None, Duration::from_millis(2));
         assert_eq!(

@@ -5,12 +5,23 @@ use alloy_primitives::{
     Address, B256, Bytes, U256,
     map::{AddressMap, B256Map, HashMap},
 };
+use std::hash::{Hash, Hasher};
+
+/// Where a slot is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+struct SlotKey(Address, U256);
+
+impl Hash for SlotKey {
+    fn hash<H: Hasher>(&self, hasher: &mut H) {
+        StateKey::Slot(self.0, self.1).hash(hasher);
+    }
+}
 
 /// Accounts, slots, codes and block hashes in hash maps. What is absent does not exist or is zero; an absent code is an error.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct MemoryState {
     accounts: AddressMap<AccountInfo>,
-    slots: HashMap<(Address, U256), U256>,
+    slots: HashMap<SlotKey, U256>,
     codes: B256Map<Bytes>,
     block_hashes: HashMap<u64, B256>,
 }
@@ -23,7 +34,7 @@ impl MemoryState {
 
     /// Sets one slot.
     pub fn insert_slot(&mut self, address: Address, slot: U256, value: U256) {
-        self.slots.insert((address, slot), value);
+        self.slots.insert(SlotKey(address, slot), value);
     }
 
     /// Adds a code; the caller vouches for the hash.
@@ -43,7 +54,7 @@ impl MemoryState {
 
     /// Every slot that was set, in no order.
     pub fn slots(&self) -> impl Iterator<Item = (&Address, &U256, &U256)> {
-        self.slots.iter().map(|((address, slot), value)| (address, slot, value))
+        self.slots.iter().map(|(SlotKey(address, slot), value)| (address, slot, value))
     }
 
     /// Every code, in no order.
@@ -63,7 +74,7 @@ impl StateRef for MemoryState {
     }
 
     fn storage(&self, address: &Address, slot: &U256) -> Result<U256, StateError> {
-        Ok(self.slots.get(&(*address, *slot)).copied().unwrap_or_default())
+        Ok(self.slots.get(&SlotKey(*address, *slot)).copied().unwrap_or_default())
     }
 
     fn code(&self, code_hash: &B256) -> Result<Bytes, StateError> {
@@ -85,7 +96,7 @@ impl StateRef for MemoryState {
         accounts
             .into_iter()
             .map(StateKey::Account)
-            .chain(slots.into_iter().map(|(address, slot)| StateKey::Slot(address, slot)))
+            .chain(slots.into_iter().map(|SlotKey(address, slot)| StateKey::Slot(address, slot)))
             .chain(numbers.into_iter().map(StateKey::BlockHash))
             .collect()
     }

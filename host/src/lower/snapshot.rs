@@ -7,10 +7,7 @@ use crate::{
     outcome::{AccountChangeKind, TxOutcome},
     state::{StateError, StateKey, StateRef},
 };
-use alloy_primitives::{
-    Address, U256,
-    map::{Entry, HashMap, HashSet},
-};
+use alloy_primitives::{Address, U256, map::HashSet};
 use bytemuck::Zeroable;
 
 /// Entries, which keep their number, and apart from them an index by the kernel's hash: open addressing with linear
@@ -20,8 +17,6 @@ pub struct SnapshotTable {
     /// The number of an entry plus one, or zero.
     index: Vec<u32>,
     entries: Vec<SnapshotEntry>,
-    /// Numbers by the state's number and key.
-    numbers: HashMap<(u32, StateKey), usize>,
 }
 
 /// A state that entries are read from, and its number: part of every key (see [`crate::context::Contexts`]).
@@ -69,6 +64,17 @@ impl std::fmt::Debug for Numbered<'_> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Numbered").field("number", &self.number).finish_non_exhaustive()
     }
+}
+
+/// Places of the index at least.
+const LEAST: usize = 1024;
+
+/// Words of an entry that are its key.
+const KEY_WORDS: usize = 14;
+
+fn key_words(entry: &SnapshotEntry) -> &[u32] {
+    let words: &[u32; size_of::<SnapshotEntry>() / 4] = bytemuck::cast_ref(entry);
+    &words[..KEY_WORDS]
 }
 
 /// Kind, address and slot of a key as they stand in an entry.
@@ -122,7 +128,7 @@ fn keyed(state_number: u32, key: StateKey) -> SnapshotEntry {
 
 impl Default for SnapshotTable {
     fn default() -> Self {
-        Self { index: vec![0; 1024], entries: Vec::new(), numbers: HashMap::default() }
+        Self { index: vec![0; LEAST], entries: Vec::new() }
     }
 }
 
@@ -144,7 +150,7 @@ impl SnapshotTable {
 
     /// The number of the entry of a key in a state.
     pub fn number(&self, of: Numbered<'_>, key: StateKey) -> Option<usize> {
-        self.numbers.get(&(of.holder(&key).number, key)).copied()
+        self.find(&keyed(of.holder(&key).number, key)).ok()
     }
 
     /// The entry that an overlay entry's key names, transient or not.
@@ -168,32 +174,38 @@ impl SnapshotTable {
     /// The state could not be read.
     pub fn ensure(&mut self, key: StateKey, of: Numbered<'_>, codes: &mut CodeArena) -> Result<(), StateError> {
         let of = of.holder(&key);
-        if let Entry::Vacant(number) = self.numbers.entry((of.number, key)) {
-            let entry = read(key, of, codes)?;
-            number.insert(self.entries.len());
-            self.push(entry);
+        let mut entry = keyed(of.number, key);
+        if let Err(place) = self.find(&entry) {
+            read(&mut entry, key, of, codes)?;
+            self.push(entry, place);
         }
         Ok(())
     }
 
+    /// The number of the entry of the same key; or else the place in the index for it.
+    fn find(&self, key: &SnapshotEntry) -> Result<usize, usize> {
+        let mask = self.index.len() - 1;
+        let mut place = hash(key) as usize & mask;
+        while let Some(number) = self.index[place].checked_sub(1) {
+            if key_words(&self.entries[number as usize]) == key_words(key) {
+                return Ok(number as usize);
+            }
+            place = (place + 1) & mask;
+        }
+        Err(place)
+    }
+
     /// Makes room on the host for so many more keys.
     pub(crate) fn reserve(&mut self, keys: usize) {
-        self.numbers.reserve(keys);
         self.entries.reserve(keys);
     }
 
     /// Forgets every state but that of this number. Entries get other numbers.
     pub fn keep(&mut self, state_number: u32) {
-        if self.numbers.keys().all(|(number, _)| *number == state_number) {
-            return;
-        }
-        let entries = std::mem::take(&mut self.entries);
-        *self = Self::default();
-        for entry in entries {
-            if entry.kind / abi::KEY_STATE == state_number {
-                self.numbers.insert((state_number, key_of(&entry)), self.entries.len());
-                self.push(entry);
-            }
+        let held = self.entries.len();
+        self.entries.retain(|entry| entry.kind / abi::KEY_STATE == state_number);
+        if self.entries.len() < held {
+            self.rebuild((2 * self.entries.len()).next_power_of_two().max(LEAST));
         }
     }
 
@@ -213,41 +225,52 @@ impl SnapshotTable {
             .map(|change| change.address)
             .collect();
         // One walk for all of them: a block may remove thousands.
-        let in_wiped = |(number, key): &(u32, StateKey)| match key {
-            StateKey::Slot(address, _) if *number == of.number && wiped.contains(address) => Some(*key),
+        let in_wiped = |entry: &SnapshotEntry| match key_of(entry) {
+            key @ StateKey::Slot(address, _) => {
+                (entry.kind / abi::KEY_STATE == of.number && wiped.contains(&address)).then_some(key)
+            }
             _ => None,
         };
-        let slots = if wiped.is_empty() { Vec::new() } else { self.numbers.keys().filter_map(in_wiped).collect() };
+        let slots = if wiped.is_empty() { Vec::new() } else { self.entries.iter().filter_map(in_wiped).collect() };
         let named = changes().flat_map(|change| {
             let slots = change.storage.iter().map(|slot| StateKey::Slot(change.address, slot.slot));
             std::iter::once(StateKey::Account(change.address)).chain(slots)
         });
         for key in slots.into_iter().chain(named) {
-            if let Some(held) = self.numbers.get(&(of.number, key)) {
-                self.entries[*held] = read(key, of, codes)?;
+            let mut entry = keyed(of.number, key);
+            if let Ok(held) = self.find(&entry) {
+                read(&mut entry, key, of, codes)?;
+                self.entries[held] = entry;
             }
         }
         Ok(())
     }
 
-    /// Appends an entry, whose number is known already.
-    fn push(&mut self, entry: SnapshotEntry) {
+    /// Appends an entry, for which there is a place.
+    fn push(&mut self, entry: SnapshotEntry, place: usize) {
         self.entries.push(entry);
+        self.index[place] = self.entries.len() as u32;
         if 2 * self.entries.len() > self.index.len() {
-            self.index = vec![0; self.index.len() * 2];
-            for (number, entry) in self.entries.iter().enumerate() {
-                place(&mut self.index, entry, number);
+            self.rebuild(2 * self.index.len());
+        }
+    }
+
+    /// Makes an index of so many places.
+    fn rebuild(&mut self, places: usize) {
+        self.index = vec![0; places];
+        for (number, entry) in (1..).zip(&self.entries) {
+            let mut place = hash(entry) as usize & (places - 1);
+            while self.index[place] != 0 {
+                place = (place + 1) & (places - 1);
             }
-        } else {
-            place(&mut self.index, &entry, self.entries.len() - 1);
+            self.index[place] = number;
         }
     }
 }
 
-/// What a state has at a key.
-fn read(key: StateKey, of: Numbered<'_>, codes: &mut CodeArena) -> Result<SnapshotEntry, StateError> {
-    let Numbered { state, number, .. } = of;
-    let mut entry = keyed(number, key);
+/// Reads what a state has at the key of an entry.
+fn read(entry: &mut SnapshotEntry, key: StateKey, of: Numbered<'_>, codes: &mut CodeArena) -> Result<(), StateError> {
+    let state = of.state;
     match key {
         StateKey::Account(address) => {
             if let Some(info) = state.account(&address)? {
@@ -260,15 +283,5 @@ fn read(key: StateKey, of: Numbered<'_>, codes: &mut CodeArena) -> Result<Snapsh
         StateKey::Slot(address, slot) => entry.value = limbs_of(state.storage(&address, &slot)?),
         StateKey::BlockHash(number) => entry.value = limbs_of(U256::from_be_bytes(state.block_hash(number)?.0)),
     }
-    Ok(entry)
-}
-
-/// Puts the number of an entry into the first free place.
-fn place(index: &mut [u32], entry: &SnapshotEntry, number: usize) {
-    let mask = index.len() - 1;
-    let mut place = hash(entry) as usize & mask;
-    while index[place] != 0 {
-        place = (place + 1) & mask;
-    }
-    index[place] = number as u32 + 1;
+    Ok(())
 }
