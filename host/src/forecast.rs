@@ -220,9 +220,10 @@ impl Forecast {
         let mut looked = self.programs.looked(of, |key| changed.contains(key));
         let mut wrote = self.programs.looked(by, |key| looked.iter().any(|looked| looked.key == *key));
         let is_named = |tx, key: &Expected| self.programs.is_said(tx, key, |word| is_address(&word.to_be_bytes()));
-        let named = |tx, keys: &[Expected]| -> HashSet<_> {
+        let named = |tx, keys: &[Expected]| -> Vec<_> {
             keys.iter().filter(|key| is_named(tx, key)).map(|expected| expected.key).collect()
         };
+        // A few each.
         let (by_one, by_other) = (named(of, &looked), named(by, &wrote));
         let is_left = |expected: &Expected| !(by_one.contains(&expected.key) && by_other.contains(&expected.key));
         looked.retain(is_left);

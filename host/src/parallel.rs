@@ -213,6 +213,7 @@ fn on_threads<'a>(
     linger.leave(pool, left.into_inner().unwrap_or_else(PoisonError::into_inner));
     let queue = opening.into_inner()?.queue.into_inner().unwrap_or_else(PoisonError::into_inner);
     *known = queue.forecast;
+    report.begun_anew += u64::from(queue.abandoned);
     match queue.error {
         Some(error) => Some(Err(error)),
         None => done.filter(|_| !queue.abandoned).map(Ok),

@@ -138,6 +138,8 @@ pub struct ExecutionReport {
     pub beside: u64,
     /// Transactions left to revm at their turn, for they are expected to look at what one before them changes.
     pub foreseen: u64,
+    /// Blocks that several threads began and one began anew, for threads did not pay.
+    pub begun_anew: u64,
     /// What ran when, by its end: on a device and beside it, or on CPU threads, where each unit that ran counts, stale ones included. Empty
     /// for a block that one thread runs.
     pub timeline: Vec<Span>,
@@ -176,6 +178,7 @@ impl ExecutionReport {
         self.served += other.served;
         self.beside += other.beside;
         self.foreseen += other.foreseen;
+        self.begun_anew += other.begun_anew;
         self.longest_dispatch = self.longest_dispatch.max(other.longest_dispatch);
         self.steps += other.steps;
         self.add_coverage(other.coverage.as_deref());

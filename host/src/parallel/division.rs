@@ -48,7 +48,8 @@ impl Division {
         let mut ran = chains.run(&long, threads);
         let least = all / threads as u32 / LESS + LEAST;
         let late = |ran: &Ran| ran.took.saturating_sub(all / threads as u32);
-        for root in chains.longest(if late(&ran) >= least { TRIED } else { 0 }) {
+        let longest = if late(&ran) >= least { chains.longest() } else { Vec::new() };
+        for root in longest {
             // Nothing shorter than what is waited for makes up for it.
             if chains.cost[root] < late(&ran).max(least) || long.contains(&root) || !may_begin(&root) {
                 continue;
@@ -128,14 +129,14 @@ impl<'c> Chains<'c> {
         Ran { took: free.into_iter().max().unwrap_or_default(), begins }
     }
 
-    /// The longest chains, by their first transactions.
-    fn longest(&self, most: usize) -> Vec<usize> {
-        let mut longest: Vec<usize> = Vec::with_capacity(most + 1);
-        for root in 0..if most == 0 { 0 } else { self.roots.len() } {
+    /// The longest chains, by their first transactions: as many as are tried.
+    fn longest(&self) -> Vec<usize> {
+        let mut longest: Vec<usize> = Vec::with_capacity(TRIED + 1);
+        for root in 0..self.roots.len() {
             let place = longest.partition_point(|other| self.cost[*other] >= self.cost[root]);
-            if place < most {
+            if place < TRIED {
                 longest.insert(place, root);
-                longest.truncate(most);
+                longest.truncate(TRIED);
             }
         }
         longest

@@ -2,7 +2,7 @@
 
 use super::{
     pace::Pace,
-    track::{RUN_AHEAD, Room, TRACKS},
+    track::{RUN_AHEAD, Room, TRACKS, Track},
     worker::Shared,
 };
 use crate::{
@@ -114,8 +114,8 @@ impl Queue {
     }
 
     /// A track of a thread among those of all.
-    pub(super) const fn id(&self, thread: usize, track: usize) -> usize {
-        track * self.threads + thread
+    const fn id(&self, thread: usize, track: usize) -> usize {
+        Track::id(thread, track, self.threads)
     }
 
     const fn thread_of(&self, id: usize) -> usize {
@@ -210,13 +210,12 @@ impl Queue {
         let cost = |index: usize| self.pace.cost(calls[index].as_ref(), costs[index]);
         let mut left = schedule.unit.saturating_sub(cost(index));
         let mut end = index + 1;
-        while end < (index + schedule.largest_unit).min(txs.len())
-            && !self.taken[end]
-            && cost(end) <= left
-            && self.rival(end, id, names, committed).is_none()
-        {
-            left -= cost(end);
-            end += 1;
+        while end < (index + schedule.largest_unit).min(txs.len()) && !self.taken[end] {
+            let Some(then) = left.checked_sub(cost(end)) else { break };
+            if self.rival(end, id, names, committed).is_some() {
+                break;
+            }
+            (left, end) = (then, end + 1);
         }
         self.give(index..end, id, names);
         index..end

@@ -37,6 +37,11 @@ impl<'a> Track<'a> {
         Self { id, replica, seen: 0 }
     }
 
+    /// The number of a thread's track among those of so many threads: all first ones come first.
+    pub(super) const fn id(thread: usize, track: usize, threads: usize) -> usize {
+        track * threads + thread
+    }
+
     pub(super) fn room(&self) -> Room {
         Room { behind: self.replica.end(), ahead: self.replica.ahead() }
     }

@@ -644,7 +644,7 @@ impl<'s, 'b, 'a> Worker<'s, 'b, 'a> {
     fn add_track(&mut self) -> bool {
         let Some(mut replica) = (self.tracks.len() < TRACKS).then(self.make).flatten() else { return false };
         replica.watch_all_of(&self.shared.watches);
-        let id = self.shared.queue().id(self.number, self.tracks.len());
+        let id = Track::id(self.number, self.tracks.len(), self.shared.turns.len());
         self.tracks.push(Track::new(id, replica));
         true
     }
@@ -716,11 +716,10 @@ impl<'s, 'b, 'a> Worker<'s, 'b, 'a> {
 
     /// Runs a unit ahead of its turn, on top of what waits in a track. Whether it broke off so that this thread runs what comes first.
     fn speculate(&mut self, at: usize, range: Range<usize>) -> bool {
-        let (shared, number) = (self.shared, self.number);
+        let shared = self.shared;
         if at == self.tracks.len() && !self.add_track() {
-            let mut queue = shared.queue();
-            let id = queue.id(number, at);
-            queue.cut(id, range.start..range.start, range.end, true);
+            let id = Track::id(self.number, at, shared.turns.len());
+            shared.queue().cut(id, range.start..range.start, range.end, true);
             return false;
         }
         if self.tracks[at].replica.first().is_none() && !self.follow(at, None) {
@@ -728,7 +727,7 @@ impl<'s, 'b, 'a> Worker<'s, 'b, 'a> {
         }
         let begun = Instant::now();
         let patience = shared.patience[range.clone()].iter().sum::<Duration>() + STALL;
-        shared.progress.runs(number, true);
+        shared.progress.runs(self.number, true);
         let Track { id, replica, .. } = &mut self.tracks[at];
         let id = *id;
         let left = replica.speculate(range.clone(), shared.txs, shared.senders, &shared.progress, patience);
