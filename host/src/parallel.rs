@@ -11,6 +11,7 @@ mod opening;
 mod pace;
 mod progress;
 mod queue;
+mod shared;
 mod track;
 mod worker;
 
@@ -33,11 +34,12 @@ pub(crate) use interrupt::Interrupts;
 use opening::Opening;
 pub(crate) use progress::Progress;
 use rayon::ThreadPool;
+use shared::{Presence, Shared};
 use std::{
     sync::{Arc, Mutex, PoisonError},
     time::{Duration, Instant},
 };
-use worker::{Presence, Shared, Worker};
+use worker::Worker;
 
 /// How an ordered block is divided among CPU threads.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

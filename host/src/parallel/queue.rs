@@ -2,8 +2,8 @@
 
 use super::{
     pace::Pace,
+    shared::Shared,
     track::{RUN_AHEAD, Room, TRACKS, Track},
-    worker::Shared,
 };
 use crate::{
     error::ExecuteError,
