@@ -134,7 +134,7 @@ pub(crate) fn execute(
     let doubtful = worth && interrupts.is_none() && InOrder::is_doubtful(&block, in_calls);
     let mut begun = if doubtful { InOrder::new(&block, threads).ok() } else { None };
     if let Some(begun) = &mut begun {
-        worth = pays(begun.try_out(&block, in_calls));
+        worth = pays(begun.try_out(&block, in_calls)) && begun.len() < txs.len();
     }
     let done = if worth { on_threads(&block, count, threads, &mut begun, &mut known, report) } else { None };
     let in_order = || begun.map_or_else(|| InOrder::new(&block, threads), Ok);
