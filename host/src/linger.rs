@@ -15,7 +15,7 @@ const CHUNK: usize = 64;
 
 #[derive(Debug, Default)]
 struct Inner {
-    /// Threads that drop something.
+    /// Threads that drop something, and help nobody.
     awake: AtomicUsize,
     /// Who wants a hand.
     wanted: AtomicUsize,
@@ -61,10 +61,13 @@ impl Linger {
 impl Inner {
     /// Runs what others have spawned, as long as anybody wants a hand.
     fn help(&self) {
+        // It may take long, and nobody else is to wait for that.
+        self.awake.fetch_sub(1, Ordering::AcqRel);
         while self.wanted.load(Ordering::Acquire) > 0 {
             rayon::yield_now();
             std::hint::spin_loop();
         }
+        self.awake.fetch_add(1, Ordering::AcqRel);
     }
 }
 
@@ -83,11 +86,14 @@ mod tests {
         let left = std::iter::from_fn(move || (!until.load(Ordering::Acquire)).then_some(()));
         let (all, gone) = mpsc::channel();
         linger.leave(&pool, vec![Box::new(left), Box::new(std::iter::once(()).map(move |()| all.send(()).unwrap()))]);
-        while linger.call().1 == 0 {
+        let wanted = loop {
+            let (wanted, awake) = linger.call();
+            if awake == 1 {
+                break wanted;
+            }
+            drop(wanted);
             std::thread::yield_now();
-        }
-        let (wanted, awake) = linger.call();
-        assert_eq!(awake, 1);
+        };
         pool.in_place_scope(|scope| scope.spawn(|_| helped.store(true, Ordering::Release)));
         assert!(gone.try_recv().is_err(), "nothing goes while it helps");
         drop(wanted);
