@@ -52,9 +52,11 @@ impl Linger {
     }
 
     /// Calls for the threads that are awake, which are so many.
-    pub(crate) fn call(&self) -> (Wanted<'_>, usize) {
+    ///
+    /// What is spawned may have to wait for what others have spawned on the pool before, as anything on it may.
+    pub(crate) fn call(&self) -> (Option<Wanted<'_>>, usize) {
         self.0.wanted.fetch_add(1, Ordering::AcqRel);
-        (Wanted(&self.0), self.0.awake.load(Ordering::Acquire))
+        (Some(Wanted(&self.0)), self.0.awake.load(Ordering::Acquire))
     }
 }
 

@@ -131,10 +131,15 @@ pub(crate) fn execute(
     let block = Block { env, txs, senders, state, calls: &calls, costs: &costs, begun: clock };
     let pays = |in_calls: Duration| schedule.pays(count, txs.len(), in_calls);
     let mut worth = pays(in_calls);
-    let doubtful = worth && interrupts.is_none() && InOrder::is_doubtful(&block, in_calls);
-    let mut begun = if doubtful { InOrder::new(&block, threads).ok() } else { None };
-    if let Some(begun) = &mut begun {
-        worth = pays(begun.try_out(&block, in_calls)) && begun.len() < txs.len();
+    let mut begun = None;
+    if worth
+        && interrupts.is_none()
+        && let Some(doubtful) = InOrder::doubtful(&block, in_calls)
+        && let Ok(mut first) = InOrder::new(&block, threads)
+    {
+        let takes = first.try_out(&block, doubtful);
+        worth = pays(in_calls - doubtful + takes) && first.len() < txs.len();
+        begun = Some(first);
     }
     let done = if worth { on_threads(&block, count, threads, &mut begun, &mut known, report) } else { None };
     let in_order = || begun.map_or_else(|| InOrder::new(&block, threads), Ok);
@@ -215,11 +220,11 @@ fn on_threads<'a>(
     linger.leave(pool, left.into_inner().unwrap_or_else(PoisonError::into_inner));
     let queue = opening.into_inner()?.queue.into_inner().unwrap_or_else(PoisonError::into_inner);
     *known = queue.forecast;
-    report.begun_anew += u64::from(queue.abandoned);
-    match queue.error {
-        Some(error) => Some(Err(error)),
-        None => done.filter(|_| !queue.abandoned).map(Ok),
+    if let Some(error) = queue.error {
+        return Some(Err(error));
     }
+    report.begun_anew += u64::from(queue.abandoned);
+    done.filter(|_| !queue.abandoned).map(Ok)
 }
 
 /// Puts back what is known, to what a block that ran beside has taught meanwhile.

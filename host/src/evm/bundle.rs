@@ -160,13 +160,11 @@ pub fn bundle_state(outcomes: &[TxOutcome]) -> BundleState {
 
 /// [`bundle_state`] on the threads of a pool, some of which may have lingered.
 pub(crate) fn bundle_state_on(pool: &ThreadPool, linger: &Linger, outcomes: &[TxOutcome]) -> BundleState {
-    let (_wanted, awake) = linger.call();
-    let others = match outcomes.iter().map(|outcome| outcome.changes.len()).sum::<usize>() {
-        LARGE.. => pool.current_num_threads() - 1,
-        SMALL.. => awake,
-        _ => 0,
-    };
+    let changes = outcomes.iter().map(|outcome| outcome.changes.len()).sum::<usize>();
+    let (wanted, awake) = if changes < SMALL { (None, 0) } else { linger.call() };
+    let others = if changes < LARGE { awake } else { pool.current_num_threads() - 1 };
     if others == 0 {
+        drop(wanted);
         return bundle_state(outcomes);
     }
     let mut changes = Changes::new(outcomes);
@@ -199,6 +197,7 @@ pub(crate) fn bundle_state_on(pool: &ThreadPool, linger: &Linger, outcomes: &[Tx
         }
     });
     others.into_iter().flatten().for_each(|(address, merged)| add(&mut bundle, address, merged));
+    drop(wanted);
     bundle
 }
 
@@ -390,6 +389,7 @@ mod tests {
     use super::*;
     use crate::{outcome::TxStatus, random::splitmix};
     use alloy_primitives::{Bytes, U256, keccak256};
+    use std::sync::{Arc, atomic::AtomicBool};
 
     /// Accounts that come, go, and change; some with slots, one with very many.
     fn outcomes(seed: u64) -> Vec<TxOutcome> {
@@ -446,6 +446,22 @@ mod tests {
             assert!(one.state.values().any(|account| account.storage.len() > MANY) && !one.contracts.is_empty());
             assert_eq!(one, many);
         }
+    }
+
+    #[test]
+    fn who_lingers_makes_a_part_of_a_small_bundle() {
+        let pool = rayon::ThreadPoolBuilder::new().num_threads(1).build().unwrap();
+        let (linger, ends) = (Linger::default(), Arc::new(AtomicBool::new(false)));
+        let until = ends.clone();
+        let left = std::iter::from_fn(move || (!until.load(Ordering::Acquire)).then_some(()));
+        linger.leave(&pool, vec![Box::new(left)]);
+        let outcomes = &outcomes(0)[..2 * SMALL];
+        let one = bundle_state(outcomes);
+        // Whether it drops something or helps when it is called.
+        for _ in 0..200 {
+            assert_eq!(bundle_state_on(&pool, &linger, outcomes), one);
+        }
+        ends.store(true, Ordering::Release);
     }
 
     #[test]

@@ -273,6 +273,8 @@ impl<'a> Replica<'a> {
         if ran.is_err() {
             // It may have run, and not been committed.
             self.state().clear();
+            self.evm.ctx.chain.needs.clear();
+            self.evm.ctx.chain.slots.clear();
         }
         ran.ok()
     }

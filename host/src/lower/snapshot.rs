@@ -70,7 +70,7 @@ impl std::fmt::Debug for Numbered<'_> {
 const LEAST: usize = 1024;
 
 /// Words of an entry that are its key.
-const KEY_WORDS: usize = 14;
+const KEY_WORDS: usize = std::mem::offset_of!(SnapshotEntry, code) / 4;
 
 fn key_words(entry: &SnapshotEntry) -> &[u32] {
     let words: &[u32; size_of::<SnapshotEntry>() / 4] = bytemuck::cast_ref(entry);

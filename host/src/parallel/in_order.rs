@@ -50,17 +50,21 @@ impl<'a> InOrder<'a> {
         Ok(Self { replica, gas: BlockGas::default(), begun, outcomes: Vec::new(), ran: Vec::new() })
     }
 
-    /// Whether too much of what a block is expected to take has never been measured here.
-    pub(super) fn is_doubtful(block: &Block<'_, '_>, in_calls: Duration) -> bool {
-        let known = block.calls.iter().zip(block.costs).filter(|(call, _)| call.is_some_and(|call| call.measured));
-        let measured: Duration = known.map(|(_, cost)| *cost - TRANSFER).sum();
-        (in_calls - measured) * DOUBTFUL > in_calls
+    /// What calls are expected to take that were never measured here, if that is much of what all are.
+    pub(super) fn doubtful(block: &Block<'_, '_>, in_calls: Duration) -> Option<Duration> {
+        let doubtful: Duration = (0..block.txs.len()).filter_map(|index| Self::doubt(block, index)).sum();
+        (doubtful * DOUBTFUL > in_calls).then_some(doubtful)
     }
 
-    /// Runs what comes first, for a moment, and says what calls will take by that, of which `in_calls` was expected.
-    pub(super) fn try_out(&mut self, block: &Block<'_, '_>, in_calls: Duration) -> Duration {
+    /// What a call is expected to take, if it was never measured here.
+    fn doubt(block: &Block<'_, '_>, index: usize) -> Option<Duration> {
+        let measured = block.calls[index].is_some_and(|call| call.measured);
+        (!measured).then(|| block.costs[index] - TRANSFER)
+    }
+
+    /// Runs what comes first, for a moment, and says what those calls will take by that which are `doubtful`.
+    pub(super) fn try_out(&mut self, block: &Block<'_, '_>, doubtful: Duration) -> Duration {
         let (mut tried, mut expected, mut took) = (0, Duration::ZERO, Duration::ZERO);
-        let doubtful = |index: usize| !block.calls[index].is_some_and(|call| call.measured);
         for index in 0..block.txs.len() {
             if tried == ENOUGH || self.begun.elapsed() > PATIENCE {
                 break;
@@ -68,10 +72,11 @@ impl<'a> InOrder<'a> {
             let (tx, sender) = (&block.txs[index], block.senders[index]);
             let fits = self.gas.check(block.env, tx).is_ok();
             let ran = if fits { self.replica.run_if_short(tx, sender, PATIENCE) } else { None };
-            let taken = ran.as_ref().map_or(PATIENCE, |executed| executed.took);
-            if doubtful(index) && !taken.is_zero() {
+            // What was broken off may take what was expected.
+            let taken = ran.as_ref().map_or(block.costs[index].max(PATIENCE), |executed| executed.took);
+            if let Some(doubt) = Self::doubt(block, index).filter(|_| fits && !taken.is_zero()) {
                 tried += 1;
-                expected += block.costs[index];
+                expected += doubt;
                 took += taken;
             }
             let Some(executed) = ran else {
@@ -80,7 +85,7 @@ impl<'a> InOrder<'a> {
             };
             self.take(tx, executed);
         }
-        if took >= expected { in_calls } else { in_calls.mul_f64(took.div_duration_f64(expected)) }
+        if took >= expected { doubtful } else { doubtful.mul_f64(took.div_duration_f64(expected)) }
     }
 
     /// How many have run.
@@ -112,23 +117,25 @@ impl<'a> InOrder<'a> {
         let Block { txs, senders, state, calls, .. } = *block;
         self.outcomes.reserve(txs.len() - self.outcomes.len());
         self.ran.reserve(txs.len() - self.ran.len());
-        if threads.pool.current_num_threads() < 2 || txs.len() < ahead::LEAST {
-            self.rest(block, None)?;
+        let done = if threads.pool.current_num_threads() < 2 || txs.len() < ahead::LEAST {
+            self.rest(block, None)
         } else {
             let ahead = Ahead::new(state, txs, senders);
-            threads.pool.in_place_scope(|scope| {
+            let done = threads.pool.in_place_scope(|scope| {
                 scope.spawn(|_| ahead.read());
                 let done = self.rest(block, Some(&ahead));
                 ahead.end();
                 done
-            })?;
+            });
             threads.linger.leave(threads.pool, vec![self.replica.leave()]);
-        }
+            done
+        };
+        // What ran before an error, too.
         for (index, (outcome, (is_call, took))) in self.outcomes.iter().zip(self.ran).enumerate() {
             known.learn_cost(&txs[index], calls[index].as_ref(), took);
             report.cpu.add(is_call, outcome.gas_used);
         }
-        Ok(self.outcomes)
+        done.map(|()| self.outcomes)
     }
 
     fn rest(&mut self, block: &Block<'_, '_>, ahead: Option<&Ahead<'_>>) -> Result<(), ExecuteError> {

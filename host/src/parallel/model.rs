@@ -1,7 +1,7 @@
 //! Small blocks on two and three threads in every order in which the threads can meet, up to a number of interruptions (as CHESS does:
 //! Musuvathi and Qadeer, PLDI 2007). A thread is let go on from one meeting to the next, and no other runs meanwhile.
 
-use super::{Block, InOrder, Interrupts, Progress, Schedule, Threads, execute};
+use super::{Block, InOrder, Interrupts, Progress, Schedule, Threads, execute, on_threads};
 use crate::{
     block::BlockEnv,
     commit::Committed,
@@ -12,7 +12,7 @@ use crate::{
     linger::Linger,
     memory::MemoryState,
     outcome::TxOutcome,
-    report::ExecutionReport,
+    report::{ExecutionReport, Span},
     state::AccountInfo,
     tx::Transaction,
 };
@@ -420,7 +420,7 @@ fn what_is_doubtful_is_tried_first() {
     let (codes, linger, forecast) = (RevmCache::default(), Linger::default(), Mutex::default());
     let schedule = Schedule { from: 1, least: Duration::ZERO, ..Schedule::default() };
     let on = Threads { pool: &pool, linger: &linger, codes: &codes, forecast: &forecast, schedule, interrupts: None };
-    let (mut known, mut report) = (Forecast::default(), ExecutionReport::default());
+    let mut known = Forecast::default();
     let costs = [Duration::from_secs(1); 40];
     // A sender's calls in a row; and with one among them that is much longer than is waited for.
     let short: Vec<_> = (0..40).map(|_| (1, COUNTER.into(), 0, &[][..])).collect();
@@ -433,16 +433,53 @@ fn what_is_doubtful_is_tried_first() {
         let costs = &costs[..txs.len()];
         let in_calls = costs.iter().sum();
         let block = Block { env, txs, senders, state, calls: &calls, costs, begun: Instant::now() };
-        assert!(InOrder::is_doubtful(&block, in_calls));
-        let mut first = InOrder::new(&block, &on).unwrap();
-        let takes = first.try_out(&block, in_calls);
-        assert!(takes < in_calls / 2 && first.len() <= most, "{takes:?}, {} ran", first.len());
-        assert_eq!(first.finish(&block, &on, &mut known, &mut report), expected(case));
+        assert!(InOrder::doubtful(&block, in_calls).is_some());
+        let try_out = || {
+            let mut first = InOrder::new(&block, &on).unwrap();
+            let takes = first.try_out(&block, in_calls);
+            assert!(first.len() <= most, "{} ran", first.len());
+            // What is broken off may take what was expected.
+            assert_eq!(takes < in_calls / 4, most > 1, "{takes:?}");
+            first
+        };
+        let mut report = ExecutionReport::default();
+        assert_eq!(try_out().finish(&block, &on, &mut known, &mut report), expected(case));
+        assert_eq!(report.cpu.txs, txs.len() as u64);
         // Several threads go on with it.
-        assert_eq!(execute(env, txs, senders, state, &on, &mut report), expected(case));
+        let (mut begun, mut report) = (Some(try_out()), ExecutionReport::default());
+        let ran = begun.as_ref().map_or(0, InOrder::len);
+        let done = on_threads(&block, 2, &on, &mut begun, &mut known, &mut report);
+        assert_eq!(done, Some(expected(case)));
+        assert!(begun.is_none() && report.cpu.txs == txs.len() as u64);
+        let is_trial = |span: &Span| (span.first, span.txs, span.thread) == (0, ran, 0);
+        assert!(ran == 0 || report.timeline.iter().any(is_trial), "{:?}", report.timeline);
         let measured = vec![Some(Call { took: costs[0], program: None, measured: true }); txs.len()];
-        assert!(!InOrder::is_doubtful(&Block { calls: &measured, ..block }, in_calls));
+        assert!(InOrder::doubtful(&Block { calls: &measured, ..block }, in_calls).is_none());
     }
+}
+
+/// Finds at every commit that one thread had better do all.
+struct Abandons;
+
+impl Interrupts for Abandons {
+    fn at(&self, _thread: usize, _waits: bool) {}
+
+    fn abandons(&self, _thread: usize) -> bool {
+        true
+    }
+}
+
+#[test]
+fn what_is_begun_anew_is_counted() {
+    let pool = rayon::ThreadPoolBuilder::new().num_threads(2).build().unwrap();
+    let (codes, linger, forecast) = (RevmCache::default(), Linger::default(), Mutex::default());
+    let schedule = Schedule { from: 1, least: Duration::ZERO, handover: Duration::ZERO, ..Schedule::default() };
+    let interrupts: Option<&dyn Interrupts> = Some(&Abandons);
+    let on = Threads { pool: &pool, linger: &linger, codes: &codes, forecast: &forecast, schedule, interrupts };
+    let case = case(&[(1, COUNTER.into(), 0, &[]), (2, COUNTER.into(), 0, &[]), (1, MAKER.into(), 0, &[])]);
+    let mut report = ExecutionReport::default();
+    let got = execute(&case.env, &case.txs, &case.senders, &case.state, &on, &mut report);
+    assert_eq!((got, report.begun_anew, report.cpu.txs), (expected(&case), 1, 3));
 }
 
 /// Who runs ahead breaks off when others wait too long, if nobody else has been asked to.
