@@ -476,7 +476,8 @@ fn what_is_begun_anew_is_counted() {
     let schedule = Schedule { from: 1, least: Duration::ZERO, handover: Duration::ZERO, ..Schedule::default() };
     let interrupts: Option<&dyn Interrupts> = Some(&Abandons);
     let on = Threads { pool: &pool, linger: &linger, codes: &codes, forecast: &forecast, schedule, interrupts };
-    let case = case(&[(1, COUNTER.into(), 0, &[]), (2, COUNTER.into(), 0, &[]), (1, MAKER.into(), 0, &[])]);
+    // What has input is taken for a call.
+    let case = case(&[(1, COUNTER.into(), 0, &[1]), (2, COUNTER.into(), 0, &[2]), (1, MAKER.into(), 0, &[3])]);
     let mut report = ExecutionReport::default();
     let got = execute(&case.env, &case.txs, &case.senders, &case.state, &on, &mut report);
     assert_eq!((got, report.begun_anew, report.cpu.txs), (expected(&case), 1, 3));
