@@ -420,7 +420,6 @@ fn what_is_doubtful_is_tried_first() {
     let (codes, linger, forecast) = (RevmCache::default(), Linger::default(), Mutex::default());
     let schedule = Schedule { from: 1, least: Duration::ZERO, ..Schedule::default() };
     let on = Threads { pool: &pool, linger: &linger, codes: &codes, forecast: &forecast, schedule, interrupts: None };
-    let mut known = Forecast::default();
     let costs = [Duration::from_secs(1); 40];
     // A sender's calls in a row; and with one among them that is much longer than is waited for.
     let short: Vec<_> = (0..40).map(|_| (1, COUNTER.into(), 0, &[][..])).collect();
@@ -442,7 +441,8 @@ fn what_is_doubtful_is_tried_first() {
             assert_eq!(takes < in_calls / 4, most > 1, "{takes:?}");
             first
         };
-        let mut report = ExecutionReport::default();
+        // Nothing is known of who gets in whose way.
+        let (mut known, mut report) = (Forecast::default(), ExecutionReport::default());
         assert_eq!(try_out().finish(&block, &on, &mut known, &mut report), expected(case));
         assert_eq!(report.cpu.txs, txs.len() as u64);
         // Several threads go on with it.
