@@ -421,12 +421,12 @@ fn what_is_doubtful_is_tried_first() {
     let schedule = Schedule { from: 1, least: Duration::ZERO, ..Schedule::default() };
     let on = Threads { pool: &pool, linger: &linger, codes: &codes, forecast: &forecast, schedule, interrupts: None };
     let costs = [Duration::from_secs(1); 40];
-    // A sender's calls in a row; and with one among them that is much longer than is waited for.
+    // A sender's calls in a row; and with one before them that is much longer than is waited for.
     let short: Vec<_> = (0..40).map(|_| (1, COUNTER.into(), 0, &[][..])).collect();
     let short = case(&short);
-    let mut long = case(&[(1, COUNTER.into(), 0, &[]), (1, BURNER.into(), 0, &[]), (1, COUNTER.into(), 0, &[])]);
-    long.txs[1].gas_limit = 20_000_000;
-    for (case, most) in [(&short, 16), (&long, 1)] {
+    let mut long = case(&[(1, BURNER.into(), 0, &[]), (1, COUNTER.into(), 0, &[]), (1, COUNTER.into(), 0, &[])]);
+    long.txs[0].gas_limit = 20_000_000;
+    for (case, most) in [(&short, 16), (&long, 0)] {
         let calls = vec![None; case.txs.len()];
         let (env, txs, senders, state) = (&case.env, &case.txs[..], &case.senders[..], &case.state);
         let costs = &costs[..txs.len()];
@@ -438,7 +438,7 @@ fn what_is_doubtful_is_tried_first() {
             let takes = first.try_out(&block, in_calls);
             assert!(first.len() <= most, "{} ran", first.len());
             // What is broken off may take what was expected.
-            assert_eq!(takes < in_calls / 4, most > 1, "{takes:?}");
+            assert_eq!(takes < in_calls / 4, first.len() > 0, "{takes:?}");
             first
         };
         // Nothing is known of who gets in whose way.
